@@ -1,0 +1,74 @@
+"""The benchmark house: ./dev bench [list | tables | NAME...]. docs/benchmarks.md explains it."""
+
+import datetime
+import importlib
+import json
+import re
+import sys
+
+import common
+
+NAMES = ["gaussian", "toys", "starts", "colour"]
+
+
+def module(name):
+    if name not in NAMES:
+        sys.exit(f"bench: unknown benchmark '{name}'; known: {', '.join(NAMES)}")
+    return importlib.import_module(name)
+
+
+def render(name, result):
+    return f"{module(name).table(result)}\n\n{common.footer(result)}\n"
+
+
+def run(name):
+    print(f"bench: {name}: {module(name).__doc__.splitlines()[0]}", file=sys.stderr)
+    result = {"name": name, "date": datetime.date.today().isoformat(),
+              "machine": common.machine(), "load_before": common.load()}
+    result |= module(name).run()
+    result["load_after"] = common.load()
+    common.OUT.mkdir(parents=True, exist_ok=True)
+    (common.OUT / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
+    text = render(name, result)
+    (common.OUT / f"{name}.md").write_text(text)
+    print(text)
+
+
+def write_tables():
+    """Replaces the marked blocks of README.md by the tables of the last results."""
+    page = common.ROOT / "README.md"
+    if not page.exists():
+        sys.exit(f"bench: {page} is missing")
+    text = page.read_text()
+    for name in NAMES:
+        source = common.OUT / f"{name}.json"
+        begin, end = f"<!-- bench:{name} -->", f"<!-- /bench:{name} -->"
+        if begin not in text:
+            continue
+        if not source.exists():
+            print(f"bench: {source} is missing: run ./dev bench {name}", file=sys.stderr)
+            continue
+        block = f"{begin}\n{render(name, json.loads(source.read_text()))}{end}"
+        text, count = re.subn(re.escape(begin) + ".*?" + re.escape(end), lambda _: block, text,
+                              flags=re.DOTALL)
+        if count != 1:
+            sys.exit(f"bench: {page}: expected one block {begin} … {end}, got {count}")
+        print(f"bench: wrote the table {name}", file=sys.stderr)
+    page.write_text(text)
+
+
+def main(arguments):
+    if arguments == ["list"]:
+        for name in NAMES:
+            print(f"{name:10} {module(name).__doc__.splitlines()[0]}")
+    elif arguments == ["tables"]:
+        write_tables()
+    else:
+        for name in arguments:
+            module(name)
+        for name in arguments or NAMES:
+            run(name)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,148 @@
+"""What every benchmark needs: the program, a clock, the machine, JSON and Markdown."""
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+OUT = ROOT / "build" / "bench"
+MONGE = Path(os.environ.get("MONGE", ROOT / "build" / "release" / "monge"))
+
+
+@dataclass
+class Finished:
+    """A process that ended well: its wall and processor seconds, and what it printed."""
+
+    wall: float
+    cpu: float
+    text: str
+
+
+def process(arguments, threads):
+    """Runs a command, with its numerical libraries on `threads` threads."""
+    environment = dict(os.environ, OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
+    begin = time.perf_counter()
+    child = subprocess.Popen([str(a) for a in arguments], env=environment,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    text = child.stdout.read()
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    wall = time.perf_counter() - begin
+    if child.returncode != 0:
+        raise RuntimeError(f"{' '.join(map(str, arguments))}\nfailed:\n{text}")
+    return Finished(wall, usage.ru_utime + usage.ru_stime, text)
+
+
+def monge(*arguments, threads=1):
+    return process([MONGE, *arguments], threads)
+
+
+def toml(value):
+    if isinstance(value, bool):
+        return str(value).lower()
+    return json.dumps(value)
+
+
+def sets(options):
+    """{"train.max_steps": 5} as --set arguments."""
+    return [part for key, value in options.items()
+            for part in ("--set", f"{key}={value if isinstance(value, str) else toml(value)}")]
+
+
+@dataclass
+class Fit:
+    """A run: `train_seconds` is the training loop's clock, the rest that of the whole process."""
+
+    folder: Path
+    steps: int
+    train_seconds: float
+    finished: Finished
+    figures: dict
+
+    def record(self):
+        return {"steps": self.steps, "train_seconds": round(self.train_seconds, 2),
+                "process_seconds": round(self.finished.wall, 2),
+                "cpu_seconds": round(self.finished.cpu, 2), **self.figures}
+
+
+def metrics(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def fit(name, arguments, options, threads=1):
+    """Fits; the figures are those that `monge fit` writes at its end and `monge evaluate` shows."""
+    folder = OUT / "runs" / name
+    finished = monge("fit", *arguments, *sets(options), "--out", folder, "--force",
+                     threads=threads)
+    figures = json.loads((folder / "evaluation.json").read_text())
+    last = metrics(folder)[-1]
+    return Fit(folder, last["step"], last["seconds"], finished,
+               {key: value for key, value in figures.items() if isinstance(value, float)})
+
+
+def in_parallel(jobs, workers):
+    """Calls every function of `jobs`, `workers` at a time; the results in order."""
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(lambda job: job(), jobs))
+
+
+def cpu_model():
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.machine()
+
+
+def machine():
+    import numpy
+    import torch
+
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT,
+                            capture_output=True, text=True).stdout.strip()
+    return {"cpu": cpu_model(), "cores": os.cpu_count(), "system": platform.platform(),
+            "instructions": torch.backends.cpu.get_cpu_capability(),
+            "monge": monge("--version").text.strip(), "commit": commit,
+            "python": platform.python_version(), "torch": torch.__version__,
+            "numpy": numpy.__version__}
+
+
+def load():
+    return [round(value, 2) for value in os.getloadavg()]
+
+
+def spread(values):
+    """The median with its range."""
+    values = list(values)
+    return {"median": statistics.median(values), "low": min(values), "high": max(values),
+            "count": len(values)}
+
+
+def digits(value):
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def text_of(values):
+    """'0.42 (0.40–0.45)': the median and the range."""
+    s = spread(values)
+    if s["count"] == 1:
+        return digits(s["median"])
+    return f"{digits(s['median'])} ({digits(s['low'])}–{digits(s['high'])})"
+
+
+def markdown(header, rows):
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def footer(result):
+    """One line that says where the figures come from."""
+    m = result["machine"]
+    loads = f"{result['load_before'][0]:.1f} before, {result['load_after'][0]:.1f} after"
+    return (f"{m['cpu']}, {m['cores']} cores ({m['instructions']}), {m['monge']} at "
+            f"{m['commit']}, PyTorch {m['torch']}, {result['date']}; load {loads}.")

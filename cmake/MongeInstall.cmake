@@ -1,0 +1,32 @@
+# What `cmake --install` puts into place: the library, the program, the public headers by name, and a
+# package that find_package(monge) finds.
+include(CMakePackageConfigHelpers)
+
+set(MONGE_PUBLIC_HEADERS
+  adam.h affine.h arrays.h check_gradients.h config.h cost.h error.h events.h experiment.h files.h
+  image.h log.h map_file.h measure.h metric.h options.h potential.h progress.h random.h registry.h
+  report.h run.h safetensors.h sampler.h solver.h tensor.h trainer.h transport_map.h
+  measures/array.h measures/file.h measures/gaussian.h measures/gaussian_mixture.h
+  measures/pushforward.h measures/registry.h measures/shapes.h measures/uniform.h
+  networks/dense_icnn.h
+  solvers/w2gn.h)
+foreach(header IN LISTS MONGE_PUBLIC_HEADERS)
+  get_filename_component(folder "${header}" DIRECTORY)
+  install(FILES include/monge/${header} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/monge/${folder})
+endforeach()
+
+set(monge_rpath "${MONGE_TORCH_DIR}/lib")
+set_target_properties(monge PROPERTIES INSTALL_RPATH "${monge_rpath}" SOVERSION ${PROJECT_VERSION_MAJOR})
+set_target_properties(monge_cli PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR};${monge_rpath}")
+install(TARGETS monge EXPORT monge-targets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS monge_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+
+set(package ${CMAKE_INSTALL_LIBDIR}/cmake/monge)
+install(EXPORT monge-targets NAMESPACE monge:: DESTINATION ${package})
+install(FILES cmake/MongeTorch.cmake DESTINATION ${package})
+configure_package_config_file(cmake/monge-config.cmake.in ${CMAKE_CURRENT_BINARY_DIR}/monge-config.cmake
+  INSTALL_DESTINATION ${package})
+write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/monge-config-version.cmake
+  COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/monge-config.cmake
+  ${CMAKE_CURRENT_BINARY_DIR}/monge-config-version.cmake DESTINATION ${package})

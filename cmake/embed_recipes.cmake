@@ -1,0 +1,12 @@
+# Writes OUTPUT, a source that holds every recipe of FOLDER as text.
+file(GLOB files "${FOLDER}/*.toml")
+list(SORT files)
+set(code "#include \"monge/config.h\"\n\nnamespace monge {\n\nconst std::vector<Recipe>& recipes() {\n  static const std::vector<Recipe> all{\n")
+foreach(file IN LISTS files)
+  get_filename_component(name "${file}" NAME_WE)
+  file(READ "${file}" text)
+  string(REGEX MATCH "^# ([^\n]*)" line "${text}")
+  string(APPEND code "      {\"${name}\", R\"recipe(${text})recipe\", R\"recipe(${CMAKE_MATCH_1})recipe\"},\n")
+endforeach()
+string(APPEND code "  };\n  return all;\n}\n\n}  // namespace monge\n")
+file(WRITE "${OUTPUT}" "${code}")

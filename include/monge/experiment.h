@@ -1,0 +1,65 @@
+#pragma once
+
+#include "monge/config.h"
+#include "monge/measure.h"
+#include "monge/solver.h"
+#include "monge/trainer.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace monge {
+
+struct EvaluateOptions {
+  std::int64_t points = 1000;
+  double holdout = 0.1;
+};
+
+const Declaration<EvaluateOptions>& evaluate_declaration();
+
+/// One measure of an experiment: what is trained on and what is held out. A measure that is sampled
+/// without end holds nothing out: fresh draws serve.
+struct Split {
+  std::shared_ptr<const Measure> train;
+  std::shared_ptr<const Measure> held_out;
+};
+
+/// A config made into parts, ready to train.
+struct Experiment {
+  Config config;  ///< resolved: every option with its value
+  Split source;
+  Split target;
+  std::unique_ptr<Solver> solver;
+  Problem problem;
+  TrainOptions train;
+  EvaluateOptions evaluate;
+
+  /// The quality watched in training, on fixed held-out points.
+  Evaluator evaluator() const;
+};
+
+/// Builds the parts of a config and resolves it. Throws Error on every mistake in it: unknown
+/// names, keys and values, files that do not load, measures that do not fit together.
+Experiment build_experiment(const Config& config);
+
+/// The measures alone, for evaluating a map that was fitted before.
+std::pair<Split, Split> build_measures(const Config& config);
+
+/// A figure of `monge evaluate`.
+struct EvaluatedFigure {
+  std::string name;  ///< a JSON key, such as "energy_distance"
+  double value;
+  std::string meaning;
+};
+
+/// The figures that say how right a solution is, on `points` held-out points a measure: energy
+/// distance and exact W2² of T#P to Q with their sampling floors, transport cost beside the exact
+/// one, cycle error, and L2-UVP and cosine where the true map is known (both measures Gaussian).
+std::vector<EvaluatedFigure> evaluate_solution(const Solution& solution, const Measure& source,
+                                               const Measure& target, std::int64_t points,
+                                               std::uint64_t seed);
+
+}  // namespace monge

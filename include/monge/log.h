@@ -1,0 +1,22 @@
+#pragma once
+
+#include <functional>
+#include <string_view>
+
+namespace monge::log {
+
+enum class Level { debug, info, warning, error, off };
+
+/// Messages below `level` are dropped. Default: info. Logs go to standard error.
+void set_level(Level level);
+void debug(std::string_view message);
+void info(std::string_view message);
+void warning(std::string_view message);
+void error(std::string_view message);
+
+/// Called before every message is printed, from the thread that prints it, so that a progress line
+/// can be cleared first; empty for none. It must not log. Returns when the one before is not in
+/// use.
+void set_interrupt(std::function<void()> before_message);
+
+}  // namespace monge::log

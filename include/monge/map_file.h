@@ -1,0 +1,28 @@
+#pragma once
+
+#include "monge/files.h"
+#include "monge/solver.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+
+namespace monge {
+
+/// Writes the maps of a solution to a safetensors file that load_map reads anywhere. `notes` are
+/// kept as text in its metadata ("solver", "seed", "step", ...).
+void save_map(const std::filesystem::path& path, const Solution& solution,
+              const std::map<std::string, std::string>& notes,
+              Existing existing = Existing::replace);
+
+struct LoadedMap {
+  Solution solution;
+  std::map<std::string, std::string> notes;
+};
+
+/// Reads a map file. Nothing in it executes. Throws Error on a file that is not a map, of a newer
+/// version, damaged, or of an unknown network.
+LoadedMap load_map(const std::filesystem::path& path);
+
+}  // namespace monge

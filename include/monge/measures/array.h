@@ -1,0 +1,39 @@
+#pragma once
+
+#include "monge/measure.h"
+
+namespace monge {
+
+/// The empirical measure of the rows of an array.
+class ArrayMeasure final : public FiniteMeasure {
+ public:
+  /// `rows` is [n, d], n >= 1; kept as float32. Throws Error on another rank or a row that is not
+  /// finite (named by its index).
+  explicit ArrayMeasure(Tensor rows);
+
+  std::int64_t dimension() const override { return rows_.size(1); }
+  std::int64_t size() const override { return rows_.size(0); }
+  Tensor points(const Tensor& indices) const override;
+  std::optional<Moments> moments() const override;
+  const Tensor& rows() const { return rows_; }  ///< [n, d]
+
+ private:
+  Tensor rows_;
+};
+
+/// The empirical measure of distinct points with multiplicities, such as the colours of a picture.
+class WeightedMeasure final : public Measure {
+ public:
+  /// `points` is [m, d], `weights` [m] non-negative with a positive sum.
+  WeightedMeasure(Tensor points, const Tensor& weights);
+
+  std::int64_t dimension() const override { return points_.size(1); }
+  Tensor sample(std::int64_t n, Random& random) const override;
+  std::optional<Moments> moments() const override;
+
+ private:
+  Tensor points_;
+  Tensor cumulative_;  // [m] float64, ends at 1
+};
+
+}  // namespace monge

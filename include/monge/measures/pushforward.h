@@ -1,0 +1,26 @@
+#pragma once
+
+#include "monge/measure.h"
+
+#include <memory>
+
+namespace monge {
+
+class TransportMap;
+
+/// T#P, the distribution of T(X) for X drawn from P.
+class PushforwardMeasure final : public Measure {
+ public:
+  /// Throws Error where the dimensions of the measure and the map differ.
+  PushforwardMeasure(std::shared_ptr<const Measure> measure,
+                     std::shared_ptr<const TransportMap> map);
+
+  std::int64_t dimension() const override { return measure_->dimension(); }
+  Tensor sample(std::int64_t n, Random& random) const override;
+
+ private:
+  std::shared_ptr<const Measure> measure_;
+  std::shared_ptr<const TransportMap> map_;
+};
+
+}  // namespace monge

@@ -1,0 +1,83 @@
+#pragma once
+
+#include "monge/options.h"
+#include "monge/potential.h"
+#include "monge/random.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace monge {
+
+/// Options of DenseICNN [rank; hidden_0, ..., hidden_K], W2GN appendix B.2.
+struct DenseIcnnOptions {
+  std::int64_t rank = 1;
+  std::vector<std::int64_t> hidden = {};
+  double celu_alpha = 1.0;
+  double strong_convexity = 1e-6;
+  double input_scale = 0;
+  bool skip = true;
+};
+
+/// The declaration of the options: name, default, bounds, sentence.
+const Declaration<DenseIcnnOptions>& dense_icnn_declaration();
+
+/// The options with `hidden` chosen from the dimension where it is empty.
+DenseIcnnOptions sized_for(DenseIcnnOptions options, std::int64_t dimension);
+
+/// True for a wide network in few dimensions, whose units can be spread over the points with sharp
+/// bends and still add up to the identity; a narrow one or a high dimension wants gentle ones.
+bool bends_freely(const DenseIcnnOptions& options, std::int64_t dimension);
+
+/// Dense input-convex network (W2GN appendix B.2):
+///
+///   q_k(x) = |F_k x|² (per unit, rank r) + B_k x + b_k          convex quadratic layer
+///   z_0 = q_0(x),   z_k = CELU(C_k z_{k-1} + q_k(x)),  C_k >= 0
+///   psi(x) = <w, z_K> + ½ beta |x|²  [+ ½ <s, x²> + <l, x>],    w >= 0, s >= 0
+///
+/// convex in x by construction and beta-strongly convex. The last bracket is the optional skip: a
+/// diagonal quadratic and a linear term, by which the network can start as the identity map.
+///
+/// Parameters: input.weight [(r + 1) H, d] with H the sum of the widths, the r·H rows of all F_k
+/// first (unit by unit), then the H rows of all B_k; input.bias [H]; convex.k [h_k, h_{k-1}];
+/// final [h_K]; skip.quadratic [d], skip.linear [d].
+class DenseIcnn final : public Potential {
+ public:
+  enum class Initial {
+    near_zero,  ///< with the skip: psi is close to ½|x|², so that its gradient starts as the
+                ///< identity
+    paper       ///< weights of ordinary size, for identity pretraining or become_identity()
+  };
+
+  DenseIcnn(std::int64_t dimension, DenseIcnnOptions options, Initial initial, Random& random,
+            at::ScalarType dtype = at::kFloat);
+
+  std::int64_t dimension() const override { return dimension_; }
+  Tensor value(const Tensor& x, Graph graph) const override;
+  ValueAndGradient value_and_gradient(const Tensor& x, Graph graph) const override;
+  State parameters() const override;
+  void project() override;
+
+  /// Scales the network's share so that the gradient is the identity in the least-squares sense
+  /// over the rows of `x` [n, d], with the skip giving `skip_share` of it. The weights stay of
+  /// ordinary size, so that a step moves the map's shape and not only its scale. Needs the skip.
+  void become_identity(const Tensor& x, double skip_share);
+
+  std::string name() const override { return "dense_icnn"; }
+  Table options() const override;
+
+ private:
+  struct Forward;
+  Forward forward(const Tensor& x) const;
+  Tensor value_of(const Forward& pass, const Tensor& x) const;
+  Tensor gradient_of(const Forward& pass, const Tensor& x) const;
+
+  std::int64_t dimension_;
+  DenseIcnnOptions options_;
+  std::vector<std::int64_t> offsets_;  // of each layer in the H units, and H
+  Tensor input_weight_, input_bias_, final_, skip_quadratic_, skip_linear_;
+  std::vector<Tensor> convex_;  // C_1 .. C_K
+};
+
+}  // namespace monge

@@ -1,0 +1,49 @@
+#pragma once
+
+#include "monge/options.h"
+#include "monge/tensor.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace monge {
+
+/// Whether a result can be differentiated again.
+enum class Graph { none, create };
+
+struct ValueAndGradient {
+  Tensor value;     ///< [n]
+  Tensor gradient;  ///< [n, d]
+};
+
+/// A scalar function of a point: f, phi, psi of the papers.
+///
+/// Inputs are [n, d] in the parameters' dtype and on their device. With Graph::create the result
+/// carries a graph to the parameters and, where the input requires it, to the input.
+class Potential {
+ public:
+  virtual ~Potential() = default;
+
+  virtual std::int64_t dimension() const = 0;
+  /// The potential at each point, [n].
+  virtual Tensor value(const Tensor& x, Graph graph) const = 0;
+  /// Its gradient in x at each point, [n, d].
+  virtual Tensor gradient(const Tensor& x, Graph graph) const;
+  virtual ValueAndGradient value_and_gradient(const Tensor& x, Graph graph) const = 0;
+
+  /// The trainable tensors by name; they share storage with the potential.
+  virtual State parameters() const = 0;
+  /// Returns the parameters to the set where the potential has its promised shape (convexity).
+  virtual void project() {}
+
+  /// The registered name of the network and the options that rebuild it.
+  virtual std::string name() const = 0;
+  virtual Table options() const = 0;
+};
+
+/// Copies `state` into the parameters; throws Error on a missing name or another shape.
+void load_parameters(Potential& potential, const State& state, std::string_view where);
+
+}  // namespace monge

@@ -1,0 +1,56 @@
+#pragma once
+
+#include "monge/config.h"
+#include "monge/experiment.h"
+#include "monge/files.h"
+#include "monge/trainer.h"
+
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace monge {
+
+/// The files of one run.
+struct RunDirectory {
+  std::filesystem::path folder;
+
+  std::filesystem::path config() const { return folder / "config.toml"; }
+  std::filesystem::path metrics() const { return folder / "metrics.jsonl"; }
+  std::filesystem::path events() const { return folder / "events"; }
+  std::filesystem::path checkpoint() const { return folder / "checkpoint.safetensors"; }
+  std::filesystem::path map() const { return folder / "map.safetensors"; }
+  std::filesystem::path evaluation() const { return folder / "evaluation.json"; }
+  std::filesystem::path report() const { return folder / "report.html"; }
+};
+
+/// The run in `folder`; throws Error where it holds none.
+RunDirectory open_run(const std::filesystem::path& folder);
+
+struct FitResult {
+  TrainSummary summary;
+  std::vector<EvaluatedFigure> figures;  ///< empty where the run was interrupted
+};
+
+/// Fits a config into a run directory: config.toml, metrics.jsonl, TensorBoard events, checkpoints,
+/// the best map so far, and at the end the evaluation. Nothing is written before the whole config
+/// has been built. Throws Error where `folder` holds files and `existing` is keep.
+FitResult fit_run(const Config& config, const RunDirectory& run, Existing existing,
+                  std::span<Callback* const> callbacks = {});
+
+/// Continues a run from its checkpoint to the same numbers that it would have reached
+/// uninterrupted. `settings` may change only options of [train] ("train.max_steps=9000").
+FitResult resume_run(const RunDirectory& run, const std::vector<std::string>& settings,
+                     std::span<Callback* const> callbacks = {});
+
+/// Evaluates a run's map on its measures and writes evaluation.json.
+std::vector<EvaluatedFigure> evaluate_run(const RunDirectory& run);
+
+/// {"l2_uvp": 0.31, ...}: the figures as JSON, with what else belongs to them.
+std::string figures_json(const std::vector<EvaluatedFigure>& figures, const Config& config);
+
+/// Writes the run's report.html from its files.
+void report_run(const RunDirectory& run);
+
+}  // namespace monge

@@ -1,0 +1,52 @@
+#pragma once
+
+#include "monge/measure.h"
+#include "monge/random.h"
+#include "monge/tensor.h"
+
+#include <memory>
+
+namespace monge {
+
+/// The stream of mini-batches of one measure in training, on its own random stream. A finite
+/// measure is drawn by shuffled passes, so that every point is seen equally often; any other by
+/// fresh samples.
+class Sampler {
+ public:
+  Sampler(std::shared_ptr<const Measure> measure, Random random);
+
+  /// The next `n` points, [n, d] float32.
+  Tensor next(std::int64_t n);
+
+  const Measure& measure() const { return *measure_; }
+
+  /// Random stream and data position; restored, the stream goes on with the same points.
+  State state() const;
+  void restore(const State& state);
+
+ private:
+  Tensor next_of_pass(const FiniteMeasure& measure, std::int64_t n);
+  void begin_pass(std::int64_t size);
+
+  std::shared_ptr<const Measure> measure_;
+  Random random_;
+  Tensor pass_start_;  // the stream's state before this pass was shuffled
+  Tensor order_;       // this pass's permutation
+  std::int64_t position_ = 0;
+};
+
+/// The two independent streams that a solver learns from.
+struct Problem {
+  Sampler source;
+  Sampler target;
+
+  State state() const;
+  void restore(const State& state);
+};
+
+/// The problem of transporting `source` to `target`: streams "source" and "target" of `seed`.
+/// Throws Error where the dimensions differ.
+Problem make_problem(std::shared_ptr<const Measure> source, std::shared_ptr<const Measure> target,
+                     std::uint64_t seed);
+
+}  // namespace monge

@@ -1,0 +1,70 @@
+#pragma once
+
+#include "monge/adam.h"
+#include "monge/networks/dense_icnn.h"
+#include "monge/solver.h"
+
+#include <optional>
+
+namespace monge {
+
+/// Options of the W2GN solver.
+struct W2gnOptions {
+  std::string start = "affine";
+  double network_share = -1;
+  double cycle_weight = 1;
+  double source_cycle_weight = 0;
+  bool detach = true;
+  std::int64_t batch = 0;
+  double learning_rate = 0;
+  double beta1 = 0.9;
+  double beta2 = 0.99;
+  double weight_l1 = 0;
+  double clip = 0;
+  std::int64_t pretrain_steps = 2000;
+};
+
+const Declaration<W2gnOptions>& w2gn_declaration();
+
+/// The options with every automatic value chosen from the dimension and the network.
+W2gnOptions sized_for(W2gnOptions options, std::int64_t dimension, const DenseIcnnOptions& network);
+
+/// Steps that usually suffice in that dimension.
+std::int64_t w2gn_usual_steps(std::int64_t dimension);
+
+/// Wasserstein-2 Generative Networks: two input-convex potentials tied by cycle consistency, no
+/// inner loop (Korotin et al. 2021, eq. 12, algorithm 1 and eq. 51):
+///
+///   min  E psi(X) + E[<∇omega(Y), Y> - psi(∇omega(Y))]
+///        + cycle · E|∇psi(∇omega(Y)) - Y|² + source_cycle · E|∇omega(∇psi(X)) - X|²
+///
+/// where the second expectation is not differentiated in omega (`detach`, appendix C.1).
+class W2gn final : public Solver {
+ public:
+  W2gn(std::int64_t dimension, const W2gnOptions& options, const DenseIcnnOptions& network,
+       Random& random);
+
+  std::string name() const override { return "w2gn"; }
+  Table options() const override { return w2gn_declaration().write(options_); }
+  void start(const Problem& problem, Random& random) override;
+  StepReport step(Problem& problem, double rate) override;
+  double step_work() const override;
+  Solution solution() const override;
+  State state() const override;
+  void restore(const State& state) override;
+
+ private:
+  struct Terms;
+  Terms loss(const Tensor& x, const Tensor& y) const;
+  StepReport update(const Tensor& total, double rate);
+  void set_frame(const AffineFrame& frame);
+  void pretrain(const Problem& problem, Random& random);
+
+  W2gnOptions options_;
+  std::shared_ptr<DenseIcnn> psi_, omega_;
+  AffineFrame exact_frame_;            // float64
+  AffineFrame frame_, inverse_frame_;  // float32
+  std::optional<Adam> adam_;
+};
+
+}  // namespace monge

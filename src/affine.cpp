@@ -1,0 +1,194 @@
+#include "monge/affine.h"
+
+#include "monge/error.h"
+
+namespace monge {
+namespace {
+
+constexpr double kRangeTolerance = 1e-12;  // of the largest variance: below it, rounding
+constexpr double kFrameFloor = 1e-8;       // of the largest variance: what a frame resolves
+constexpr std::int64_t kDraws = 1 << 16;   // that moments are estimated from
+constexpr std::int64_t kRows = 1 << 12;    // points held in float64 at a time
+
+Tensor symmetric(const Tensor& matrix) { return 0.5 * (matrix + matrix.t()); }
+
+/// A symmetric matrix as vectors · diag(values) · vectorsᵀ.
+struct Spectrum {
+  Tensor values;   // [d], ascending
+  Tensor vectors;  // [d, d], in columns
+
+  Tensor with(const Tensor& other_values) const {
+    return at::matmul(vectors * other_values, vectors.t());
+  }
+  Tensor root() const { return with(values.clamp_min(0).sqrt()); }
+  double largest() const { return values[-1].item<double>(); }
+};
+
+Spectrum spectrum(const Tensor& matrix) {
+  auto [values, vectors] = at::linalg_eigh(symmetric(matrix));
+  return {values, vectors};
+}
+
+bool all_finite(const Tensor& tensor) { return at::isfinite(tensor).all().item<bool>(); }
+
+Moments checked_moments(const Moments& moments, std::int64_t dimension, const char* where) {
+  const auto &mean = moments.mean, &covariance = moments.covariance;
+  if (mean.sizes() != at::IntArrayRef{dimension} ||
+      covariance.sizes() != at::IntArrayRef{dimension, dimension})
+    fail(where, fmt::format("a mean [{0}] and a covariance [{0}, {0}]", dimension),
+         fmt::format("{} and {}", shape_text(mean), shape_text(covariance)));
+  if (!all_finite(mean) || !all_finite(covariance))
+    fail(where, "finite moments", "values that are not finite");
+  return {mean.to(at::kDouble), covariance.to(at::kDouble)};
+}
+
+/// (Sp^½ Sq Sp^½)^½ between two copies of `outer`, which is Sp^-½.
+Tensor transport_matrix(const Tensor& half, const Tensor& outer, const Tensor& target) {
+  const Tensor middle = spectrum(at::linalg_multi_dot({half, target, half})).root();
+  return symmetric(at::linalg_multi_dot({outer, middle, outer}));
+}
+
+/// The covariance with its variances raised to the least that a frame resolves.
+Spectrum floored(const Tensor& covariance) {
+  Spectrum result = spectrum(covariance);
+  const double largest = result.largest();
+  result.values =
+      largest > 0 ? result.values.clamp_min(kFrameFloor * largest) : at::ones_like(result.values);
+  return result;
+}
+
+/// Sums of points and of their products, around the mean of the first block so that an offset costs
+/// no digits.
+class MomentSums {
+ public:
+  void add(const Tensor& points) {
+    const Tensor block = points.to(at::kDouble);
+    if (count_ == 0) {
+      origin_ = block.mean(0);
+      sum_ = at::zeros_like(origin_);
+      products_ = at::zeros({block.size(1), block.size(1)}, block.options());
+    }
+    const Tensor centred = block - origin_;
+    sum_ += centred.sum(0);
+    products_.addmm_(centred.t(), centred);
+    count_ += block.size(0);
+  }
+
+  Moments moments() const {
+    const auto n = static_cast<double>(count_);
+    const Tensor shift = sum_ / n;
+    const Tensor covariance = (products_ - n * at::outer(shift, shift)) / std::max(n - 1, 1.0);
+    if (!all_finite(covariance)) fail("moments", "finite points", "values that are not finite");
+    return {origin_ + shift, covariance};
+  }
+
+ private:
+  std::int64_t count_ = 0;
+  Tensor origin_, sum_, products_;
+};
+
+}  // namespace
+
+Moments empirical_moments(const Tensor& points) {
+  if (points.dim() != 2 || points.size(0) < 2 || points.size(1) < 1)
+    fail("moments", "points [n, d] with n >= 2", shape_text(points));
+  MomentSums sums;
+  for (const Tensor& block : points.split(kRows)) sums.add(block);
+  return sums.moments();
+}
+
+Moments sampled_moments(const Measure& measure, Random& random) {
+  MomentSums sums;
+  if (const auto* finite = dynamic_cast<const FiniteMeasure*>(&measure)) {
+    for (std::int64_t start = 0; start < finite->size(); start += kRows)
+      sums.add(
+          finite->points(at::arange(start, std::min(start + kRows, finite->size()), at::kLong)));
+  } else {
+    for (std::int64_t drawn = 0; drawn < kDraws; drawn += kRows)
+      sums.add(measure.sample(kRows, random));
+  }
+  return sums.moments();
+}
+
+AffineMap bures_wasserstein_map(const Moments& source, const Moments& target) {
+  const std::int64_t d = source.mean.numel();
+  const Moments p = checked_moments(source, d, "source moments");
+  const Moments q = checked_moments(target, d, "target moments");
+  const Spectrum sp = spectrum(p.covariance);
+  const Tensor in_range = sp.values > kRangeTolerance * std::max(sp.largest(), 0.0);
+  const Tensor roots = sp.values.clamp_min(0).sqrt() * in_range;
+  const Tensor inverse_roots = at::where(in_range, roots.reciprocal(), at::zeros_like(roots));
+  const Tensor matrix = transport_matrix(sp.with(roots), sp.with(inverse_roots), q.covariance);
+  return {matrix, q.mean - matrix.mv(p.mean)};
+}
+
+double bures_wasserstein_squared(const Moments& source, const Moments& target) {
+  const std::int64_t d = source.mean.numel();
+  const Moments p = checked_moments(source, d, "source moments");
+  const Moments q = checked_moments(target, d, "target moments");
+  // tr (Sp^½ Sq Sp^½)^½ is the sum of the singular values of Sp^½ Sq^½; unlike square roots of
+  // eigenvalues these keep full precision near 0.
+  const Tensor cross =
+      at::linalg_svdvals(at::matmul(spectrum(p.covariance).root(), spectrum(q.covariance).root()));
+  const Tensor squared = (p.mean - q.mean).square().sum() + p.covariance.trace() +
+                         q.covariance.trace() - 2 * cross.sum();
+  return std::max(0.0, squared.item<double>());
+}
+
+Tensor AffineFrame::enter(const Tensor& x) const {
+  return at::matmul((x - from) / scale, matrix.t());
+}
+
+Tensor AffineFrame::leave(const Tensor& t) const { return at::addmm(to, t, matrix, 1, scale); }
+
+AffineFrame AffineFrame::inverse() const {
+  return {at::linalg_inv(matrix).t().contiguous(), to, from, scale};
+}
+
+AffineFrame AffineFrame::to_dtype(at::ScalarType dtype) const {
+  return {matrix.to(dtype), from.to(dtype), to.to(dtype), scale};
+}
+
+State AffineFrame::state() const {
+  return {{"matrix", matrix},
+          {"from", from},
+          {"to", to},
+          {"scale", at::scalar_tensor(scale, at::kDouble)}};
+}
+
+AffineFrame identity_frame(std::int64_t dimension) {
+  return {at::eye(dimension, at::kDouble), at::zeros({dimension}, at::kDouble),
+          at::zeros({dimension}, at::kDouble)};
+}
+
+AffineFrame frame_from_state(const State& state, std::int64_t dimension) {
+  const auto part = [&](const char* name, at::IntArrayRef sizes) {
+    const Tensor& tensor = require_tensor(state, name, "frame");
+    if (tensor.sizes() != sizes)
+      fail(fmt::format("frame: tensor '{}'", name), fmt::format("[{}]", fmt::join(sizes, ", ")),
+           shape_text(tensor));
+    if (!all_finite(tensor))
+      fail(fmt::format("frame: tensor '{}'", name), "finite values", "values that are not");
+    return tensor;
+  };
+  const AffineFrame frame{part("matrix", {dimension, dimension}), part("from", {dimension}),
+                          part("to", {dimension}), part("scale", {}).item<double>()};
+  if (!(frame.scale > 0)) fail("frame: scale", "a positive number", fmt::format("{}", frame.scale));
+  return frame;
+}
+
+AffineFrame bures_wasserstein_frame(const Moments& source, const Moments& target) {
+  const std::int64_t d = source.mean.numel();
+  const Moments p = checked_moments(source, d, "source moments");
+  const Moments q = checked_moments(target, d, "target moments");
+  const Spectrum sp = floored(p.covariance), sq = floored(q.covariance);
+  const Tensor roots = sp.values.sqrt();
+  const Spectrum map =
+      spectrum(transport_matrix(sp.with(roots), sp.with(roots.reciprocal()), sq.with(sq.values)));
+  const Tensor half = map.root();  // A^½
+  const Spectrum shared = spectrum(at::linalg_multi_dot({half, sp.with(sp.values), half}));
+  return {at::matmul(shared.vectors.t(), half), p.mean, q.mean,
+          std::sqrt(shared.values.mean().item<double>())};
+}
+
+}  // namespace monge

@@ -1,0 +1,210 @@
+#include "arrays/writers.h"
+
+#include "monge/error.h"
+
+#include "arrays/npy_header.h"
+#include "safetensors_header.h"
+
+#include <charconv>
+#include <zip.h>
+
+namespace monge {
+namespace {
+
+constexpr const char* array_name = "points";
+
+/// What the writers share: the checks, and the order open, append, close.
+class FileWriter : public ArrayWriter {
+ public:
+  FileWriter(std::filesystem::path path, std::int64_t columns)
+      : path_(std::move(path)), columns_(columns) {
+    if (columns < 1) fail(path_.string(), "at least one column", std::to_string(columns));
+  }
+
+  void append(const Tensor& rows) final {
+    require_open();
+    if (!rows.defined() || rows.dim() != 2 || rows.size(1) != columns_ ||
+        rows.scalar_type() != at::kFloat)
+      fail(path_.string(), fmt::format("rows [k, {}] of float32", columns_),
+           rows.defined()
+               ? fmt::format("{} of {}", shape_text(rows), c10::toString(rows.scalar_type()))
+               : "an undefined tensor");
+    if (rows.size(0) == 0) return;
+    put(rows.detach().to(at::kCPU).contiguous());
+    rows_ += rows.size(0);
+  }
+
+  void close() final {
+    require_open();
+    closed_ = true;
+    finish();
+  }
+
+ protected:
+  virtual void put(const Tensor& rows) = 0;  // contiguous, on the CPU
+  virtual void finish() = 0;
+
+  std::filesystem::path path_;
+  std::int64_t columns_;
+  std::int64_t rows_ = 0;
+
+ private:
+  void require_open() const {
+    if (closed_) fail(path_.string(), "an array that is open for writing", "a closed one");
+  }
+
+  bool closed_ = false;
+};
+
+class NpyWriter final : public FileWriter {
+ public:
+  NpyWriter(const std::filesystem::path& path, std::int64_t columns, Existing existing)
+      : FileWriter(path, columns), file_(path, existing) {
+    file_.write(std::string(npy_header_size, '\0'));
+  }
+
+ private:
+  void put(const Tensor& rows) override { file_.write(rows.const_data_ptr(), rows.nbytes()); }
+  void finish() override {
+    file_.rewrite(0, npy_header(rows_, columns_));
+    file_.commit();
+  }
+
+  AtomicFile file_;
+};
+
+/// The archive's directory needs the length of its member first, so the member is collected in an
+/// npy file beside the target that is never committed.
+class NpzWriter final : public FileWriter {
+ public:
+  NpzWriter(const std::filesystem::path& path, std::int64_t columns, Existing existing)
+      : FileWriter(path, columns), archive_(path, existing), member_(path.string() + ".npy") {
+    member_.write(std::string(npy_header_size, '\0'));
+  }
+
+ private:
+  void put(const Tensor& rows) override { member_.write(rows.const_data_ptr(), rows.nbytes()); }
+
+  void finish() override {
+    member_.rewrite(0, npy_header(rows_, columns_));
+    int code = 0;
+    zip_t* archive = zip_open(archive_.temporary().c_str(), ZIP_CREATE | ZIP_TRUNCATE, &code);
+    if (archive == nullptr) {
+      zip_error_t error;
+      zip_error_init_with_code(&error, code);
+      const std::string reason = zip_error_strerror(&error);
+      zip_error_fini(&error);
+      fail_zip(reason);
+    }
+    if (!add_member(archive) || zip_close(archive) != 0) {
+      const std::string reason = zip_strerror(archive);
+      zip_discard(archive);
+      fail_zip(reason);
+    }
+    archive_.commit();
+  }
+
+  bool add_member(zip_t* archive) const {
+    zip_source_t* source = zip_source_file(archive, member_.temporary().c_str(), 0, -1);
+    if (source == nullptr) return false;
+    const std::string name = fmt::format("{}.npy", array_name);
+    const zip_int64_t index = zip_file_add(archive, name.c_str(), source, ZIP_FL_ENC_UTF_8);
+    if (index < 0) {
+      zip_source_free(source);
+      return false;
+    }
+    const auto entry = static_cast<zip_uint64_t>(index);
+    constexpr zip_uint16_t first_day_of_1980 = (1 << 5) | 1;  // the same bytes whenever written
+    return zip_set_file_compression(archive, entry, ZIP_CM_STORE, 0) == 0 &&
+           zip_file_set_dostime(archive, entry, 0, first_day_of_1980, 0) == 0;
+  }
+
+  [[noreturn]] void fail_zip(std::string_view reason) const {
+    throw Error(fmt::format("{}: cannot write: {}", path_.string(), reason));
+  }
+
+  AtomicFile archive_;
+  AtomicFile member_;
+};
+
+class SafetensorsWriter final : public FileWriter {
+ public:
+  SafetensorsWriter(const std::filesystem::path& path, std::int64_t columns, Existing existing)
+      : FileWriter(path, columns), file_(path, existing) {
+    file_.write(std::string(header_size, '\0'));
+  }
+
+ private:
+  static constexpr std::size_t header_size = 256;  // holds the longest numbers
+
+  void put(const Tensor& rows) override {
+    checksum_ = add_checksum(checksum_, rows.const_data_ptr(), rows.nbytes());
+    file_.write(rows.const_data_ptr(), rows.nbytes());
+  }
+
+  void finish() override {
+    const auto bytes = static_cast<std::uint64_t>(rows_ * columns_) * sizeof(float);
+    SafetensorsHeader header{{{array_name, at::kFloat, {rows_, columns_}, 0, bytes}}, {}};
+    header.metadata[checksum_key] =
+        checksum_text(join_checksums(header_checksum(header), checksum_, bytes));
+    file_.rewrite(0, write_safetensors_header(header, header_size));
+    file_.commit();
+  }
+
+  AtomicFile file_;
+  std::uint32_t checksum_ = 0;
+};
+
+class CsvWriter final : public FileWriter {
+ public:
+  CsvWriter(const std::filesystem::path& path, std::int64_t columns, Existing existing)
+      : FileWriter(path, columns), file_(path, existing) {}
+
+ private:
+  void put(const Tensor& rows) override {
+    constexpr std::size_t block_bytes = std::size_t{1} << 20;
+    constexpr std::size_t longest_number = 24;
+    std::array<char, longest_number> number{};
+    const float* value = rows.const_data_ptr<float>();
+    for (std::int64_t i = 0; i < rows.numel(); ++i) {
+      const auto end = std::to_chars(number.data(), number.data() + number.size(), value[i]).ptr;
+      text_.append(number.data(), end);
+      text_ += (i + 1) % columns_ == 0 ? '\n' : ',';
+      if (text_.size() >= block_bytes) flush();
+    }
+    flush();
+  }
+  void finish() override { file_.commit(); }
+
+  void flush() {
+    file_.write(text_);
+    text_.clear();
+  }
+
+  AtomicFile file_;
+  std::string text_;
+};
+
+}  // namespace
+
+std::unique_ptr<ArrayWriter> write_npy(const std::filesystem::path& path, std::int64_t columns,
+                                       Existing existing) {
+  return std::make_unique<NpyWriter>(path, columns, existing);
+}
+
+std::unique_ptr<ArrayWriter> write_npz(const std::filesystem::path& path, std::int64_t columns,
+                                       Existing existing) {
+  return std::make_unique<NpzWriter>(path, columns, existing);
+}
+
+std::unique_ptr<ArrayWriter> write_safetensors_array(const std::filesystem::path& path,
+                                                     std::int64_t columns, Existing existing) {
+  return std::make_unique<SafetensorsWriter>(path, columns, existing);
+}
+
+std::unique_ptr<ArrayWriter> write_csv(const std::filesystem::path& path, std::int64_t columns,
+                                       Existing existing) {
+  return std::make_unique<CsvWriter>(path, columns, existing);
+}
+
+}  // namespace monge

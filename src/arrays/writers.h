@@ -1,0 +1,18 @@
+#pragma once
+
+#include "monge/arrays.h"
+
+#include <memory>
+
+namespace monge {
+
+std::unique_ptr<ArrayWriter> write_npy(const std::filesystem::path& path, std::int64_t columns,
+                                       Existing existing);
+std::unique_ptr<ArrayWriter> write_npz(const std::filesystem::path& path, std::int64_t columns,
+                                       Existing existing);
+std::unique_ptr<ArrayWriter> write_safetensors_array(const std::filesystem::path& path,
+                                                     std::int64_t columns, Existing existing);
+std::unique_ptr<ArrayWriter> write_csv(const std::filesystem::path& path, std::int64_t columns,
+                                       Existing existing);
+
+}  // namespace monge

@@ -1,0 +1,178 @@
+#include "evaluation.h"
+
+#include "monge/affine.h"
+#include "monge/error.h"
+#include "monge/measures/gaussian.h"
+#include "monge/measures/gaussian_mixture.h"
+#include "monge/metric.h"
+
+namespace monge {
+namespace {
+
+std::int64_t set_size(const Measure& measure, std::int64_t points) {
+  const auto* finite = dynamic_cast<const FiniteMeasure*>(&measure);
+  return finite ? std::clamp<std::int64_t>(finite->size() / 2, 2, points) : points;
+}
+
+/// 2n points of a measure, without repetition where it is finite.
+Tensor draw(const Measure& measure, std::int64_t count, Random& random) {
+  if (const auto* finite = dynamic_cast<const FiniteMeasure*>(&measure))
+    return finite->points(
+        random.permutation(finite->size()).narrow(0, 0, std::min(count, finite->size())));
+  return measure.sample(count, random);
+}
+
+/// The mean distance of two samples, 1 where it is 0. In float64: squares of large coordinates
+/// overflow float32.
+double mean_distance(const Tensor& a, const Tensor& b) {
+  const double mean = at::cdist(a.to(at::kDouble), b.to(at::kDouble)).mean().item<double>();
+  return mean > 0 ? mean : 1;
+}
+
+/// The optimal map where both measures are Gaussian.
+std::optional<AffineMap> known_map(const Measure& source, const Measure& target) {
+  if (!dynamic_cast<const GaussianMeasure*>(&source) ||
+      !dynamic_cast<const GaussianMeasure*>(&target))
+    return std::nullopt;
+  return bures_wasserstein_map(*source.moments(), *target.moments());
+}
+
+void add_known_figures(std::vector<EvaluatedFigure>& figures, const Solution& solution,
+                       const Measure& source, const Measure& target,
+                       const EvaluationPoints& points) {
+  const auto forward = known_map(source, target);
+  if (!forward) return;
+  const Tensor truth = AffineTransportMap(*forward).transport(points.x);
+  const Tensor mapped = solution.map->transport(points.x);
+  const double variance = target.moments()->covariance.trace().item<double>();
+  figures.push_back(
+      {"l2_uvp", l2_uvp(mapped, truth, variance),
+       "100 · E|T(x) - T*(x)|² / Var(Q), %, against the known optimal map; 0 is perfect"});
+  figures.push_back({"cosine", cosine_similarity(points.x, mapped, truth),
+                     "cosine of T(x) - x and T*(x) - x; 1 is perfect"});
+  if (!solution.inverse) return;
+  const Tensor back = AffineTransportMap(*known_map(target, source)).transport(points.y);
+  figures.push_back({"inverse_l2_uvp",
+                     l2_uvp(solution.inverse->transport(points.y), back,
+                            source.moments()->covariance.trace().item<double>()),
+                     "the same of the inverse map, %"});
+}
+
+/// Where the target is a mixture of round Gaussians: how much mass each of its modes gets.
+void add_mode_figures(std::vector<EvaluatedFigure>& figures, const Solution& solution,
+                      const Measure& source, const Measure& target, std::uint64_t seed) {
+  constexpr std::int64_t drawn = 50000;
+  const auto* mixture = dynamic_cast<const GaussianMixture*>(&target);
+  if (!mixture || mixture->spreads().dim() != 1) return;
+  Random random(seed, "modes");
+  const auto shares = [&](const Tensor& points) {
+    return mode_shares(points, mixture->centers(), mixture->spreads(), mixture->weights());
+  };
+  const ModeShares mapped = shares(solution.map->transport(source.sample(drawn, random)));
+  figures.push_back({"least_mode_mass", mapped.least,
+                     "smallest mass of a mode over the right one, points counted to the nearest"});
+  figures.push_back(
+      {"largest_mode_mass", mapped.most, "largest mass of a mode over the right one"});
+  figures.push_back(
+      {"within_3_std", mapped.within,
+       fmt::format("share of mapped points within 3 standard deviations of a mode; of "
+                   "the target's own {:.3f}",
+                   shares(target.sample(drawn, random)).within)});
+}
+
+/// For gradients of potentials: whether the potential is convex, as it must be.
+void add_convexity(std::vector<EvaluatedFigure>& figures, const Solution& solution,
+                   const EvaluationPoints& points, std::uint64_t seed) {
+  const auto* map = dynamic_cast<const BrenierMap*>(solution.map.get());
+  if (!map) return;
+  Random random(seed, "segments");
+  figures.push_back(
+      {"convexity_violation",
+       convexity_violation(map->potential(), map->frame().enter(points.x), 1000, random),
+       "largest relative rise above a chord of the potential; 0 up to rounding where "
+       "the map is a gradient of a convex function"});
+}
+
+}  // namespace
+
+const Declaration<EvaluateOptions>& evaluate_declaration() {
+  using O = EvaluateOptions;
+  static const auto declaration =
+      Declaration<O>("section", "evaluate", "What the figures are measured on.", "")
+          .option("points", &O::points, "Held-out points of each measure.", between(10, 20000))
+          .option("holdout", &O::holdout,
+                  "Share of an array's rows kept out of training for evaluation; a share of fewer "
+                  "than 50 rows is not kept out.",
+                  between(0, 0.9));
+  return declaration;
+}
+
+EvaluationPoints draw_evaluation_points(const Measure& source, const Measure& target,
+                                        std::int64_t points, std::uint64_t seed) {
+  const std::int64_t n = std::min(set_size(source, points), set_size(target, points));
+  Random random(seed, "evaluation");
+  const Tensor x = draw(source, 2 * n, random);
+  const Tensor y = draw(target, 2 * n, random);
+  const auto second = [n](const Tensor& both) { return both.narrow(0, both.size(0) - n, n); };
+  EvaluationPoints drawn{x.narrow(0, 0, n), second(x), y.narrow(0, 0, n), second(y), 0, 0};
+  drawn.source_scale = mean_distance(drawn.x, drawn.x_other);
+  drawn.target_scale = mean_distance(drawn.y, drawn.y_other);
+  return drawn;
+}
+
+Quality watched_quality(const Solution& solution, const EvaluationPoints& points) {
+  Quality quality;
+  const double n = static_cast<double>(points.x.size(0));
+  const double forward =
+      energy_distance(solution.map->transport(points.x), points.y) / points.target_scale;
+  quality.figures = {{"energy distance", forward}};
+  quality.value = forward;
+  quality.noise = 2 / n;  // under P = Q the relative energy distance varies by about 2 / n
+  if (solution.inverse) {
+    const double inverse =
+        energy_distance(solution.inverse->transport(points.y), points.x) / points.source_scale;
+    quality.figures.emplace_back("inverse energy distance", inverse);
+    quality.value += inverse;
+    quality.noise += 2 / n;
+  }
+  return quality;
+}
+
+std::vector<EvaluatedFigure> evaluate_solution(const Solution& solution, const Measure& source,
+                                               const Measure& target, std::int64_t points,
+                                               std::uint64_t seed) {
+  const EvaluationPoints set = draw_evaluation_points(source, target, points, seed);
+  const Tensor mapped = solution.map->transport(set.x);
+  if (!mapped.isfinite().all().item<bool>())
+    throw Error("evaluate: the map gives values that are not finite");
+  const QuadraticCost cost;
+  std::vector<EvaluatedFigure> figures;
+  add_known_figures(figures, solution, source, target, set);
+  figures.push_back(
+      {"energy_distance", energy_distance(mapped, set.y),
+       "between mapped source and target, 2 E|T(x) - y| - E|T(x) - T(x')| - E|y - y'|"});
+  figures.push_back({"energy_distance_floor", energy_distance(set.y_other, set.y),
+                     "the same between two samples of the target: what sampling alone gives"});
+  figures.push_back({"w2_squared", exact_w2_squared(mapped, set.y),
+                     "exact squared W2 between mapped source and target on samples"});
+  figures.push_back({"w2_squared_floor", exact_w2_squared(set.y_other, set.y),
+                     "the same between two samples of the target"});
+  figures.push_back({"transport_cost", transport_cost(set.x, mapped, cost), "½ E|x - T(x)|²"});
+  figures.push_back({"optimal_cost", exact_plan(set.x, set.y, cost).cost,
+                     "the cost of the exact discrete plan between samples; sampling raises it"});
+  if (solution.inverse) {
+    const Tensor returned = solution.inverse->transport(mapped);
+    figures.push_back({"inverse_energy_distance",
+                       energy_distance(solution.inverse->transport(set.y), set.x),
+                       "between the target mapped back and the source"});
+    const double variance = set.x.to(at::kDouble).var(0, false).sum().item<double>();
+    if (variance > 0)
+      figures.push_back({"cycle_error", l2_uvp(returned, set.x, variance),
+                         "100 · E|S(T(x)) - x|² / Var(P), %, of the inverse map S"});
+  }
+  add_mode_figures(figures, solution, source, target, seed);
+  add_convexity(figures, solution, set, seed);
+  return figures;
+}
+
+}  // namespace monge

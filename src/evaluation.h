@@ -1,0 +1,28 @@
+#pragma once
+
+#include "monge/experiment.h"
+#include "monge/measure.h"
+#include "monge/trainer.h"
+
+#include <cstdint>
+
+namespace monge {
+
+/// Fixed points that a solution is judged on: two independent sets of each measure, [n, d].
+struct EvaluationPoints {
+  Tensor x, x_other, y, y_other;
+  double source_scale, target_scale;  ///< E|x - x'| and E|y - y'|
+};
+
+/// `points` a set, or half of the measure's points where it has fewer than twice as many; drawn
+/// from the stream "evaluation".
+EvaluationPoints draw_evaluation_points(const Measure& source, const Measure& target,
+                                        std::int64_t points, std::uint64_t seed);
+
+/// The energy distances of T#P to Q and of the inverse's image of Q to P, each over the mean
+/// distance of two points of its target (0 is perfect, 1 is useless), and their sum as the value.
+/// For the gradient of a convex potential this is a measure of optimality: by Brenier's theorem
+/// such a map is optimal between P and T#P.
+Quality watched_quality(const Solution& solution, const EvaluationPoints& points);
+
+}  // namespace monge

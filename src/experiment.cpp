@@ -1,0 +1,128 @@
+#include "monge/experiment.h"
+
+#include "monge/arrays.h"
+#include "monge/error.h"
+#include "monge/image.h"
+#include "monge/measures/file.h"
+#include "monge/measures/registry.h"
+#include "monge/registry.h"
+
+#include "evaluation.h"
+
+namespace monge {
+namespace {
+
+constexpr std::int64_t least_held_out = 50;
+
+/// A share of the rows drawn once from the stream "holdout" is kept out of training. A share of
+/// fewer than `least_held_out` points says nothing: then the training points serve for both.
+Split split_rows(const std::shared_ptr<const ArrayMeasure>& all, double holdout, Random random) {
+  const std::int64_t n = all->size();
+  const auto held = std::min<std::int64_t>(std::llround(holdout * static_cast<double>(n)), 20000);
+  if (held < least_held_out) return {all, all};
+  const Tensor order = random.permutation(n);
+  return {std::make_shared<ArrayMeasure>(all->points(order.narrow(0, held, n - held))),
+          std::make_shared<ArrayMeasure>(all->points(order.narrow(0, 0, held)))};
+}
+
+/// Evaluation halves the points of each measure and compares pairs; points that are all the same
+/// have no map onto others.
+void require_enough(const ArrayMeasure& points, const std::string& file) {
+  constexpr std::int64_t least = 4;
+  if (points.size() < least)
+    fail(file, fmt::format("at least {} points", least), fmt::format("{}", points.size()));
+  const auto [low, high] = at::aminmax(points.rows(), 0);
+  if (at::equal(low, high))
+    fail(file, "points that differ", fmt::format("the same point {} times", points.size()));
+}
+
+std::string measure_name(const Config& config, std::string_view section) {
+  const Table options = config.options(section);
+  const auto file = options.find("file");
+  if (file == options.end()) return config.part(section, "");
+  const auto* path = std::get_if<std::string>(&file->second);
+  return config.part(section, path && is_image_path(*path) ? "pixels" : "array");
+}
+
+Split build_measure(Config& config, std::string_view section, double holdout) {
+  const std::string name = measure_name(config, section);
+  if (name.empty())
+    throw Error(fmt::format(
+        "{0}: expected a measure ([{0}] with name or file, or --{0} FILE), got none", section));
+  const Table options = config.options(section);
+  config.sections[std::string(section)]["name"] = name;
+  if (name == "array") {
+    const std::string file = array_declaration().read(options, section).file;
+    if (file.empty()) fail(fmt::format("{}.file", section), "a file", "none");
+    const auto points = read_array_measure(file);
+    require_enough(*points, file);
+    return split_rows(points, holdout, Random(config.seed, fmt::format("holdout {}", section)));
+  }
+  const auto measure = make_measure(name, options, section);
+  return {measure, measure};
+}
+
+}  // namespace
+
+std::pair<Split, Split> build_measures(const Config& config) {
+  Config named = config;
+  const double holdout =
+      evaluate_declaration().read(config.options("evaluate"), "evaluate").holdout;
+  Split source = build_measure(named, "source", holdout);
+  Split target = build_measure(named, "target", holdout);
+  const std::int64_t d = source.train->dimension();
+  if (d != target.train->dimension())
+    throw Error(
+        fmt::format("source and target: expected points of the same dimension, got {} and {}", d,
+                    target.train->dimension()));
+  return {source, target};
+}
+
+Experiment build_experiment(const Config& config) {
+  Config resolved = config;
+  make_cost(config.part("cost", "quadratic"), "cost.name");
+  const SolverRow& row = find_solver(config.part("solver", "w2gn"), "solver.name");
+  const NetworkRow& network_row =
+      find_network(config.part("network", "dense_icnn"), "network.name");
+  TrainOptions train = train_declaration().read(config.options("train"), "train");
+  const EvaluateOptions evaluate =
+      evaluate_declaration().read(config.options("evaluate"), "evaluate");
+  Table solver_options = config.options("solver");
+  Table network_options = config.options("network");
+  require_known_keys(solver_options, row.info, "solver");
+  require_known_keys(network_options, network_row.info, "network");
+
+  const auto [source, target] = build_measures(config);
+  resolved.sections["source"]["name"] = measure_name(config, "source");
+  resolved.sections["target"]["name"] = measure_name(config, "target");
+  const std::int64_t dimension = source.train->dimension();
+  Random random(config.seed, "network");
+  auto solver = row.make(dimension, solver_options, network_options, random);
+
+  if (train.max_steps == 0 && train.max_seconds == 0) train.max_steps = row.usual_steps(dimension);
+  if (train.evaluate_every == 0)
+    train.evaluate_every =
+        train.max_steps > 0 ? std::max<std::int64_t>(train.max_steps / 40, 1) : 100;
+  resolved.sections["cost"] = {{"name", std::string("quadratic")}};
+  resolved.sections["solver"] = solver_options;
+  resolved.sections["solver"]["name"] = row.info.name;
+  resolved.sections["network"] = network_options;
+  resolved.sections["network"]["name"] = network_row.info.name;
+  resolved.sections["train"] = train_declaration().write(train);
+  resolved.sections["evaluate"] = evaluate_declaration().write(evaluate);
+  return {std::move(resolved),
+          source,
+          target,
+          std::move(solver),
+          make_problem(source.train, target.train, config.seed),
+          train,
+          evaluate};
+}
+
+Evaluator Experiment::evaluator() const {
+  const auto points = std::make_shared<const EvaluationPoints>(
+      draw_evaluation_points(*source.held_out, *target.held_out, evaluate.points, config.seed));
+  return [points](const Solution& solution) { return watched_quality(solution, *points); };
+}
+
+}  // namespace monge

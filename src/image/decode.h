@@ -1,0 +1,23 @@
+#pragma once
+
+#include <vips/vips8>
+
+#include <cstdint>
+#include <filesystem>
+
+namespace monge::image {
+
+/// The picture in `path`: upright, sRGB, three colour channels and at most one of alpha, 8 or 16
+/// bits, decoded in full into memory or, past libvips's disc threshold (100 MB unless
+/// VIPS_DISC_THRESHOLD says otherwise), into a temporary file that is read in windows.
+/// Throws Error where the file is missing, damaged, cut short or not such a picture.
+vips::VImage decode(const std::filesystem::path& path);
+
+/// An image of that size to be written now and read later: in memory up to `limit` bytes, else in
+/// a temporary file that goes with it.
+vips::VImage room_for(const vips::VImage& image, std::uint64_t limit = vips_get_disc_threshold());
+
+/// Computes every pixel of `image` now and keeps them, as room_for does.
+vips::VImage settle(const vips::VImage& image, std::uint64_t limit = vips_get_disc_threshold());
+
+}  // namespace monge::image

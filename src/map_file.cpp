@@ -1,0 +1,123 @@
+#include "monge/map_file.h"
+
+#include "monge/error.h"
+#include "monge/registry.h"
+#include "monge/safetensors.h"
+
+#include <nlohmann/json.hpp>
+
+namespace monge {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int map_version = 1;
+
+Json json_of(const Table& table) {
+  Json json = Json::object();
+  for (const auto& [key, value] : table)
+    json[key] = std::visit([](const auto& held) { return Json(held); }, value);
+  return json;
+}
+
+Table table_of(const Json& json) {
+  Table table;
+  for (const auto& [key, value] : json.items()) {
+    if (value.is_boolean())
+      table[key] = value.get<bool>();
+    else if (value.is_number_integer())
+      table[key] = value.get<std::int64_t>();
+    else if (value.is_number())
+      table[key] = value.get<double>();
+    else if (value.is_string())
+      table[key] = value.get<std::string>();
+    else
+      table[key] = value.get<std::vector<std::int64_t>>();
+  }
+  return table;
+}
+
+/// The description of one map; its tensors go into `tensors`.
+Json describe_map(const TransportMap& map, State& tensors) {
+  if (const auto* affine = dynamic_cast<const AffineTransportMap*>(&map)) {
+    tensors = {{"matrix", affine->affine().matrix}, {"offset", affine->affine().offset}};
+    return {{"kind", "affine"}, {"dimension", map.dimension()}};
+  }
+  const auto& brenier = dynamic_cast<const BrenierMap&>(map);
+  insert_state(tensors, "potential", brenier.potential().parameters());
+  insert_state(tensors, "frame", brenier.frame().state());
+  return {{"kind", "brenier"},
+          {"dimension", map.dimension()},
+          {"network", brenier.potential().name()},
+          {"options", json_of(brenier.potential().options())}};
+}
+
+std::shared_ptr<const TransportMap> rebuild_map(const Json& description, const State& tensors,
+                                                const std::string& where) {
+  const auto dimension = description.at("dimension").get<std::int64_t>();
+  if (dimension < 1 || dimension > (1 << 24))
+    fail(where, "a dimension", fmt::format("{}", dimension));
+  const auto kind = description.at("kind").get<std::string>();
+  if (kind == "affine") {
+    AffineMap affine{require_tensor(tensors, "matrix", where),
+                     require_tensor(tensors, "offset", where)};
+    if (affine.matrix.sizes() != at::IntArrayRef{dimension, dimension})
+      fail(where, fmt::format("a matrix [{0}, {0}]", dimension), shape_text(affine.matrix));
+    if (affine.offset.sizes() != at::IntArrayRef{dimension})
+      fail(where, fmt::format("an offset [{}]", dimension), shape_text(affine.offset));
+    return std::make_shared<AffineTransportMap>(std::move(affine));
+  }
+  if (kind != "brenier") fail(where, "a map of kind affine or brenier", kind);
+  const NetworkRow& row = find_network(description.at("network").get<std::string>(), where);
+  auto potential = row.make(dimension, table_of(description.at("options")));
+  load_parameters(*potential, extract_state(tensors, "potential"), where);
+  return std::make_shared<BrenierMap>(
+      potential, frame_from_state(extract_state(tensors, "frame"), dimension).to_dtype(at::kFloat));
+}
+
+}  // namespace
+
+void save_map(const std::filesystem::path& path, const Solution& solution,
+              const std::map<std::string, std::string>& notes, Existing existing) {
+  TensorFile file;
+  file.metadata = notes;
+  file.metadata["format"] = "monge-map";
+  file.metadata["version"] = std::to_string(map_version);
+  const auto add = [&](const char* name, const std::shared_ptr<const TransportMap>& map) {
+    if (!map) return;
+    State tensors;
+    file.metadata[name] = describe_map(*map, tensors).dump();
+    insert_state(file.tensors, name, tensors);
+  };
+  add("map", solution.map);
+  add("inverse", solution.inverse);
+  write_safetensors(path, file, existing);
+}
+
+LoadedMap load_map(const std::filesystem::path& path) {
+  const TensorFile file = read_safetensors(path);
+  const std::string where = path.string();
+  const auto text = [&](const char* key) {
+    const auto entry = file.metadata.find(key);
+    return entry == file.metadata.end() ? std::string() : entry->second;
+  };
+  if (text("format") != "monge-map")
+    fail(where, "a map file written by monge",
+         text("format").empty() ? "a safetensors file of something else" : text("format"));
+  if (text("version") != std::to_string(map_version))
+    fail(where, fmt::format("version {} of the map format", map_version), text("version"));
+  LoadedMap loaded;
+  loaded.notes = file.metadata;
+  try {
+    const auto rebuild = [&](const char* name) {
+      return rebuild_map(Json::parse(text(name)), extract_state(file.tensors, name), where);
+    };
+    loaded.solution.map = rebuild("map");
+    if (!text("inverse").empty()) loaded.solution.inverse = rebuild("inverse");
+  } catch (const Json::exception& error) {
+    fail(where, "a readable description of the map", error.what());
+  }
+  return loaded;
+}
+
+}  // namespace monge

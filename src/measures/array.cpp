@@ -1,0 +1,51 @@
+#include "monge/measures/array.h"
+
+#include "monge/affine.h"
+#include "monge/error.h"
+
+#include "measures/categorical.h"
+
+namespace monge {
+namespace {
+
+Tensor checked_rows(const Tensor& rows, const char* where) {
+  if (rows.dim() != 2 || rows.size(0) < 1 || rows.size(1) < 1)
+    fail(where, "points [n, d] with n, d >= 1", shape_text(rows));
+  const Tensor kept = rows.to(at::kFloat).contiguous();
+  const Tensor finite = at::isfinite(kept).all(1);
+  if (!finite.all().item<bool>())
+    fail(where, "finite values",
+         fmt::format("a value that is not finite in row {}",
+                     finite.logical_not().nonzero()[0].item<std::int64_t>()));
+  return kept;
+}
+
+}  // namespace
+
+ArrayMeasure::ArrayMeasure(Tensor rows) : rows_(checked_rows(rows, "array")) {}
+
+Tensor ArrayMeasure::points(const Tensor& indices) const { return rows_.index_select(0, indices); }
+
+std::optional<Moments> ArrayMeasure::moments() const {
+  const std::int64_t n = size(), d = dimension();
+  if (n == 1) return Moments{rows_[0].to(at::kDouble), at::zeros({d, d}, at::kDouble)};
+  Moments moments = empirical_moments(rows_);
+  moments.covariance *= static_cast<double>(n - 1) / static_cast<double>(n);  // of the measure
+  return moments;
+}
+
+WeightedMeasure::WeightedMeasure(Tensor points, const Tensor& weights)
+    : points_(checked_rows(points, "weighted points")),
+      cumulative_(cumulative_weights(weights, points_.size(0), "weighted points")) {}
+
+Tensor WeightedMeasure::sample(std::int64_t n, Random& random) const {
+  return points_.index_select(0, draw_indices(cumulative_, n, random));
+}
+
+std::optional<Moments> WeightedMeasure::moments() const {
+  const Tensor points = points_.to(at::kDouble), mass = probabilities(cumulative_);
+  const Tensor mean = mass.matmul(points), centred = points - mean;
+  return Moments{mean, at::matmul((centred * mass.unsqueeze(1)).t(), centred)};
+}
+
+}  // namespace monge

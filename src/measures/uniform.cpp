@@ -1,0 +1,91 @@
+#include "monge/measures/uniform.h"
+
+#include "monge/error.h"
+
+namespace monge {
+namespace {
+
+void check_ends(const Tensor& from, const Tensor& to, const char* where) {
+  if (from.dim() != 1 || from.size(0) < 1 || from.sizes() != to.sizes())
+    fail(where, "two points [d], d >= 1",
+         fmt::format("{} and {}", shape_text(from), shape_text(to)));
+  if (!at::isfinite(from).all().item<bool>() || !at::isfinite(to).all().item<bool>())
+    fail(where, "finite points", "values that are not finite");
+}
+
+}  // namespace
+
+BoxMeasure::BoxMeasure(const Tensor& low, const Tensor& high)
+    : low_(low.to(at::kDouble)), high_(high.to(at::kDouble)) {
+  check_ends(low_, high_, "box");
+  if (low_.gt(high_).any().item<bool>()) fail("box", "low <= high", "a low above its high");
+}
+
+Tensor BoxMeasure::sample(std::int64_t n, Random& random) const {
+  return at::addcmul(low_.to(at::kFloat), random.uniform({n, dimension()}),
+                     (high_ - low_).to(at::kFloat));
+}
+
+std::optional<Moments> BoxMeasure::moments() const {
+  return Moments{0.5 * (low_ + high_), at::diag((high_ - low_).square() / 12)};
+}
+
+SegmentMeasure::SegmentMeasure(const Tensor& from, const Tensor& to)
+    : from_(from.to(at::kDouble)), to_(to.to(at::kDouble)) {
+  check_ends(from_, to_, "segment");
+}
+
+Tensor SegmentMeasure::sample(std::int64_t n, Random& random) const {
+  return at::addcmul(from_.to(at::kFloat), random.uniform({n, 1}), (to_ - from_).to(at::kFloat));
+}
+
+std::optional<Moments> SegmentMeasure::moments() const {
+  const Tensor along = to_ - from_;
+  return Moments{0.5 * (from_ + to_), at::outer(along, along) / 12};
+}
+
+const Declaration<BoxOptions>& box_declaration() {
+  using O = BoxOptions;
+  static const auto declaration =
+      Declaration<O>("measure", "box", "Uniform on a box.", "")
+          .option("dimension", &O::dimension,
+                  "d; 0: that of low or high, 2 where both are one number.", between(0, 65536))
+          .option("low", &O::low, "The lower corner: one number for all coordinates, or d.")
+          .option("high", &O::high, "The upper corner: one number for all coordinates, or d.");
+  return declaration;
+}
+
+std::shared_ptr<const Measure> make_box(const BoxOptions& options, std::string_view where) {
+  const std::size_t longest = std::max(options.low.size(), options.high.size());
+  const std::int64_t d = options.dimension > 0 ? options.dimension
+                         : longest > 1         ? static_cast<std::int64_t>(longest)
+                                               : 2;
+  const auto corner = [&](const char* key, const std::vector<double>& values) {
+    const auto size = static_cast<std::int64_t>(values.size());
+    if (size != 1 && size != d)
+      fail(fmt::format("{}.{}", where, key), fmt::format("1 or {} numbers", d),
+           fmt::format("{}", size));
+    return at::tensor(values, at::kDouble).expand({d}).contiguous();
+  };
+  return std::make_shared<BoxMeasure>(corner("low", options.low), corner("high", options.high));
+}
+
+const Declaration<SegmentOptions>& segment_declaration() {
+  using O = SegmentOptions;
+  static const auto declaration =
+      Declaration<O>("measure", "segment", "Uniform on the straight segment between two points.",
+                     "")
+          .option("from", &O::from, "One end, d numbers.")
+          .option("to", &O::to, "The other end, d numbers.");
+  return declaration;
+}
+
+std::shared_ptr<const Measure> make_segment(const SegmentOptions& options, std::string_view where) {
+  if (options.from.empty() || options.from.size() != options.to.size())
+    fail(where, "from and to of the same length, 1 or more",
+         fmt::format("{} and {} numbers", options.from.size(), options.to.size()));
+  return std::make_shared<SegmentMeasure>(at::tensor(options.from, at::kDouble),
+                                          at::tensor(options.to, at::kDouble));
+}
+
+}  // namespace monge

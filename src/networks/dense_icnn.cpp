@@ -1,0 +1,196 @@
+#include "monge/networks/dense_icnn.h"
+
+#include "monge/error.h"
+
+namespace monge {
+namespace {
+
+constexpr double least_skip = 1e-2;  // keeps the skip's share of the map invertible
+
+/// CELU'(a) from the same exponential as CELU: exp(min(a, 0) / alpha).
+Tensor celu_derivative(const Tensor& a, double alpha) {
+  return (at::clamp_max(a, 0.0) / alpha).exp();
+}
+
+}  // namespace
+
+const Declaration<DenseIcnnOptions>& dense_icnn_declaration() {
+  using O = DenseIcnnOptions;
+  static const auto declaration =
+      Declaration<O>("network", "dense_icnn",
+                     "Dense input-convex network [rank; hidden...]: convex quadratic layers, "
+                     "non-negative weights between layers, CELU.",
+                     "W2GN (Korotin et al. 2021), appendix B.2")
+          .option("rank", &O::rank, "Rank r of every convex quadratic form.", between(1, 1024))
+          .option("hidden", &O::hidden,
+                  "Widths h_0, ..., h_K of the layers; empty: chosen from the dimension.",
+                  between(1, 65536))
+          .option("celu_alpha", &O::celu_alpha, "The alpha of the CELU activation.", above(0))
+          .option("strong_convexity", &O::strong_convexity,
+                  "beta: ½ beta |x|² is added to the output.", at_least(0))
+          .option("input_scale", &O::input_scale,
+                  "Size of the first weights of the linear parts, which set where the units bend; "
+                  "0: chosen from the dimension.",
+                  at_least(0))
+          .option("skip", &O::skip,
+                  "Adds a trainable diagonal quadratic and a linear term of the input, so that the "
+                  "network can start as the identity map.");
+  return declaration;
+}
+
+DenseIcnnOptions sized_for(DenseIcnnOptions options, std::int64_t dimension) {
+  if (options.hidden.empty()) {
+    const std::int64_t wide =
+        dimension <= 8 ? 128 : std::clamp<std::int64_t>(2 * dimension, 64, 1024);
+    options.hidden = {wide, wide, std::max<std::int64_t>(wide / 2, 32)};
+  }
+  if (options.input_scale == 0) options.input_scale = bends_freely(options, dimension) ? 3.0 : 0.7;
+  return options;
+}
+
+bool bends_freely(const DenseIcnnOptions& options, std::int64_t dimension) {
+  constexpr std::int64_t few_dimensions = 8, wide = 64;
+  const auto& hidden = options.hidden;
+  return dimension <= few_dimensions && !hidden.empty() && std::ranges::min(hidden) >= wide;
+}
+
+struct DenseIcnn::Forward {
+  Tensor quadratic;                   // u = x Fᵀ, [n, r H]
+  std::vector<Tensor> preactivation;  // a_0 = q_0, ..., a_K, each [n, h_k]
+  Tensor last;                        // z_K
+};
+
+DenseIcnn::DenseIcnn(std::int64_t dimension, DenseIcnnOptions options, Initial initial,
+                     Random& random, at::ScalarType dtype)
+    : dimension_(dimension), options_(sized_for(std::move(options), dimension)) {
+  const auto& hidden = options_.hidden;
+  offsets_ = {0};
+  for (const std::int64_t width : hidden) offsets_.push_back(offsets_.back() + width);
+  const std::int64_t units = offsets_.back();
+  const std::int64_t rank = options_.rank;
+  const double per_input = options_.input_scale / std::sqrt(static_cast<double>(dimension));
+
+  input_weight_ = random.normal({(rank + 1) * units, dimension});
+  input_weight_.narrow(0, 0, rank * units)
+      .mul_(0.7 / std::sqrt(static_cast<double>(dimension * rank)));
+  input_weight_.narrow(0, rank * units, units).mul_(per_input);
+  input_bias_ = at::zeros({units});
+  for (std::size_t k = 1; k < hidden.size(); ++k)
+    convex_.push_back(random.normal({hidden[k], hidden[k - 1]}).abs() / hidden[k - 1]);
+  const double input_size = std::max(1.0, options_.input_scale * options_.input_scale);
+  const double final_scale =
+      initial == Initial::near_zero ? 0.01 / input_size : 1.0 / static_cast<double>(hidden.back());
+  final_ = random.normal({hidden.back()}).abs() * final_scale;
+  if (options_.skip) {
+    skip_quadratic_ = at::full({dimension}, initial == Initial::near_zero ? 1.0 : least_skip);
+    skip_linear_ = at::zeros({dimension});
+  }
+  const auto trainable = [dtype](Tensor& tensor) {
+    if (tensor.defined()) tensor = tensor.to(dtype).contiguous().set_requires_grad(true);
+  };
+  for (Tensor* tensor : {&input_weight_, &input_bias_, &final_, &skip_quadratic_, &skip_linear_})
+    trainable(*tensor);
+  for (Tensor& tensor : convex_) trainable(tensor);
+}
+
+DenseIcnn::Forward DenseIcnn::forward(const Tensor& x) const {
+  if (x.dim() != 2 || x.size(1) != dimension_)
+    fail("dense_icnn", fmt::format("points [n, {}]", dimension_), shape_text(x));
+  const std::int64_t units = offsets_.back();
+  const std::int64_t rank = options_.rank;
+  Forward pass;
+  const Tensor projected = x.mm(input_weight_.t());
+  pass.quadratic = projected.narrow(1, 0, rank * units);
+  Tensor squares = pass.quadratic.square();
+  if (rank > 1) squares = squares.view({x.size(0), units, rank}).sum(2);
+  const Tensor q = projected.narrow(1, rank * units, units) + squares + input_bias_;
+
+  Tensor z = q.narrow(1, 0, offsets_[1]);
+  pass.preactivation.push_back(z);
+  for (std::size_t k = 0; k < convex_.size(); ++k) {
+    const Tensor q_k = q.narrow(1, offsets_[k + 1], offsets_[k + 2] - offsets_[k + 1]);
+    pass.preactivation.push_back(at::addmm(q_k, z, convex_[k].t()));
+    z = at::celu(pass.preactivation.back(), options_.celu_alpha);
+  }
+  pass.last = z;
+  return pass;
+}
+
+Tensor DenseIcnn::value_of(const Forward& pass, const Tensor& x) const {
+  Tensor value = pass.last.mv(final_);
+  if (options_.strong_convexity > 0)
+    value = value + 0.5 * options_.strong_convexity * x.square().sum(1);
+  if (options_.skip) value = value + 0.5 * x.square().mv(skip_quadratic_) + x.mv(skip_linear_);
+  return value;
+}
+
+/// The chain rule through the layers, written out so that one backward pass through it gives the
+/// derivatives of the gradient.
+Tensor DenseIcnn::gradient_of(const Forward& pass, const Tensor& x) const {
+  const std::size_t layers = pass.preactivation.size();
+  std::vector<Tensor> deltas(layers);  // d psi / d a_k, [n, h_k]
+  Tensor upstream = final_.expand({x.size(0), final_.size(0)});
+  for (std::size_t k = layers - 1; k > 0; --k) {
+    deltas[k] = upstream * celu_derivative(pass.preactivation[k], options_.celu_alpha);
+    upstream = deltas[k].mm(convex_[k - 1]);
+  }
+  deltas[0] = upstream;
+  const Tensor delta = layers == 1 ? deltas[0] : at::cat(deltas, 1);
+  const Tensor repeated = options_.rank == 1 ? delta : delta.repeat_interleave(options_.rank, 1);
+  Tensor gradient = at::cat({2 * pass.quadratic * repeated, delta}, 1).mm(input_weight_);
+  if (options_.strong_convexity > 0) gradient = gradient + options_.strong_convexity * x;
+  if (options_.skip) gradient = gradient + x * skip_quadratic_ + skip_linear_;
+  return gradient;
+}
+
+Tensor DenseIcnn::value(const Tensor& x, Graph graph) const {
+  const at::AutoGradMode mode(graph == Graph::create);
+  return value_of(forward(x), x);
+}
+
+ValueAndGradient DenseIcnn::value_and_gradient(const Tensor& x, Graph graph) const {
+  const at::AutoGradMode mode(graph == Graph::create);
+  const Forward pass = forward(x);
+  return {value_of(pass, x), gradient_of(pass, x)};
+}
+
+State DenseIcnn::parameters() const {
+  State state{{"input.weight", input_weight_}, {"input.bias", input_bias_}, {"final", final_}};
+  for (std::size_t k = 0; k < convex_.size(); ++k)
+    state[fmt::format("convex.{}", k + 1)] = convex_[k];
+  if (options_.skip) {
+    state["skip.quadratic"] = skip_quadratic_;
+    state["skip.linear"] = skip_linear_;
+  }
+  return state;
+}
+
+void DenseIcnn::project() {
+  const at::NoGradGuard no_graph;
+  for (Tensor& weight : convex_) weight.clamp_min_(0);
+  final_.clamp_min_(0);
+  if (options_.skip) skip_quadratic_.clamp_min_(least_skip);
+}
+
+/// With g the gradient of the network without its skip, centred like x: g is scaled by
+/// kappa = (1 - skip_share) sum <x, x> / sum <g, x>, and the linear term moves the means together.
+/// The numerator and the denominator are positive: g is the gradient of a convex function.
+void DenseIcnn::become_identity(const Tensor& x, double skip_share) {
+  const at::NoGradGuard no_graph;
+  if (!options_.skip) fail("dense_icnn: become_identity", "skip = true", "false");
+  skip_quadratic_.zero_();
+  skip_linear_.zero_();
+  const Tensor g = gradient(x, Graph::none);
+  const Tensor mean_x = x.mean(0), mean_g = g.mean(0);
+  const Tensor centred = x - mean_x;
+  const double spread = centred.square().sum().item<double>();
+  const double agreement = ((g - mean_g) * centred).sum().item<double>();
+  const double share = agreement > 0 ? (1 - skip_share) * spread / agreement : 0.0;
+  final_.mul_(share);
+  skip_quadratic_.fill_(agreement > 0 ? skip_share : 1.0);
+  skip_linear_.copy_((1 - skip_quadratic_) * mean_x - share * mean_g);
+}
+
+Table DenseIcnn::options() const { return dense_icnn_declaration().write(options_); }
+
+}  // namespace monge

@@ -1,0 +1,170 @@
+#include "monge/error.h"
+#include "monge/image.h"
+#include "monge/map_file.h"
+#include "monge/measures/file.h"
+#include "monge/report.h"
+#include "monge/run.h"
+
+#include <nlohmann/json.hpp>
+
+#include <fstream>
+#include <unistd.h>
+
+namespace monge {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::int64_t cloud_points = 3000;
+constexpr int preview_side = 720;
+
+std::string readable(std::string name) {
+  std::ranges::replace(name, '_', ' ');
+  return name;
+}
+
+std::vector<Curve> read_curves(const std::filesystem::path& path) {
+  std::vector<Curve> curves;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    const Json entry = Json::parse(line, nullptr, false);
+    if (!entry.is_object()) continue;
+    for (const auto& [name, value] : entry.items()) {
+      if (name == "step" || name == "seconds" || !value.is_number()) continue;
+      auto curve = std::ranges::find(curves, readable(name), &Curve::name);
+      if (curve == curves.end())
+        curve = curves.insert(curves.end(), {.name = readable(name),
+                                             .logarithmic = name == "quality" || name == "cycle"});
+      curve->steps.push_back(entry["step"].get<double>());
+      curve->values.push_back(value.get<double>());
+    }
+  }
+  return curves;
+}
+
+/// Points in the plane or in space: themselves up to three dimensions, above that their two first
+/// principal components of `reference`.
+class Projection {
+ public:
+  explicit Projection(const Tensor& reference) {
+    if (reference.size(1) <= 3) return;
+    mean_ = reference.mean(0);
+    axes_ = std::get<2>(at::linalg_svd((reference - mean_).to(at::kDouble), false))
+                .narrow(0, 0, 2)
+                .t()
+                .to(at::kFloat);
+  }
+  bool reduces() const { return axes_.defined(); }
+  Tensor operator()(const Tensor& points) const {
+    if (axes_.defined()) return (points - mean_).mm(axes_);
+    if (points.size(1) == 1) return at::cat({points, at::zeros_like(points)}, 1);
+    return points;
+  }
+
+ private:
+  Tensor mean_, axes_;
+};
+
+/// A photograph's preview moved through a map of colours, as JPEG or PNG bytes.
+Picture mapped_preview(const std::string& file, const TransportMap& map,
+                       const std::string& caption) {
+  Picture picture{.caption = caption};
+  const std::string small = Photograph(file).preview(preview_side, &picture.mime);
+  const std::string extension = picture.mime == "image/png" ? ".png" : ".jpg";
+  const auto folder = std::filesystem::temp_directory_path();
+  const auto before = folder / fmt::format("monge-preview-{}-in{}", getpid(), extension);
+  const auto after = folder / fmt::format("monge-preview-{}-out{}", getpid(), extension);
+  write_text(before, small);
+  Photograph(before).recolour([&](const Tensor& colours) { return map.transport(colours); }, after,
+                              Existing::replace);
+  picture.bytes = read_text(after);
+  std::filesystem::remove(before);
+  std::filesystem::remove(after);
+  return picture;
+}
+
+Picture plain_preview(const std::string& file, const std::string& caption) {
+  Picture picture{.caption = caption};
+  picture.bytes = Photograph(file).preview(preview_side, &picture.mime);
+  return picture;
+}
+
+std::string pixels_file(const Config& config, std::string_view section) {
+  if (config.part(section, "") != "pixels") return "";
+  return pixels_declaration().read(config.options(section), section).file;
+}
+
+void add_pictures(Report& report, const Config& config, const Solution& solution) {
+  const std::string source = pixels_file(config, "source");
+  const std::string target = pixels_file(config, "target");
+  if (!source.empty()) {
+    report.pictures.push_back(plain_preview(source, "before"));
+    report.pictures.push_back(mapped_preview(source, *solution.map, "after"));
+  }
+  if (!target.empty()) {
+    report.pictures.push_back(plain_preview(target, "the palette"));
+    if (solution.inverse)
+      report.pictures.push_back(mapped_preview(target, *solution.inverse,
+                                               "the palette's picture in the source's colours"));
+  }
+}
+
+void add_scatter(Report& report, const Config& config, const Solution& solution) {
+  const auto [source, target] = build_measures(config);
+  Random random(config.seed, "report");
+  const Tensor x = source.held_out->sample(cloud_points, random);
+  const Tensor y = target.held_out->sample(cloud_points, random);
+  const Tensor mapped = solution.map->transport(x);
+  const bool colours =
+      config.part("source", "") == "pixels" && config.part("target", "") == "pixels";
+  const Projection project(y);
+  const auto cloud = [&](const char* name, const Tensor& points) {
+    return Cloud{name, project(points), colours ? points.clamp(0, 1) : Tensor()};
+  };
+  Scatter scatter{.title = project.reduces() ? "Points on the target's two principal components"
+                           : colours         ? "Palettes"
+                                             : "Points"};
+  scatter.clouds = {cloud("source", x), cloud("mapped source", mapped), cloud("target", y)};
+  if (solution.inverse)
+    scatter.clouds.push_back(cloud("target mapped back", solution.inverse->transport(y)));
+  report.scatters.push_back(std::move(scatter));
+}
+
+/// "china.jpg", or the name of a measure that is not a file.
+std::string described(const Config& config, std::string_view section) {
+  const Table options = config.options(section);
+  const auto file = options.find("file");
+  if (file == options.end()) return readable(config.part(section, "?"));
+  return std::filesystem::path(std::get<std::string>(file->second)).filename().string();
+}
+
+void add_figures(Report& report, const RunDirectory& run) {
+  const auto figures = evaluate_run(run);
+  for (const EvaluatedFigure& figure : figures)
+    report.figures.push_back(
+        {readable(figure.name), fmt::format("{:.4g}", figure.value), figure.meaning});
+}
+
+}  // namespace
+
+void report_run(const RunDirectory& run) {
+  const Config config = read_config(run.config());
+  const LoadedMap loaded = load_map(run.map());
+  const auto note = [&](const char* key) {
+    const auto entry = loaded.notes.find(key);
+    return entry == loaded.notes.end() ? std::string("?") : entry->second;
+  };
+  Report report;
+  report.title = fmt::format("{} to {}", described(config, "source"), described(config, "target"));
+  report.summary = fmt::format(
+      "The optimal transport map learned by {}, as it was at step {}, and how right it is.",
+      note("solver"), note("step"));
+  report.configuration = config_text(config);
+  add_figures(report, run);
+  add_pictures(report, config, loaded.solution);
+  add_scatter(report, config, loaded.solution);
+  report.curves = read_curves(run.metrics());
+  write_report(run.report(), report);
+}
+
+}  // namespace monge

@@ -1,0 +1,203 @@
+#include "monge/solvers/w2gn.h"
+
+#include "monge/error.h"
+
+namespace monge {
+namespace {
+
+constexpr std::int64_t identity_points = 4096;
+
+State pair_state(const DenseIcnn& psi, const DenseIcnn& omega) {
+  State state;
+  insert_state(state, "psi", psi.parameters());
+  insert_state(state, "omega", omega.parameters());
+  return state;
+}
+
+}  // namespace
+
+const Declaration<W2gnOptions>& w2gn_declaration() {
+  using O = W2gnOptions;
+  static const auto declaration =
+      Declaration<O>("solver", "w2gn",
+                     "Wasserstein-2 Generative Networks: two input-convex potentials tied by cycle "
+                     "consistency, without an inner loop.",
+                     "Korotin et al. 2021, eq. 12, algorithm 1, eq. 51")
+          .option("start", &O::start,
+                  "Where the maps start: the optimal affine map of the samples' moments, the "
+                  "identity, or the paper's identity pretraining of a random network.",
+                  one_of({"affine", "identity", "pretrain"}))
+          .option("network_share", &O::network_share,
+                  "Share of the identity that the network gives at the start, the skip giving the "
+                  "rest; a network at 0 learns the shape of the map late. -1: chosen from the "
+                  "dimension and the network's width.",
+                  between(-1, 1))
+          .option("cycle_weight", &O::cycle_weight,
+                  "lambda of algorithm 1, the weight of the cycle term on the target, R_Y.",
+                  above(0))
+          .option("source_cycle_weight", &O::source_cycle_weight,
+                  "The weight of the cycle term on the source, R_X (eq. 51).", at_least(0))
+          .option("detach", &O::detach,
+                  "Keeps the correlation's gradient out of the inverse potential (appendix C.1).")
+          .option("batch", &O::batch,
+                  "Points of each measure in a step; 0: chosen from the dimension.",
+                  between(0, 1 << 20))
+          .option("learning_rate", &O::learning_rate,
+                  "Adam's learning rate at its peak; 0: chosen from the dimension.", between(0, 1))
+          .option("beta1", &O::beta1, "Adam's decay of the first moment.", between(0, 0.9999))
+          .option("beta2", &O::beta2, "Adam's decay of the second moment.", between(0, 0.999999))
+          .option("weight_l1", &O::weight_l1, "L1 penalty on the weights.", at_least(0))
+          .option("clip", &O::clip, "Largest norm of the gradient; 0: not clipped.", at_least(0))
+          .option("pretrain_steps", &O::pretrain_steps,
+                  "Steps of identity pretraining, for start = \"pretrain\".", between(0, 10000000));
+  return declaration;
+}
+
+W2gnOptions sized_for(W2gnOptions options, std::int64_t dimension,
+                      const DenseIcnnOptions& network) {
+  if (options.network_share < 0)
+    options.network_share = bends_freely(network, dimension) ? 0.9 : 0.0;
+  if (options.batch == 0) options.batch = dimension < 256 ? 256 : 128;
+  if (options.learning_rate == 0) options.learning_rate = dimension < 128 ? 5e-3 : 1e-2;
+  return options;
+}
+
+std::int64_t w2gn_usual_steps(std::int64_t dimension) { return dimension <= 32 ? 5000 : 3000; }
+
+W2gn::W2gn(std::int64_t dimension, const W2gnOptions& options, const DenseIcnnOptions& network,
+           Random& random)
+    : options_(sized_for(options, dimension, sized_for(network, dimension))) {
+  const bool live = options_.start == "pretrain" || options_.network_share > 0;
+  const auto initial = live ? DenseIcnn::Initial::paper : DenseIcnn::Initial::near_zero;
+  psi_ = std::make_shared<DenseIcnn>(dimension, network, initial, random);
+  omega_ = std::make_shared<DenseIcnn>(dimension, network, initial, random);
+  load_parameters(*omega_, psi_->parameters(), "w2gn");
+  set_frame(identity_frame(dimension));
+  adam_.emplace(pair_state(*psi_, *omega_),
+                AdamOptions{options_.learning_rate, options_.beta1, options_.beta2, 1e-8});
+}
+
+void W2gn::set_frame(const AffineFrame& frame) {
+  exact_frame_ = frame;
+  frame_ = frame.to_dtype(at::kFloat);
+  inverse_frame_ = frame.inverse().to_dtype(at::kFloat);
+}
+
+void W2gn::start(const Problem& problem, Random& random) {
+  if (options_.start == "affine")
+    set_frame(bures_wasserstein_frame(sampled_moments(problem.source.measure(), random),
+                                      sampled_moments(problem.target.measure(), random)));
+  if (options_.start == "pretrain") {
+    pretrain(problem, random);
+  } else if (options_.network_share > 0) {
+    const Tensor x = frame_.enter(problem.source.measure().sample(identity_points, random));
+    psi_->become_identity(x, 1 - options_.network_share);
+    load_parameters(*omega_, psi_->parameters(), "w2gn");
+  }
+}
+
+/// Fits ∇psi(x) = x by least squares on points of both measures and copies the weights to omega
+/// (appendix C.1).
+void W2gn::pretrain(const Problem& problem, Random& random) {
+  Adam adam(psi_->parameters(), {options_.learning_rate, options_.beta1, options_.beta2, 1e-8});
+  for (std::int64_t step = 0; step < options_.pretrain_steps; ++step) {
+    const Tensor x = at::cat({problem.source.measure().sample(options_.batch, random),
+                              problem.target.measure().sample(options_.batch, random)});
+    const Tensor error = (psi_->gradient(x, Graph::create) - x).square().sum(1).mean();
+    const double rate =
+        1 - static_cast<double>(step) / static_cast<double>(options_.pretrain_steps);
+    adam.step(torch::autograd::grad({error}, adam.parameters()), rate);
+    psi_->project();
+  }
+  load_parameters(*omega_, psi_->parameters(), "w2gn");
+}
+
+struct W2gn::Terms {
+  Tensor correlation, cycle, source_cycle, total;
+};
+
+W2gn::Terms W2gn::loss(const Tensor& x, const Tensor& y) const {
+  const std::int64_t n = x.size(0);
+  const Tensor back = omega_->gradient(y, Graph::create);  // ∇omega(y)
+  Terms terms;
+  if (options_.detach) {
+    const Tensor values = psi_->value(at::cat({x, back.detach()}), Graph::create);
+    terms.correlation = values.narrow(0, 0, n).mean() - values.narrow(0, n, y.size(0)).mean() +
+                        (back.detach() * y).sum(1).mean();
+  } else {
+    terms.correlation = psi_->value(x, Graph::create).mean() +
+                        ((back * y).sum(1) - psi_->value(back, Graph::create)).mean();
+  }
+  terms.cycle = (psi_->gradient(back, Graph::create) - y).square().sum(1).mean();
+  terms.total = terms.correlation + options_.cycle_weight * terms.cycle;
+  if (options_.source_cycle_weight > 0) {
+    const Tensor forth = psi_->gradient(x, Graph::create);
+    terms.source_cycle = (omega_->gradient(forth, Graph::create) - x).square().sum(1).mean();
+    terms.total = terms.total + options_.source_cycle_weight * terms.source_cycle;
+  }
+  if (options_.weight_l1 > 0)
+    for (const Tensor& parameter : adam_->parameters())
+      terms.total = terms.total + options_.weight_l1 * parameter.abs().sum();
+  return terms;
+}
+
+StepReport W2gn::step(Problem& problem, double rate) {
+  const Tensor x = frame_.enter(problem.source.next(options_.batch));
+  const Tensor y = inverse_frame_.enter(problem.target.next(options_.batch));
+  const Terms terms = loss(x, y);
+  StepReport report = update(terms.total, rate);
+  report.terms = {{"correlation", terms.correlation.item<double>()},
+                  {"cycle", terms.cycle.item<double>()}};
+  if (terms.source_cycle.defined())
+    report.terms.emplace_back("source_cycle", terms.source_cycle.item<double>());
+  return report;
+}
+
+StepReport W2gn::update(const Tensor& total, double rate) {
+  std::vector<Tensor> gradients = torch::autograd::grad(
+      {total}, adam_->parameters(), {}, /*retain_graph=*/std::nullopt, /*create_graph=*/false,
+      /*allow_unused=*/true);
+  for (std::size_t i = 0; i < gradients.size(); ++i)
+    if (!gradients[i].defined()) gradients[i] = at::zeros_like(adam_->parameters()[i]);
+  std::vector<Tensor> norms = at::_foreach_norm(gradients);
+  const double norm = at::stack(norms).norm().item<double>();
+  StepReport report{
+      .loss = total.item<double>(), .terms = {}, .gradient_norm = norm, .finite = true};
+  report.finite = std::isfinite(report.loss) && std::isfinite(norm);
+  if (!report.finite) return report;
+  if (options_.clip > 0 && norm > options_.clip) at::_foreach_mul_(gradients, options_.clip / norm);
+  adam_->step(gradients, rate);
+  psi_->project();
+  omega_->project();
+  return report;
+}
+
+/// Appendix C.2: a step costs about ten evaluations of each potential, in multiplications one for
+/// every weight and point.
+double W2gn::step_work() const {
+  double weights = 0;
+  for (const Tensor& parameter : adam_->parameters())
+    weights += static_cast<double>(parameter.numel());
+  return 10 * static_cast<double>(options_.batch) * weights;
+}
+
+Solution W2gn::solution() const {
+  return {std::make_shared<BrenierMap>(psi_, frame_),
+          std::make_shared<BrenierMap>(omega_, inverse_frame_)};
+}
+
+State W2gn::state() const {
+  State state = pair_state(*psi_, *omega_);
+  insert_state(state, "adam", adam_->state());
+  insert_state(state, "frame", exact_frame_.state());
+  return state;
+}
+
+void W2gn::restore(const State& state) {
+  load_parameters(*psi_, extract_state(state, "psi"), "w2gn");
+  load_parameters(*omega_, extract_state(state, "omega"), "w2gn");
+  adam_->restore(extract_state(state, "adam"));
+  set_frame(frame_from_state(extract_state(state, "frame"), psi_->dimension()));
+}
+
+}  // namespace monge

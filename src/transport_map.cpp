@@ -1,0 +1,32 @@
+#include "monge/transport_map.h"
+
+namespace monge {
+
+Tensor AffineTransportMap::transport(const Tensor& x) const {
+  const at::NoGradGuard no_graph;
+  return at::addmm(map_.offset.to(x.scalar_type()), x, map_.matrix.to(x.scalar_type()).t());
+}
+
+BrenierMap::BrenierMap(std::shared_ptr<const Potential> potential, AffineFrame frame)
+    : potential_(std::move(potential)), frame_(std::move(frame)) {}
+
+Tensor BrenierMap::transport(const Tensor& x) const {
+  // In blocks, so that memory does not grow with n and activations stay in cache.
+  constexpr std::int64_t block = 4096;
+  const at::NoGradGuard no_graph;
+  Tensor mapped = at::empty_like(x);
+  for (std::int64_t from = 0; from < x.size(0); from += block) {
+    const std::int64_t count = std::min(block, x.size(0) - from);
+    const Tensor entered = frame_.enter(x.narrow(0, from, count));
+    mapped.narrow(0, from, count).copy_(frame_.leave(potential_->gradient(entered, Graph::none)));
+  }
+  return mapped;
+}
+
+Tensor BrenierMap::value(const Tensor& x) const {
+  const at::NoGradGuard no_graph;
+  return frame_.scale * frame_.scale * potential_->value(frame_.enter(x), Graph::none) +
+         x.mv(frame_.to);
+}
+
+}  // namespace monge

@@ -1,0 +1,167 @@
+#include "monge/networks/dense_icnn.h"
+
+#include "monge/check_gradients.h"
+#include "monge/error.h"
+
+namespace monge {
+namespace {
+
+struct Shape {
+  std::int64_t dimension, points;
+  DenseIcnnOptions options;
+};
+
+std::vector<Shape> shapes() {
+  return {{1, 1, {.rank = 1, .hidden = {1}}},
+          {2, 7, {.rank = 1, .hidden = {8, 5}, .strong_convexity = 0}},
+          {3, 16, {.rank = 3, .hidden = {9, 7, 4}, .celu_alpha = 0.5}},
+          {5, 33, {.rank = 2, .hidden = {6, 6, 6, 3}, .strong_convexity = 0.3, .skip = false}},
+          {17, 8, {.rank = 1, .hidden = {32, 16}}}};
+}
+
+/// Parameters far from the start, so that no term is negligible.
+DenseIcnn shaken(const Shape& shape, Random& random) {
+  DenseIcnn network(shape.dimension, shape.options, DenseIcnn::Initial::paper, random, at::kDouble);
+  const at::NoGradGuard no_graph;
+  for (auto [name, parameter] : network.parameters())
+    parameter.add_(random.normal(parameter.sizes()).to(at::kDouble), 0.3);
+  network.project();
+  return network;
+}
+
+/// psi written layer by layer and unit by unit from W2GN appendix B.2.
+double plain_value(const DenseIcnn& network, const Shape& shape, const Tensor& x) {
+  const State p = network.parameters();
+  const auto& o = shape.options;
+  const Tensor weight = p.at("input.weight");
+  std::int64_t units = 0;
+  for (const auto width : o.hidden) units += width;
+  Tensor z;
+  std::int64_t unit = 0;
+  for (std::size_t k = 0; k < o.hidden.size(); ++k) {
+    std::vector<Tensor> next;
+    for (std::int64_t j = 0; j < o.hidden[k]; ++j, ++unit) {
+      Tensor a = weight[o.rank * units + unit].dot(x) + p.at("input.bias")[unit];
+      for (std::int64_t i = 0; i < o.rank; ++i) a = a + weight[unit * o.rank + i].dot(x).square();
+      if (k > 0) a = at::celu(a + p.at(fmt::format("convex.{}", k))[j].dot(z), o.celu_alpha);
+      next.push_back(a);
+    }
+    z = at::stack(next);
+  }
+  Tensor value = z.dot(p.at("final")) + 0.5 * o.strong_convexity * x.dot(x);
+  if (o.skip)
+    value = value + 0.5 * x.square().dot(p.at("skip.quadratic")) + x.dot(p.at("skip.linear"));
+  return value.item<double>();
+}
+
+TEST(DenseIcnn, IsTheNetworkOfThePaper) {
+  Random random(1, "test");
+  for (const Shape& shape : shapes()) {
+    const DenseIcnn network = shaken(shape, random);
+    const Tensor x = random.normal({shape.points, shape.dimension}).to(at::kDouble);
+    const Tensor values = network.value(x, Graph::none);
+    for (std::int64_t i = 0; i < shape.points; ++i)
+      EXPECT_NEAR(values[i].item<double>(), plain_value(network, shape, x[i]), 1e-10);
+  }
+}
+
+TEST(DenseIcnn, DerivativesAgreeWithCentralDifferences) {
+  Random random(2, "test");
+  for (const Shape& shape : shapes()) {
+    const DenseIcnn network = shaken(shape, random);
+    const Tensor x = random.normal({shape.points, shape.dimension}).to(at::kDouble);
+    const GradientErrors errors = check_gradients(network, x, random);
+    EXPECT_LT(errors.gradient, 1e-6);
+    EXPECT_LT(errors.hessian_product, 1e-6);
+    EXPECT_LT(errors.parameter_gradient, 1e-6);
+    EXPECT_LT(errors.parameter_of_gradient, 1e-6);
+  }
+}
+
+TEST(DenseIcnn, GradientAgreesWithAutograd) {
+  Random random(3, "test");
+  for (const Shape& shape : shapes()) {
+    const DenseIcnn network = shaken(shape, random);
+    const Tensor x =
+        random.normal({shape.points, shape.dimension}).to(at::kDouble).set_requires_grad(true);
+    const Tensor sum = network.value(x, Graph::create).sum();
+    const Tensor expected = torch::autograd::grad({sum}, {x}).front();
+    EXPECT_TRUE(at::allclose(network.gradient(x, Graph::none), expected, 1e-10, 1e-12));
+  }
+}
+
+TEST(DenseIcnn, IsStronglyConvexAlongRandomSegments) {
+  Random random(4, "test");
+  for (const Shape& shape : shapes()) {
+    const DenseIcnn network = shaken(shape, random);
+    const Tensor a = 3 * random.normal({200, shape.dimension}).to(at::kDouble);
+    const Tensor b = 3 * random.normal({200, shape.dimension}).to(at::kDouble);
+    const Tensor t = random.uniform({200, 1}).to(at::kDouble);
+    const Tensor middle = network.value(t * a + (1 - t) * b, Graph::none);
+    const Tensor chord = t.squeeze(1) * network.value(a, Graph::none) +
+                         (1 - t.squeeze(1)) * network.value(b, Graph::none);
+    const Tensor bend =
+        0.5 * shape.options.strong_convexity * (t * (1 - t)).squeeze(1) * (a - b).square().sum(1);
+    EXPECT_TRUE((middle <= chord - bend + 1e-9).all().item<bool>());
+  }
+}
+
+TEST(DenseIcnn, ProjectionRestoresConvexityAndNothingElse) {
+  Random random(5, "test");
+  DenseIcnn network(3, {.hidden = {8, 8}}, DenseIcnn::Initial::paper, random);
+  State before;
+  {
+    const at::NoGradGuard no_graph;
+    for (auto [name, parameter] : network.parameters()) {
+      parameter.normal_(0, 1, random.generator());
+      before[name] = parameter.clone();
+    }
+  }
+  network.project();
+  for (const auto& [name, parameter] : network.parameters()) {
+    const bool constrained =
+        name.starts_with("convex") || name == "final" || name == "skip.quadratic";
+    if (constrained) {
+      EXPECT_GE(parameter.min().item<float>(), 0) << name;
+      EXPECT_TRUE(at::equal(parameter.clamp_min(1e-2), before[name].clamp_min(1e-2))) << name;
+    } else {
+      EXPECT_TRUE(at::equal(parameter, before[name])) << name;
+    }
+  }
+}
+
+TEST(DenseIcnn, StartsNearTheIdentity) {
+  Random random(6, "test");
+  for (const std::int64_t d : {1, 2, 16, 128}) {
+    const DenseIcnn network(d, {}, DenseIcnn::Initial::near_zero, random);
+    const Tensor x = random.normal({500, d});
+    const double error =
+        (network.gradient(x, Graph::none) - x).square().sum(1).mean().item<double>();
+    EXPECT_LT(error, 0.1 * static_cast<double>(d)) << "d = " << d;
+  }
+}
+
+/// The least-squares fit of c g(x) + s x + l to x: no residual correlates with g or with 1.
+TEST(DenseIcnn, BecomesTheIdentityInTheLeastSquaresSense) {
+  Random random(8, "test");
+  for (const std::int64_t d : {1, 2, 5}) {
+    DenseIcnn network(d, {}, DenseIcnn::Initial::paper, random);
+    const Tensor x = 2 * random.normal({2000, d}) + 5;
+    network.become_identity(x, 0.1);
+    const Tensor residual = network.gradient(x, Graph::none) - x;
+    const double variance = x.var(0).sum().item<double>();
+    EXPECT_LT(residual.mean(0).abs().max().item<double>(), 1e-3);
+    EXPECT_LT(residual.square().sum(1).mean().item<double>(), 0.2 * variance);
+    EXPECT_NEAR((residual * (x - x.mean(0))).sum(1).mean().item<double>(), 0, 1e-2 * variance);
+  }
+}
+
+TEST(DenseIcnn, RefusesPointsOfAnotherDimension) {
+  Random random(7, "test");
+  const DenseIcnn network(3, {.hidden = {4}}, DenseIcnn::Initial::paper, random);
+  EXPECT_THROW(network.value(at::zeros({2, 4}), Graph::none), Error);
+  EXPECT_THROW(network.gradient(at::zeros({3}), Graph::none), Error);
+}
+
+}  // namespace
+}  // namespace monge

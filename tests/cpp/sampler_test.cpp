@@ -1,0 +1,79 @@
+#include "monge/sampler.h"
+
+#include "monge/error.h"
+#include "monge/measures/array.h"
+#include "monge/measures/gaussian.h"
+
+namespace monge {
+namespace {
+
+std::shared_ptr<const Measure> numbered(std::int64_t n) {
+  return std::make_shared<ArrayMeasure>(at::arange(n, at::kFloat).unsqueeze(1));
+}
+
+TEST(Random, StreamsOfDifferentNamesAndSeedsDiffer) {
+  const Tensor a = Random(1, "source").normal({1000});
+  EXPECT_TRUE(at::equal(a, Random(1, "source").normal({1000})));
+  for (const Tensor& b : {Random(1, "target").normal({1000}), Random(2, "source").normal({1000})}) {
+    EXPECT_FALSE(at::equal(a, b));
+    // Independent normals: the correlation is within 5 standard errors, false alarms 6e-7.
+    EXPECT_LT(std::abs((a * b).mean().item<double>()), 5 / std::sqrt(1000.0));
+  }
+}
+
+TEST(Random, GoesOnFromASavedStateBitByBit) {
+  Random random(3, "data");
+  random.normal({7});
+  const Tensor state = random.state();
+  const Tensor expected = random.uniform({100});
+  random.integers(10, 50);
+  random.set_state(state);
+  EXPECT_TRUE(at::equal(random.uniform({100}), expected));
+  EXPECT_THROW(random.set_state(at::zeros({3}, at::kByte)), Error);
+}
+
+TEST(Sampler, AFiniteMeasureIsSeenInShuffledPasses) {
+  Sampler sampler(numbered(10), Random(4, "source"));
+  std::vector<Tensor> drawn;
+  for (int i = 0; i < 10; ++i) drawn.push_back(sampler.next(3));
+  const Tensor all = at::cat(drawn).flatten();
+  for (int pass = 0; pass < 3; ++pass) {
+    const Tensor sorted = std::get<0>(all.narrow(0, 10 * pass, 10).sort());
+    EXPECT_TRUE(at::equal(sorted, at::arange(10, at::kFloat)));
+  }
+  EXPECT_FALSE(at::equal(all.narrow(0, 0, 10), all.narrow(0, 10, 10)));
+}
+
+TEST(Sampler, ABatchMayBeLargerThanTheMeasure) {
+  Sampler sampler(numbered(4), Random(5, "source"));
+  const Tensor batch = sampler.next(10).flatten();
+  EXPECT_EQ(batch.size(0), 10);
+  EXPECT_TRUE(at::equal(std::get<0>(batch.narrow(0, 0, 4).sort()), at::arange(4, at::kFloat)));
+}
+
+TEST(Sampler, ARestoredStreamGoesOnWithTheSamePoints) {
+  const auto gaussian = std::make_shared<GaussianMeasure>(
+      Moments{at::zeros({2}, at::kDouble), at::eye(2, at::kDouble)});
+  for (const std::shared_ptr<const Measure>& measure :
+       {numbered(100), std::shared_ptr<const Measure>(gaussian)}) {
+    for (const int before : {0, 1, 5, 40}) {
+      Sampler one(measure, Random(6, "source"));
+      for (int i = 0; i < before; ++i) one.next(7);
+      State saved;
+      for (const auto& [name, tensor] : one.state()) saved[name] = tensor.clone();
+      Sampler other(measure, Random(99, "other"));
+      other.next(3);
+      other.restore(saved);
+      for (int i = 0; i < 40; ++i) ASSERT_TRUE(at::equal(one.next(7), other.next(7)));
+    }
+  }
+}
+
+TEST(Problem, RefusesMeasuresOfDifferentDimension) {
+  const auto plane = std::make_shared<GaussianMeasure>(
+      Moments{at::zeros({2}, at::kDouble), at::eye(2, at::kDouble)});
+  EXPECT_THROW(make_problem(numbered(5), plane, 0), Error);
+}
+
+}  // namespace
+}  // namespace monge
