@@ -67,14 +67,14 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 
 def test_memory_does_not_grow_with_the_points(fitted):
     peaks = []
-    for count in (200_000, 2_000_000):
+    for count in (200_000, 4_000_000):
         name = fitted.save("many.npy", numpy.random.default_rng(0).normal(size=(count, 2)))
         run = subprocess.run([sys.executable, "-c", PEAK, fitted.binary, "apply", "run", "--in",
                               name, "--out", "many_out.npy", "--force"],
                              cwd=fitted.folder, check=True, capture_output=True, text=True)
         peaks.append(int(run.stdout) / 1024)
-    # The larger table is 32 MB as it is read and 16 MB as it is written.
-    assert peaks[1] < peaks[0] + 12, peaks
+    # The larger table is 64 MB as it is read and 32 MB as it is written; allocators keep some MB.
+    assert peaks[1] < peaks[0] + 30, peaks
 
 
 @pytest.mark.parametrize("name, source, target", [
