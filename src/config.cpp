@@ -214,8 +214,7 @@ Config recipe_config(std::string_view name) {
                           std::filesystem::current_path());
     names.push_back(recipe.name);
   }
-  throw Error(fmt::format("recipe '{}' is unknown; did you mean '{}'? There are: {}", name,
-                          nearest(name, names), fmt::join(names, ", ")));
+  throw unknown_name("--recipe", "recipe", name, names);
 }
 
 }  // namespace monge

@@ -100,9 +100,7 @@ Experiment build_experiment(const Config& config) {
   auto solver = row.make(dimension, solver_options, network_options, random);
 
   if (train.max_steps == 0 && train.max_seconds == 0) train.max_steps = row.usual_steps(dimension);
-  if (train.evaluate_every == 0)
-    train.evaluate_every =
-        train.max_steps > 0 ? std::max<std::int64_t>(train.max_steps / 40, 1) : 100;
+  train = sized_for(train);
   resolved.sections["cost"] = {{"name", std::string("quadratic")}};
   resolved.sections["solver"] = solver_options;
   resolved.sections["solver"]["name"] = row.info.name;

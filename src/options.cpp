@@ -106,6 +106,12 @@ std::string nearest(std::string_view word, const std::vector<std::string>& candi
   return *std::ranges::min_element(candidates, {}, distance);
 }
 
+Error unknown_name(std::string_view where, std::string_view kind, std::string_view name,
+                   const std::vector<std::string>& names) {
+  return Error(fmt::format("{}: unknown {} '{}'; did you mean '{}'? There are: {}", where, kind,
+                           name, nearest(name, names), fmt::join(names, ", ")));
+}
+
 void require_known_keys(const Table& table, const PartInfo& info, std::string_view where) {
   std::vector<std::string> known;
   for (const OptionInfo& option : info.options) known.push_back(option.name);

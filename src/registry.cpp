@@ -19,8 +19,7 @@ const Row& find_row(std::span<const Row> rows, std::string_view kind, std::strin
     if (row.info.name == name) return row;
     names.push_back(row.info.name);
   }
-  throw Error(fmt::format("{}: unknown {} '{}'; did you mean '{}'? There are: {}", where, kind,
-                          name, nearest(name, names), fmt::join(names, ", ")));
+  throw unknown_name(where, kind, name, names);
 }
 
 }  // namespace
@@ -76,8 +75,7 @@ std::unique_ptr<Cost> make_cost(std::string_view name, std::string_view where) {
   std::vector<std::string> names;
   for (const PartInfo& info : cost_infos()) names.push_back(info.name);
   if (name == "quadratic") return std::make_unique<QuadraticCost>();
-  throw Error(fmt::format("{}: unknown cost '{}'; did you mean '{}'? There are: {}", where, name,
-                          nearest(name, names), fmt::join(names, ", ")));
+  throw unknown_name(where, "cost", name, names);
 }
 
 std::vector<PartInfo> all_parts() {

@@ -50,6 +50,7 @@ class RunWriter final : public Callback {
     const KeptMetrics kept = training.state.best_step < 0
                                  ? KeptMetrics()
                                  : kept_metrics(run_.metrics(), training.state.step);
+    write_text(run_.config(), config_text(config_));  // by now a checkpoint has proved sound
     write_text(run_.metrics(), kept.text);
     written_step_ = kept.last_step;
     std::error_code failure;
@@ -245,7 +246,6 @@ FitResult resume_run(const RunDirectory& run, const std::vector<std::string>& se
   const State checkpoint = read_checkpoint(run, config.part("solver", ""));
   Experiment experiment = build_experiment(config);
   remove_partial_files(run.folder);
-  if (!settings.empty()) write_text(run.config(), config_text(experiment.config));
   return train_into(experiment, run, callbacks, &checkpoint);
 }
 

@@ -254,6 +254,13 @@ const Declaration<TrainOptions>& train_declaration() {
   return declaration;
 }
 
+TrainOptions sized_for(TrainOptions options) {
+  if (options.evaluate_every <= 0)
+    options.evaluate_every =
+        options.max_steps > 0 ? std::max<std::int64_t>(options.max_steps / 40, 1) : 100;
+  return options;
+}
+
 State TrainState::state() const {
   State whole{{"step", number(step)},
               {"seconds", number(seconds)},
@@ -298,12 +305,9 @@ TrainSummary train(Solver& solver, Problem& problem, const TrainOptions& options
                    const State* resumed) {
   if (options.max_steps <= 0 && options.max_seconds <= 0)
     throw Error("train: expected max_steps or max_seconds above 0, got neither");
-  TrainOptions resolved = options;
-  if (resolved.evaluate_every <= 0)
-    resolved.evaluate_every =
-        options.max_steps > 0 ? std::max<std::int64_t>(options.max_steps / 40, 1) : 100;
+  const TrainOptions sized = sized_for(options);
   const StepThreads threads(solver.step_work());
-  Loop loop(solver, problem, resolved, evaluator, callbacks);
+  Loop loop(solver, problem, sized, evaluator, callbacks);
   if (resumed) loop.resume(*resumed);
   return loop.run(resumed == nullptr);
 }

@@ -62,6 +62,10 @@ std::string type_text(const Value& value);
 /// near; "" where there is none.
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
 
+/// The Error for a `kind` (solver, measure, ...) that none of `names` is, naming the nearest one.
+Error unknown_name(std::string_view where, std::string_view kind, std::string_view name,
+                   const std::vector<std::string>& names);
+
 /// Throws Error where `table` has a key that `info` does not declare, naming the nearest one.
 void require_known_keys(const Table& table, const PartInfo& info, std::string_view where);
 

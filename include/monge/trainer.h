@@ -25,6 +25,9 @@ struct TrainOptions {
 
 const Declaration<TrainOptions>& train_declaration();
 
+/// The options with `evaluate_every` chosen from the budget where it is 0.
+TrainOptions sized_for(TrainOptions options);
+
 /// How good a solution is on held-out points.
 struct Quality {
   double value = 0;  ///< lower is better
@@ -38,7 +41,7 @@ using Evaluator = std::function<Quality(const Solution&)>;
 /// needs.
 struct TrainState {
   std::int64_t step = 0;
-  double seconds = 0;        ///< of training, over all sessions
+  double seconds = 0;        ///< of training, resumed runs included
   double smoothed_loss = 0;  ///< exponential average over about 50 steps
   std::int64_t rollbacks = 0;
   double rate_factor = 1;  ///< halved at every rollback

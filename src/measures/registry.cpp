@@ -54,8 +54,7 @@ Made make_measure(std::string_view name, const Table& options, std::string_view 
     if (one.info.name == name) return one.make(options, where);
     names.push_back(one.info.name);
   }
-  throw Error(fmt::format("{}: unknown measure '{}'; did you mean '{}'? Known: {}", where, name,
-                          nearest(name, names), fmt::join(names, ", ")));
+  throw unknown_name(where, "measure", name, names);
 }
 
 }  // namespace monge

@@ -156,6 +156,14 @@ def test_damaged_files(fitted, tmp_path, kind):
     assert "npy array" in refused()
 
 
+def test_a_checkpoint_of_another_network_changes_nothing(monge):
+    monge.fits(steps=1)
+    monge.fits("--set", "network.hidden=[6]", steps=1, out="other")
+    shutil.copy(monge.folder / "other" / "checkpoint.safetensors", monge.folder / "run")
+    assert "expected" in monge.refuses("fit", "--resume", "--out", "run",
+                                       "--set", "train.max_steps=9")
+
+
 def limited(size):
     def prepare():
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
