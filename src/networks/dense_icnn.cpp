@@ -2,6 +2,8 @@
 
 #include "monge/error.h"
 
+#include "kernels/icnn_view.h"
+
 namespace monge {
 namespace {
 
@@ -93,9 +95,16 @@ DenseIcnn::DenseIcnn(std::int64_t dimension, DenseIcnnOptions options, Initial i
   for (Tensor& tensor : convex_) trainable(tensor);
 }
 
-DenseIcnn::Forward DenseIcnn::forward(const Tensor& x) const {
+void DenseIcnn::require_points(const Tensor& x) const {
   if (x.dim() != 2 || x.size(1) != dimension_)
     fail("dense_icnn", fmt::format("points [n, {}]", dimension_), shape_text(x));
+}
+
+bool DenseIcnn::runs_fused(const Tensor& x, Graph graph) const {
+  return graph == Graph::none && x.is_cpu() && x.scalar_type() == final_.scalar_type();
+}
+
+DenseIcnn::Forward DenseIcnn::forward(const Tensor& x) const {
   const std::int64_t units = offsets_.back();
   const std::int64_t rank = options_.rank;
   Forward pass;
@@ -144,14 +153,34 @@ Tensor DenseIcnn::gradient_of(const Forward& pass, const Tensor& x) const {
 }
 
 Tensor DenseIcnn::value(const Tensor& x, Graph graph) const {
+  require_points(x);
   const at::AutoGradMode mode(graph == Graph::create);
-  return value_of(forward(x), x);
+  if (!runs_fused(x, graph)) return value_of(forward(x), x);
+  Tensor value = at::empty({x.size(0)}, x.options());
+  kernels::evaluate_icnn(kernels::icnn_shape(dimension_, options_), parameters(), x, value, {});
+  return value;
+}
+
+Tensor DenseIcnn::gradient(const Tensor& x, Graph graph) const {
+  require_points(x);
+  const at::AutoGradMode mode(graph == Graph::create);
+  if (!runs_fused(x, graph)) return gradient_of(forward(x), x);
+  Tensor gradient = at::empty(x.sizes(), x.options());
+  kernels::evaluate_icnn(kernels::icnn_shape(dimension_, options_), parameters(), x, {}, gradient);
+  return gradient;
 }
 
 ValueAndGradient DenseIcnn::value_and_gradient(const Tensor& x, Graph graph) const {
+  require_points(x);
   const at::AutoGradMode mode(graph == Graph::create);
-  const Forward pass = forward(x);
-  return {value_of(pass, x), gradient_of(pass, x)};
+  if (!runs_fused(x, graph)) {
+    const Forward pass = forward(x);
+    return {value_of(pass, x), gradient_of(pass, x)};
+  }
+  ValueAndGradient both{at::empty({x.size(0)}, x.options()), at::empty(x.sizes(), x.options())};
+  kernels::evaluate_icnn(kernels::icnn_shape(dimension_, options_), parameters(), x, both.value,
+                         both.gradient);
+  return both;
 }
 
 State DenseIcnn::parameters() const {

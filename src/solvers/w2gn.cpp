@@ -2,6 +2,8 @@
 
 #include "monge/error.h"
 
+#include "solvers/w2gn_step.h"
+
 namespace monge {
 namespace {
 
@@ -75,7 +77,12 @@ W2gn::W2gn(std::int64_t dimension, const W2gnOptions& options, const DenseIcnnOp
   set_frame(identity_frame(dimension));
   adam_.emplace(pair_state(*psi_, *omega_),
                 AdamOptions{options_.learning_rate, options_.beta1, options_.beta2, 1e-8});
+  step_ = std::make_unique<W2gnStep>(
+      *psi_, *omega_,
+      W2gnWeights{options_.cycle_weight, options_.source_cycle_weight, options_.detach});
 }
+
+W2gn::~W2gn() = default;
 
 void W2gn::set_frame(const AffineFrame& frame) {
   exact_frame_ = frame;
@@ -112,64 +119,38 @@ void W2gn::pretrain(const Problem& problem, Random& random) {
   load_parameters(*omega_, psi_->parameters(), "w2gn");
 }
 
-struct W2gn::Terms {
-  Tensor correlation, cycle, source_cycle, total;
-};
-
-W2gn::Terms W2gn::loss(const Tensor& x, const Tensor& y) const {
-  const std::int64_t n = x.size(0);
-  const Tensor back = omega_->gradient(y, Graph::create);  // ∇omega(y)
-  Terms terms;
-  if (options_.detach) {
-    const Tensor values = psi_->value(at::cat({x, back.detach()}), Graph::create);
-    terms.correlation = values.narrow(0, 0, n).mean() - values.narrow(0, n, y.size(0)).mean() +
-                        (back.detach() * y).sum(1).mean();
-  } else {
-    terms.correlation = psi_->value(x, Graph::create).mean() +
-                        ((back * y).sum(1) - psi_->value(back, Graph::create)).mean();
-  }
-  terms.cycle = (psi_->gradient(back, Graph::create) - y).square().sum(1).mean();
-  terms.total = terms.correlation + options_.cycle_weight * terms.cycle;
-  if (options_.source_cycle_weight > 0) {
-    const Tensor forth = psi_->gradient(x, Graph::create);
-    terms.source_cycle = (omega_->gradient(forth, Graph::create) - x).square().sum(1).mean();
-    terms.total = terms.total + options_.source_cycle_weight * terms.source_cycle;
-  }
-  if (options_.weight_l1 > 0)
-    for (const Tensor& parameter : adam_->parameters())
-      terms.total = terms.total + options_.weight_l1 * parameter.abs().sum();
-  return terms;
-}
-
 StepReport W2gn::step(Problem& problem, double rate) {
-  const Tensor x = frame_.enter(problem.source.next(options_.batch));
-  const Tensor y = inverse_frame_.enter(problem.target.next(options_.batch));
-  const Terms terms = loss(x, y);
-  StepReport report = update(terms.total, rate);
-  report.terms = {{"correlation", terms.correlation.item<double>()},
-                  {"cycle", terms.cycle.item<double>()}};
-  if (terms.source_cycle.defined())
-    report.terms.emplace_back("source_cycle", terms.source_cycle.item<double>());
+  const Tensor x = frame_.enter(problem.source.next(options_.batch)).contiguous();
+  const Tensor y = inverse_frame_.enter(problem.target.next(options_.batch)).contiguous();
+  const W2gnTerms terms = step_->run(x, y);
+  StepReport report{.loss = terms.correlation + options_.cycle_weight * terms.cycle +
+                            options_.source_cycle_weight * terms.source_cycle,
+                    .terms = {{"correlation", terms.correlation}, {"cycle", terms.cycle}},
+                    .gradient_norm = 0,
+                    .finite = true};
+  if (options_.source_cycle_weight > 0)
+    report.terms.emplace_back("source_cycle", terms.source_cycle);
+  update(report, rate);
   return report;
 }
 
-StepReport W2gn::update(const Tensor& total, double rate) {
-  std::vector<Tensor> gradients = torch::autograd::grad(
-      {total}, adam_->parameters(), {}, /*retain_graph=*/std::nullopt, /*create_graph=*/false,
-      /*allow_unused=*/true);
-  for (std::size_t i = 0; i < gradients.size(); ++i)
-    if (!gradients[i].defined()) gradients[i] = at::zeros_like(adam_->parameters()[i]);
-  std::vector<Tensor> norms = at::_foreach_norm(gradients);
-  const double norm = at::stack(norms).norm().item<double>();
-  StepReport report{
-      .loss = total.item<double>(), .terms = {}, .gradient_norm = norm, .finite = true};
-  report.finite = std::isfinite(report.loss) && std::isfinite(norm);
-  if (!report.finite) return report;
-  if (options_.clip > 0 && norm > options_.clip) at::_foreach_mul_(gradients, options_.clip / norm);
-  adam_->step(gradients, rate);
+void W2gn::update(StepReport& report, double rate) {
+  const at::NoGradGuard no_graph;
+  const std::vector<Tensor>& derivatives = step_->derivatives();
+  if (options_.weight_l1 > 0)
+    for (std::size_t i = 0; i < derivatives.size(); ++i) {
+      const Tensor& parameter = adam_->parameters()[i];
+      report.loss += options_.weight_l1 * parameter.abs().sum().item<double>();
+      Tensor(derivatives[i]).add_(parameter.sign(), options_.weight_l1);
+    }
+  report.gradient_norm = at::stack(at::_foreach_norm(derivatives)).norm().item<double>();
+  report.finite = std::isfinite(report.loss) && std::isfinite(report.gradient_norm);
+  if (!report.finite) return;
+  if (options_.clip > 0 && report.gradient_norm > options_.clip)
+    at::_foreach_mul_(derivatives, options_.clip / report.gradient_norm);
+  adam_->step(derivatives, rate);
   psi_->project();
   omega_->project();
-  return report;
 }
 
 /// Appendix C.2: a step costs about ten evaluations of each potential, in multiplications one for

@@ -55,6 +55,7 @@ class DenseIcnn final : public Potential {
 
   std::int64_t dimension() const override { return dimension_; }
   Tensor value(const Tensor& x, Graph graph) const override;
+  Tensor gradient(const Tensor& x, Graph graph) const override;
   ValueAndGradient value_and_gradient(const Tensor& x, Graph graph) const override;
   State parameters() const override;
   void project() override;
@@ -66,9 +67,13 @@ class DenseIcnn final : public Potential {
 
   std::string name() const override { return "dense_icnn"; }
   Table options() const override;
+  const DenseIcnnOptions& settings() const { return options_; }
 
  private:
   struct Forward;
+  void require_points(const Tensor& x) const;
+  /// Whether src/kernels serves the call: values and gradients without a graph, on the processor.
+  bool runs_fused(const Tensor& x, Graph graph) const;
   Forward forward(const Tensor& x) const;
   Tensor value_of(const Forward& pass, const Tensor& x) const;
   Tensor gradient_of(const Forward& pass, const Tensor& x) const;

@@ -8,6 +8,8 @@
 
 namespace monge {
 
+class W2gnStep;
+
 /// Options of the W2GN solver.
 struct W2gnOptions {
   std::string start = "affine";
@@ -43,6 +45,7 @@ class W2gn final : public Solver {
  public:
   W2gn(std::int64_t dimension, const W2gnOptions& options, const DenseIcnnOptions& network,
        Random& random);
+  ~W2gn() override;
 
   std::string name() const override { return "w2gn"; }
   Table options() const override { return w2gn_declaration().write(options_); }
@@ -54,9 +57,7 @@ class W2gn final : public Solver {
   void restore(const State& state) override;
 
  private:
-  struct Terms;
-  Terms loss(const Tensor& x, const Tensor& y) const;
-  StepReport update(const Tensor& total, double rate);
+  void update(StepReport& report, double rate);
   void set_frame(const AffineFrame& frame);
   void pretrain(const Problem& problem, Random& random);
 
@@ -65,6 +66,7 @@ class W2gn final : public Solver {
   AffineFrame exact_frame_;            // float64
   AffineFrame frame_, inverse_frame_;  // float32
   std::optional<Adam> adam_;
+  std::unique_ptr<W2gnStep> step_;  // the objective and its derivatives
 };
 
 }  // namespace monge

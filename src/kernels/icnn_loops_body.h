@@ -1,0 +1,300 @@
+// The loops of icnn_loops.h for the instruction set that the including file is compiled for; it
+// defines MONGE_REGISTER_BYTES, the size of that set's registers.
+#include "kernels/icnn_loops.h"
+#include "kernels/lanes.h"
+
+namespace monge::kernels {
+namespace {
+
+using Size = std::int64_t;
+
+template <int D>
+struct Dimension {
+  static constexpr int value = D;
+};
+
+/// body(lanes, m) for every m in [0, width) in steps of a register, then a quarter, then one.
+template <class T, class Body>
+MONGE_INLINE void over(Size width, Body body) {
+  constexpr int lanes = MONGE_REGISTER_BYTES / sizeof(T);
+  constexpr int quarter = lanes >= 8 ? lanes / 4 : 1;
+  Size m = 0;
+  for (; m + lanes <= width; m += lanes) body(Lanes<T, lanes>{}, m);
+  for (; m + quarter <= width; m += quarter) body(Lanes<T, quarter>{}, m);
+  for (; m < width; ++m) body(Lanes<T, 1>{}, m);
+}
+
+/// body(Dimension<d>) for a small d, so that a point's numbers stay in registers.
+template <class Body>
+MONGE_INLINE void with_dimension(Size d, Body body) {
+  switch (d) {
+    case 1:
+      return body(Dimension<1>{});
+    case 2:
+      return body(Dimension<2>{});
+    case 3:
+      return body(Dimension<3>{});
+    case 4:
+      return body(Dimension<4>{});
+    case 5:
+      return body(Dimension<5>{});
+    case 6:
+      return body(Dimension<6>{});
+    case 7:
+      return body(Dimension<7>{});
+    case 8:
+      return body(Dimension<8>{});
+    default:
+      __builtin_trap();
+  }
+}
+
+template <class T, int D, int Rows>
+MONGE_INLINE void project_rows(Size units, const T* x, const T* w, T* out, Size ld) {
+  over<T>(units, [&](auto lanes, Size m) MONGE_INLINED {
+    using L = decltype(lanes);
+    typename L::Vector weight[D];
+    for (int j = 0; j < D; ++j) weight[j] = L::load(w + j * units + m);
+    for (int i = 0; i < Rows; ++i) {
+      auto sum = weight[0] * x[i * D];
+      for (int j = 1; j < D; ++j) sum = sum + weight[j] * x[i * D + j];
+      L::store(out + i * ld + m, sum);
+    }
+  });
+}
+
+template <class T>
+void project(Size rows, Size d, Size units, const T* x, const T* w, T* out, Size ld) {
+  with_dimension(d, [&](auto dimension) MONGE_INLINED {
+    constexpr int D = decltype(dimension)::value;
+    Size i = 0;
+    for (; i + 4 <= rows; i += 4) project_rows<T, D, 4>(units, x + i * D, w, out + i * ld, ld);
+    for (; i < rows; ++i) project_rows<T, D, 1>(units, x + i * D, w, out + i * ld, ld);
+  });
+}
+
+template <class T, int D, int Rows>
+MONGE_INLINE void project_back_rows(Size units, const T* p, Size ld, const T* w, T* out) {
+  constexpr int N = MONGE_REGISTER_BYTES / sizeof(T);
+  using L = Lanes<T, N>;
+  typename L::Vector sums[Rows][D] = {};
+  Size m = 0;
+  for (; m + N <= units; m += N)
+    for (int i = 0; i < Rows; ++i) {
+      const auto value = L::load(p + i * ld + m);
+      for (int j = 0; j < D; ++j) sums[i][j] = sums[i][j] + value * L::load(w + j * units + m);
+    }
+  for (int i = 0; i < Rows; ++i)
+    for (int j = 0; j < D; ++j) {
+      T sum = L::sum(sums[i][j]);
+      for (Size rest = m; rest < units; ++rest) sum += p[i * ld + rest] * w[j * units + rest];
+      out[i * D + j] = sum;
+    }
+}
+
+template <class T>
+void project_back(Size rows, Size d, Size units, const T* p, Size ld, const T* w, T* out) {
+  with_dimension(d, [&](auto dimension) MONGE_INLINED {
+    constexpr int D = decltype(dimension)::value;
+    constexpr int group = D <= 4 ? 4 : 2;
+    Size i = 0;
+    for (; i + group <= rows; i += group)
+      project_back_rows<T, D, group>(units, p + i * ld, ld, w, out + i * D);
+    for (; i < rows; ++i) project_back_rows<T, D, 1>(units, p + i * ld, ld, w, out + i * D);
+  });
+}
+
+template <class T>
+void outer(Size rows, Size d, Size units, const T* p, Size ld, const T* x, T* w) {
+  with_dimension(d, [&](auto dimension) MONGE_INLINED {
+    constexpr int D = decltype(dimension)::value;
+    over<T>(units, [&](auto lanes, Size m) MONGE_INLINED {
+      using L = decltype(lanes);
+      typename L::Vector sums[D] = {};
+      for (Size i = 0; i < rows; ++i) {
+        const auto value = L::load(p + i * ld + m);
+        for (int j = 0; j < D; ++j) sums[j] = sums[j] + value * x[i * D + j];
+      }
+      for (int j = 0; j < D; ++j) L::store(w + j * units + m, L::load(w + j * units + m) + sums[j]);
+    });
+  });
+}
+
+template <class T>
+void square_forms(Size rows, Size rank, Size units, const T* bias, T* row, Size ld) {
+  for (Size i = 0; i < rows; ++i, row += ld)
+    over<T>(units, [&](auto lanes, Size m) MONGE_INLINED {
+      using L = decltype(lanes);
+      auto q = L::load(row + rank * units + m) + L::load(bias + m);
+      for (Size s = 0; s < rank; ++s) {
+        const auto u = L::load(row + s * units + m);
+        q = q + u * u;
+      }
+      L::store(row + rank * units + m, q);
+    });
+}
+
+template <class T>
+void square_forms_tangent(Size rows, Size rank, Size units, const T* row, T* row_dot, Size ld) {
+  for (Size i = 0; i < rows; ++i, row += ld, row_dot += ld)
+    over<T>(units, [&](auto lanes, Size m) MONGE_INLINED {
+      using L = decltype(lanes);
+      auto half = L::all(0);
+      for (Size s = 0; s < rank; ++s)
+        half = half + L::load(row + s * units + m) * L::load(row_dot + s * units + m);
+      T* q = row_dot + rank * units + m;
+      L::store(q, L::load(q) + (half + half));
+    });
+}
+
+template <class T>
+void square_forms_adjoint(Size rows, Size rank, Size units, const T* row, const T* row_dot, T* top,
+                          T* bottom, Size ld) {
+  for (Size i = 0; i < rows; ++i, row += ld, row_dot += ld, top += ld, bottom += ld)
+    over<T>(units, [&](auto lanes, Size m) MONGE_INLINED {
+      using L = decltype(lanes);
+      auto adjoint = L::load(top + rank * units + m);
+      auto delta = L::load(bottom + rank * units + m);
+      adjoint = adjoint + adjoint;
+      delta = delta + delta;
+      for (Size s = 0; s < rank; ++s) {
+        const Size at = s * units + m;
+        const auto u = L::load(row + at);
+        L::store(top + at, u * adjoint + L::load(row_dot + at) * delta);
+        L::store(bottom + at, u * delta);
+      }
+    });
+}
+
+template <class T>
+void square_forms_delta(Size rows, Size rank, Size units, const T* row, T* p, Size ld) {
+  for (Size i = 0; i < rows; ++i, row += ld, p += ld)
+    over<T>(units, [&](auto lanes, Size m) MONGE_INLINED {
+      using L = decltype(lanes);
+      auto delta = L::load(p + rank * units + m);
+      delta = delta + delta;
+      for (Size s = 0; s < rank; ++s)
+        L::store(p + s * units + m, L::load(row + s * units + m) * delta);
+    });
+}
+
+template <class T>
+void celu(Size rows, Size width, T alpha, T* a, Size ld, T* e, Size e_ld) {
+  const T steepness = 1 / alpha;
+  for (Size i = 0; i < rows; ++i, a += ld, e += e_ld)
+    over<T>(width, [&](auto lanes, Size m) MONGE_INLINED {
+      using L = decltype(lanes);
+      const auto zero = L::all(0);
+      const auto value = L::load(a + m);
+      const auto negative = value < zero ? value : zero;
+      const auto positive = value < zero ? zero : value;
+      const auto slope = exp_of_negative(L{}, negative * steepness);
+      L::store(e + m, slope);
+      L::store(a + m, positive + (slope - T(1)) * alpha);
+    });
+}
+
+template <class T>
+void times(Size rows, Size width, T* p, Size ld, const T* e, Size e_ld) {
+  for (Size i = 0; i < rows; ++i, p += ld, e += e_ld)
+    over<T>(width, [&](auto lanes, Size m) MONGE_INLINED {
+      using L = decltype(lanes);
+      L::store(p + m, L::load(p + m) * L::load(e + m));
+    });
+}
+
+template <class T>
+void spread(Size rows, Size width, const T* w, const T* e, Size e_ld, T* p, Size ld) {
+  for (Size i = 0; i < rows; ++i)
+    over<T>(width, [&](auto lanes, Size m) MONGE_INLINED {
+      using L = decltype(lanes);
+      const auto weight = L::load(w + m);
+      L::store(p + i * ld + m, e ? weight * L::load(e + i * e_ld + m) : weight);
+    });
+}
+
+template <class T>
+void celu_tangent(Size rows, Size width, T alpha, const T* z, const T* e, Size e_ld, const T* delta,
+                  T* a_dot, Size ld, T* bend) {
+  const T steepness = 1 / alpha;
+  for (Size i = 0; i < rows; ++i, z += ld, e += e_ld, delta += ld, a_dot += ld, bend += e_ld)
+    over<T>(width, [&](auto lanes, Size m) MONGE_INLINED {
+      using L = decltype(lanes);
+      const auto zero = L::all(0);
+      const auto tangent = L::load(a_dot + m);
+      const auto curved = tangent * L::load(delta + m) * steepness;
+      L::store(bend + m, L::load(z + m) < zero ? curved : zero);
+      L::store(a_dot + m, tangent * L::load(e + m));
+    });
+}
+
+template <class T>
+void times_plus(Size rows, Size width, T* p, Size ld, const T* e, const T* bend, Size e_ld) {
+  for (Size i = 0; i < rows; ++i, p += ld, e += e_ld, bend += e_ld)
+    over<T>(width, [&](auto lanes, Size m) MONGE_INLINED {
+      using L = decltype(lanes);
+      L::store(p + m, L::load(p + m) * L::load(e + m) + L::load(bend + m));
+    });
+}
+
+template <class T>
+void spread_plus(Size rows, Size width, const T* c, const T* w, const T* e, const T* bend,
+                 Size e_ld, T* p, Size ld) {
+  for (Size i = 0; i < rows; ++i)
+    over<T>(width, [&](auto lanes, Size m) MONGE_INLINED {
+      using L = decltype(lanes);
+      auto value = L::load(w + m) * c[i];
+      if (e) value = value * L::load(e + i * e_ld + m);
+      if (bend) value = value + L::load(bend + i * e_ld + m);
+      L::store(p + i * ld + m, value);
+    });
+}
+
+template <class T>
+void column_sums(Size rows, Size width, const T* c, const T* p, Size ld, T* out) {
+  over<T>(width, [&](auto lanes, Size m) MONGE_INLINED {
+    using L = decltype(lanes);
+    auto sum = L::load(out + m);
+    for (Size i = 0; i < rows; ++i) {
+      const auto value = L::load(p + i * ld + m);
+      sum = sum + (c ? value * c[i] : value);
+    }
+    L::store(out + m, sum);
+  });
+}
+
+template <class T>
+void row_products(Size rows, Size width, const T* p, Size ld, const T* w, T* out) {
+  constexpr int N = MONGE_REGISTER_BYTES / sizeof(T);
+  using L = Lanes<T, N>;
+  for (Size i = 0; i < rows; ++i, p += ld) {
+    typename L::Vector sums = {};
+    Size m = 0;
+    for (; m + N <= width; m += N) sums = sums + L::load(p + m) * L::load(w + m);
+    T sum = L::sum(sums);
+    for (; m < width; ++m) sum += p[m] * w[m];
+    out[i] = sum;
+  }
+}
+
+template <class T>
+constexpr IcnnLoops<T> loops{
+    .project = project<T>,
+    .project_back = project_back<T>,
+    .outer = outer<T>,
+    .square_forms = square_forms<T>,
+    .square_forms_tangent = square_forms_tangent<T>,
+    .square_forms_delta = square_forms_delta<T>,
+    .square_forms_adjoint = square_forms_adjoint<T>,
+    .celu = celu<T>,
+    .times = times<T>,
+    .spread = spread<T>,
+    .celu_tangent = celu_tangent<T>,
+    .times_plus = times_plus<T>,
+    .spread_plus = spread_plus<T>,
+    .column_sums = column_sums<T>,
+    .row_products = row_products<T>,
+};
+
+}  // namespace
+}  // namespace monge::kernels

@@ -1,0 +1,73 @@
+#include "kernels/icnn_view.h"
+
+#include <ATen/Parallel.h>
+
+namespace monge::kernels {
+
+IcnnShape icnn_shape(std::int64_t dimension, const DenseIcnnOptions& options) {
+  return {dimension,   options.rank, options.hidden, options.celu_alpha, options.strong_convexity,
+          options.skip};
+}
+
+template <class T>
+IcnnTensors<T> icnn_tensors(const State& state, std::size_t layers) {
+  const auto data = [&](const std::string& name) -> T* {
+    const auto found = state.find(name);
+    return found == state.end() ? nullptr : found->second.data_ptr<std::remove_const_t<T>>();
+  };
+  IcnnTensors<T> tensors{data("input.weight"), data("input.bias"),     {},
+                         data("final"),        data("skip.quadratic"), data("skip.linear")};
+  for (std::size_t k = 1; k < layers; ++k)
+    tensors.convex.push_back(data(fmt::format("convex.{}", k)));
+  return tensors;
+}
+
+std::int64_t icnn_block_rows(const IcnnShape& shape, std::size_t number_bytes) {
+  constexpr std::int64_t cache = 1 << 20, fewest = 64, most = 256;
+  const std::int64_t row =
+      (4 * shape.columns() + 2 * shape.units()) * static_cast<std::int64_t>(number_bytes);
+  return std::clamp(cache / row / 16 * 16, fewest, most);
+}
+
+namespace {
+
+template <class T>
+void evaluate(const IcnnShape& shape, const State& parameters, const Tensor& x, T* value,
+              T* gradient) {
+  const auto weights = icnn_tensors<const T>(parameters, shape.hidden.size());
+  IcnnInput<T> input(shape);
+  input.load(weights.input_weight);
+  const std::int64_t n = x.size(0), rows = icnn_block_rows(shape, sizeof(T));
+  const std::int64_t blocks = (n + rows - 1) / rows;
+  const T* points = x.const_data_ptr<T>();
+  at::parallel_for(0, blocks, 1, [&](std::int64_t first, std::int64_t last) {
+    IcnnBlock<T> block(shape, std::min(rows, n));
+    for (std::int64_t from = first * rows; from < std::min(last * rows, n); from += rows) {
+      block.forward(weights, input, points + from * shape.dimension, std::min(rows, n - from));
+      if (value) block.value(value + from);
+      if (!gradient) continue;
+      block.delta();
+      block.gradient(gradient + from * shape.dimension);
+    }
+  });
+}
+
+}  // namespace
+
+void evaluate_icnn(const IcnnShape& shape, const State& parameters, const Tensor& x, Tensor value,
+                   Tensor gradient) {
+  const Tensor points = x.contiguous();
+  AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "evaluate_icnn", [&] {
+    const auto data = [](const Tensor& tensor) {
+      return tensor.defined() ? tensor.data_ptr<scalar_t>() : nullptr;
+    };
+    evaluate<scalar_t>(shape, parameters, points, data(value), data(gradient));
+  });
+}
+
+template IcnnTensors<float> icnn_tensors(const State&, std::size_t);
+template IcnnTensors<double> icnn_tensors(const State&, std::size_t);
+template IcnnTensors<const float> icnn_tensors(const State&, std::size_t);
+template IcnnTensors<const double> icnn_tensors(const State&, std::size_t);
+
+}  // namespace monge::kernels

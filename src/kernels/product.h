@@ -1,0 +1,18 @@
+#pragma once
+
+#include <cstdint>
+
+namespace monge::kernels {
+
+enum class Transposed { no, yes };
+
+/// out = a b + keep out, row by row: a is [m, k] ([k, m] stored where `Transposed::yes`), b [k, n],
+/// out [m, n], each with the distance of its rows. The BLAS that ATen brings does the work.
+void product(std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t a_ld,
+             Transposed a_transposed, const float* b, std::int64_t b_ld, Transposed b_transposed,
+             float keep, float* out, std::int64_t out_ld);
+void product(std::int64_t m, std::int64_t n, std::int64_t k, const double* a, std::int64_t a_ld,
+             Transposed a_transposed, const double* b, std::int64_t b_ld, Transposed b_transposed,
+             double keep, double* out, std::int64_t out_ld);
+
+}  // namespace monge::kernels
