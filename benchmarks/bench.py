@@ -8,7 +8,7 @@ import sys
 
 import common
 
-NAMES = ["gaussian", "toys", "starts", "colour"]
+NAMES = ["gaussian", "toys", "starts", "colour", "steps"]
 
 
 def module(name):
