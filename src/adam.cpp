@@ -2,32 +2,65 @@
 
 #include "monge/error.h"
 
-namespace monge {
+#include "kernels/adam_loop.h"
 
-Adam::Adam(State parameters, AdamOptions options) : options_(options) {
+#include <ATen/Parallel.h>
+
+#include <limits>
+
+namespace monge {
+namespace {
+
+constexpr std::int64_t grain = 1 << 16;  // numbers that are worth a thread
+
+}  // namespace
+
+Adam::Adam(State parameters, AdamOptions options, const std::map<std::string, double>& lower_bounds)
+    : options_(options), steps_(at::zeros({}, at::kLong)) {
   for (auto& [name, parameter] : parameters) {
+    if (!parameter.is_contiguous()) fail("optimiser", "contiguous parameters", name);
+    const auto bound = lower_bounds.find(name);
     names_.push_back(name);
     parameters_.push_back(parameter);
     first_.push_back(at::zeros_like(parameter).detach());
     second_.push_back(at::zeros_like(parameter).detach());
-    steps_.push_back(at::zeros({}, at::kFloat));
+    lowest_.push_back(bound == lower_bounds.end() ? -std::numeric_limits<double>::infinity()
+                                                  : bound->second);
   }
 }
 
 void Adam::step(const std::vector<Tensor>& gradients, double rate) {
   const at::NoGradGuard no_graph;
-  for (Tensor& count : steps_) count.add_(1);
-  at::_fused_adam_(parameters_, gradients, first_, second_, {}, steps_,
-                   options_.learning_rate * rate, options_.beta1, options_.beta2,
-                   /*weight_decay=*/0, options_.epsilon, /*amsgrad=*/false, /*maximize=*/false);
+  ++*steps_.data_ptr<std::int64_t>();
+  if (parameters_.front().scalar_type() == at::kDouble)
+    update<double>(gradients, rate);
+  else
+    update<float>(gradients, rate);
+}
+
+template <class T>
+void Adam::update(const std::vector<Tensor>& gradients, double rate) {
+  const auto t = static_cast<double>(*steps_.const_data_ptr<std::int64_t>());
+  const double step = options_.learning_rate * rate / (1 - std::pow(options_.beta1, t));
+  const double root = 1 / std::sqrt(1 - std::pow(options_.beta2, t));
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const Tensor gradient = gradients[i].contiguous();
+    const kernels::AdamLoop<T> loop{T(options_.beta1), T(options_.beta2), T(options_.epsilon),
+                                    T(step),           T(root),           T(lowest_[i])};
+    T *p = parameters_[i].data_ptr<T>(), *m = first_[i].data_ptr<T>();
+    T* v = second_[i].data_ptr<T>();
+    const T* g = gradient.const_data_ptr<T>();
+    at::parallel_for(0, gradient.numel(), grain, [&](std::int64_t from, std::int64_t to) {
+      loop.run(to - from, p + from, g + from, m + from, v + from);
+    });
+  }
 }
 
 State Adam::state() const {
-  State state;
+  State state{{"steps", steps_}};
   for (std::size_t i = 0; i < names_.size(); ++i) {
     state["first." + names_[i]] = first_[i];
     state["second." + names_[i]] = second_[i];
-    state["steps." + names_[i]] = steps_[i];
   }
   return state;
 }
@@ -40,6 +73,17 @@ void Adam::restore(const State& state) {
       fail("optimiser: tensor '" + name + "'", shape_text(mine), shape_text(stored));
     mine.copy_(stored);
   }
+}
+
+double norm_of(const std::vector<Tensor>& tensors) {
+  double sum = 0;
+  for (const Tensor& tensor : tensors) {
+    const Tensor whole = tensor.contiguous();
+    sum += whole.scalar_type() == at::kDouble
+               ? kernels::sum_of_squares(whole.numel(), whole.const_data_ptr<double>())
+               : kernels::sum_of_squares(whole.numel(), whole.const_data_ptr<float>());
+  }
+  return std::sqrt(sum);
 }
 
 }  // namespace monge

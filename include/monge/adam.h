@@ -2,6 +2,8 @@
 
 #include "monge/tensor.h"
 
+#include <map>
+
 namespace monge {
 
 struct AdamOptions {
@@ -11,10 +13,13 @@ struct AdamOptions {
   double epsilon = 1e-8;
 };
 
-/// Adam (Kingma & Ba 2014) on named parameters, updated in one fused pass.
+/// Adam (Kingma & Ba 2014) on named parameters, float32 or float64 on the processor: one pass over
+/// each, with its projection folded in.
 class Adam {
  public:
-  Adam(State parameters, AdamOptions options);
+  /// `lower_bounds`: the parameters, by name, that an update keeps at or above a number.
+  Adam(State parameters, AdamOptions options,
+       const std::map<std::string, double>& lower_bounds = {});
 
   /// One update from the gradients (parallel to the parameters in the order of their names), with
   /// the learning rate multiplied by `rate`.
@@ -25,9 +30,17 @@ class Adam {
   void restore(const State& state);
 
  private:
+  template <class T>
+  void update(const std::vector<Tensor>& gradients, double rate);
+
   AdamOptions options_;
   std::vector<std::string> names_;
-  std::vector<Tensor> parameters_, first_, second_, steps_;
+  std::vector<Tensor> parameters_, first_, second_;
+  std::vector<double> lowest_;
+  Tensor steps_;  // [], int64
 };
+
+/// The Euclidean norm of all entries together.
+double norm_of(const std::vector<Tensor>& tensors);
 
 }  // namespace monge

@@ -3,6 +3,7 @@
 #include "monge/options.h"
 #include "monge/tensor.h"
 
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -35,8 +36,11 @@ class Potential {
 
   /// The trainable tensors by name; they share storage with the potential.
   virtual State parameters() const = 0;
-  /// Returns the parameters to the set where the potential has its promised shape (convexity).
-  virtual void project() {}
+  /// The parameters, by name, that have to stay at or above a number for the potential to keep its
+  /// promised shape (convexity).
+  virtual std::map<std::string, double> lower_bounds() const { return {}; }
+  /// Returns the parameters to that set.
+  void project();
 
   /// The registered name of the network and the options that rebuild it.
   virtual std::string name() const = 0;

@@ -194,11 +194,11 @@ State DenseIcnn::parameters() const {
   return state;
 }
 
-void DenseIcnn::project() {
-  const at::NoGradGuard no_graph;
-  for (Tensor& weight : convex_) weight.clamp_min_(0);
-  final_.clamp_min_(0);
-  if (options_.skip) skip_quadratic_.clamp_min_(least_skip);
+std::map<std::string, double> DenseIcnn::lower_bounds() const {
+  std::map<std::string, double> bounds{{"final", 0}};
+  for (std::size_t k = 1; k <= convex_.size(); ++k) bounds[fmt::format("convex.{}", k)] = 0;
+  if (options_.skip) bounds["skip.quadratic"] = least_skip;
+  return bounds;
 }
 
 /// With g the gradient of the network without its skip, centred like x: g is scaled by

@@ -16,6 +16,13 @@ State pair_state(const DenseIcnn& psi, const DenseIcnn& omega) {
   return state;
 }
 
+std::map<std::string, double> pair_bounds(const DenseIcnn& psi, const DenseIcnn& omega) {
+  std::map<std::string, double> bounds;
+  for (const auto& [name, bound] : psi.lower_bounds()) bounds["psi." + name] = bound;
+  for (const auto& [name, bound] : omega.lower_bounds()) bounds["omega." + name] = bound;
+  return bounds;
+}
+
 }  // namespace
 
 const Declaration<W2gnOptions>& w2gn_declaration() {
@@ -76,7 +83,8 @@ W2gn::W2gn(std::int64_t dimension, const W2gnOptions& options, const DenseIcnnOp
   load_parameters(*omega_, psi_->parameters(), "w2gn");
   set_frame(identity_frame(dimension));
   adam_.emplace(pair_state(*psi_, *omega_),
-                AdamOptions{options_.learning_rate, options_.beta1, options_.beta2, 1e-8});
+                AdamOptions{options_.learning_rate, options_.beta1, options_.beta2, 1e-8},
+                pair_bounds(*psi_, *omega_));
   step_ = std::make_unique<W2gnStep>(
       *psi_, *omega_,
       W2gnWeights{options_.cycle_weight, options_.source_cycle_weight, options_.detach});
@@ -106,7 +114,8 @@ void W2gn::start(const Problem& problem, Random& random) {
 /// Fits ∇psi(x) = x by least squares on points of both measures and copies the weights to omega
 /// (appendix C.1).
 void W2gn::pretrain(const Problem& problem, Random& random) {
-  Adam adam(psi_->parameters(), {options_.learning_rate, options_.beta1, options_.beta2, 1e-8});
+  Adam adam(psi_->parameters(), {options_.learning_rate, options_.beta1, options_.beta2, 1e-8},
+            psi_->lower_bounds());
   for (std::int64_t step = 0; step < options_.pretrain_steps; ++step) {
     const Tensor x = at::cat({problem.source.measure().sample(options_.batch, random),
                               problem.target.measure().sample(options_.batch, random)});
@@ -114,7 +123,6 @@ void W2gn::pretrain(const Problem& problem, Random& random) {
     const double rate =
         1 - static_cast<double>(step) / static_cast<double>(options_.pretrain_steps);
     adam.step(torch::autograd::grad({error}, adam.parameters()), rate);
-    psi_->project();
   }
   load_parameters(*omega_, psi_->parameters(), "w2gn");
 }
@@ -143,14 +151,12 @@ void W2gn::update(StepReport& report, double rate) {
       report.loss += options_.weight_l1 * parameter.abs().sum().item<double>();
       Tensor(derivatives[i]).add_(parameter.sign(), options_.weight_l1);
     }
-  report.gradient_norm = at::stack(at::_foreach_norm(derivatives)).norm().item<double>();
+  report.gradient_norm = norm_of(derivatives);
   report.finite = std::isfinite(report.loss) && std::isfinite(report.gradient_norm);
   if (!report.finite) return;
   if (options_.clip > 0 && report.gradient_norm > options_.clip)
     at::_foreach_mul_(derivatives, options_.clip / report.gradient_norm);
   adam_->step(derivatives, rate);
-  psi_->project();
-  omega_->project();
 }
 
 /// Appendix C.2: a step costs about ten evaluations of each potential, in multiplications one for

@@ -58,7 +58,7 @@ class DenseIcnn final : public Potential {
   Tensor gradient(const Tensor& x, Graph graph) const override;
   ValueAndGradient value_and_gradient(const Tensor& x, Graph graph) const override;
   State parameters() const override;
-  void project() override;
+  std::map<std::string, double> lower_bounds() const override;
 
   /// Scales the network's share so that the gradient is the identity in the least-squares sense
   /// over the rows of `x` [n, d], with the skip giving `skip_share` of it. The weights stay of

@@ -1,0 +1,87 @@
+#include "monge/adam.h"
+
+#include "monge/random.h"
+
+namespace monge {
+namespace {
+
+/// Adam as the paper writes it, tensor by tensor.
+struct PlainAdam {
+  AdamOptions options;
+  Tensor parameter, first, second;
+  int steps = 0;
+
+  void step(const Tensor& gradient, double rate) {
+    ++steps;
+    first = options.beta1 * first + (1 - options.beta1) * gradient;
+    second = options.beta2 * second + (1 - options.beta2) * gradient.square();
+    const Tensor m = first / (1 - std::pow(options.beta1, steps));
+    const Tensor v = second / (1 - std::pow(options.beta2, steps));
+    parameter = parameter - options.learning_rate * rate * m / (v.sqrt() + options.epsilon);
+  }
+};
+
+class AdamOf : public testing::TestWithParam<at::ScalarType> {};
+
+TEST_P(AdamOf, FollowsItsFormula) {
+  const double tolerance = GetParam() == at::kFloat ? 1e-5 : 1e-13;
+  Random random(1, "test");
+  // The second is large enough for more than one thread.
+  const State parameters{{"a", random.normal({3, 7}).to(GetParam())},
+                         {"b", random.normal({150001}).to(GetParam())}};
+  const AdamOptions options{.learning_rate = 0.1, .beta1 = 0.8, .beta2 = 0.95};
+  Adam adam(parameters, options);
+  std::vector<PlainAdam> plain;
+  for (const auto& [name, parameter] : parameters)
+    plain.push_back(
+        {options, parameter.clone(), at::zeros_like(parameter), at::zeros_like(parameter)});
+  for (int step = 0; step < 7; ++step) {
+    const double rate = 1.0 / (step + 1);
+    std::vector<Tensor> gradients;
+    for (const auto& [name, parameter] : parameters)
+      gradients.push_back(random.normal(parameter.sizes()).to(GetParam()));
+    adam.step(gradients, rate);
+    for (std::size_t i = 0; i < plain.size(); ++i) {
+      plain[i].step(gradients[i], rate);
+      const Tensor gap = (adam.parameters()[i] - plain[i].parameter).abs();
+      EXPECT_LT(gap.max().item<double>(), tolerance) << step;
+    }
+  }
+}
+
+TEST_P(AdamOf, KeepsParametersAboveTheirBounds) {
+  const State parameters{{"free", at::ones({40}, GetParam())},
+                         {"held", at::ones({40}, GetParam())}};
+  Adam adam(parameters, {.learning_rate = 0.3}, {{"held", 0.25}});
+  for (int step = 0; step < 6; ++step)
+    adam.step({at::ones({40}, GetParam()), at::ones({40}, GetParam())}, 1);
+  EXPECT_LT(parameters.at("free").max().item<double>(), 0);
+  EXPECT_TRUE(at::equal(parameters.at("held"), at::full({40}, 0.25, GetParam())));
+}
+
+TEST_P(AdamOf, GoesOnFromItsState) {
+  const auto fresh = [] { return State{{"a", at::ones({9}, GetParam())}}; };
+  const std::vector<Tensor> gradient{at::arange(9, GetParam())};
+  Adam adam(fresh(), {});
+  for (int step = 0; step < 3; ++step) adam.step(gradient, 1);
+  State saved;
+  for (const auto& [name, tensor] : adam.state()) saved[name] = tensor.clone();
+  State parameters{{"a", adam.parameters()[0].clone()}};
+  Adam other(parameters, {});
+  other.restore(saved);
+  adam.step(gradient, 1);
+  other.step(gradient, 1);
+  EXPECT_TRUE(at::equal(adam.parameters()[0], parameters.at("a")));
+}
+
+INSTANTIATE_TEST_SUITE_P(Numbers, AdamOf, testing::Values(at::kFloat, at::kDouble));
+
+TEST(NormOf, IsThatOfAllEntries) {
+  EXPECT_NEAR(norm_of({at::full({3, 5}, 2.0f), at::full({1}, 2.0, at::kDouble)}), 8.0, 1e-12);
+  EXPECT_TRUE(std::isnan(norm_of({at::full({9}, NAN)})));
+  EXPECT_TRUE(std::isinf(norm_of({at::full({2}, INFINITY)})));
+  EXPECT_EQ(norm_of({}), 0);
+}
+
+}  // namespace
+}  // namespace monge
