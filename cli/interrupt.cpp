@@ -26,7 +26,8 @@ StopOnInterrupt::~StopOnInterrupt() {
 }
 
 void StopOnInterrupt::check() {
-  if (requested) throw Interrupted{};
+  // Not an error, so that nothing on its way up takes it for one.
+  if (requested) throw Interrupted{};  // NOLINT(bugprone-std-exception-baseclass)
 }
 
 Next StopOnInterrupt::on_step(const Training&, const StepReport&) {

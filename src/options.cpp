@@ -114,6 +114,7 @@ Error unknown_name(std::string_view where, std::string_view kind, std::string_vi
 
 void require_known_keys(const Table& table, const PartInfo& info, std::string_view where) {
   std::vector<std::string> known;
+  known.reserve(info.options.size());
   for (const OptionInfo& option : info.options) known.push_back(option.name);
   for (const auto& [key, value] : table) {
     if (std::ranges::count(known, key) > 0) continue;
