@@ -14,7 +14,7 @@ Tensor parameter_difference(const State& parameters, const State& directions, do
                             const std::function<Tensor()>& function) {
   const at::NoGradGuard no_graph;
   const auto move = [&](double by) {
-    for (auto [name, parameter] : parameters) parameter.add_(directions.at(name), by);
+    for (const auto& [name, parameter] : parameters) parameter.add_(directions.at(name), by);
   };
   move(step);
   const Tensor above = function();

@@ -10,8 +10,8 @@
 namespace monge {
 namespace {
 
-const std::vector<std::string> section_names{"source",  "target", "cost",    "solver",
-                                             "network", "train",  "evaluate"};
+constexpr std::array<std::string_view, 7> section_names{"source",  "target", "cost",    "solver",
+                                                        "network", "train",  "evaluate"};
 
 std::string line_of(const toml::node& node) {
   return fmt::format("line {}", node.source().begin.line);
@@ -58,7 +58,7 @@ std::uint64_t seed_of(const Value& value, const std::string& where) {
 
 void require_section(std::string_view name, const std::string& where) {
   if (std::ranges::count(section_names, name) > 0) return;
-  std::vector<std::string> known = section_names;
+  std::vector<std::string> known(section_names.begin(), section_names.end());
   known.emplace_back("seed");
   throw Error(
       fmt::format("{}: unknown key '{}'; did you mean '{}'?", where, name, nearest(name, known)));
@@ -136,7 +136,8 @@ Config read_config(const std::filesystem::path& path) {
 std::string config_text(const Config& config) {
   std::ostringstream text;
   text << "seed = " << config.seed << "\n";
-  for (const std::string& name : section_names) {
+  for (const std::string_view section_name : section_names) {
+    const std::string name(section_name);
     const auto section = config.sections.find(name);
     if (section == config.sections.end()) continue;
     toml::table table;
@@ -166,12 +167,12 @@ void apply_setting(Config& config, std::string_view setting) {
   if (equals == std::string_view::npos) fail(where, "key=value", "no '='");
   const std::string key(setting.substr(0, equals));
   const std::string text(setting.substr(equals + 1));
-  Value value = text;
+  Value value;
   try {
     const toml::table parsed = toml::parse(fmt::format("value = {}", text));
     value = value_of(*parsed.get("value"), where);
   } catch (const toml::parse_error&) {
-    // a bare word is text
+    value = text;  // a bare word
   }
   if (key == "seed") {
     config.seed = seed_of(value, where);

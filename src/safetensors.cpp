@@ -75,6 +75,7 @@ void write_safetensors(const std::filesystem::path& path, const TensorFile& cont
   // The format allows no padding between tensors: the widest numbers come first, so that each
   // tensor is aligned to its own numbers.
   std::vector<SafetensorsEntry*> order;
+  order.reserve(header.entries.size());
   for (SafetensorsEntry& entry : header.entries) order.push_back(&entry);
   std::ranges::stable_sort(order, std::greater{}, [](const SafetensorsEntry* entry) {
     return c10::elementSize(entry->type);

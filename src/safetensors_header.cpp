@@ -126,6 +126,7 @@ SafetensorsEntry parse_entry(const std::string& path, const std::string& name, c
 void place_entries(const std::string& path, SafetensorsHeader& header, std::uint64_t data_at,
                    std::uint64_t file_size) {
   std::vector<SafetensorsEntry*> order;
+  order.reserve(header.entries.size());
   for (SafetensorsEntry& entry : header.entries) order.push_back(&entry);
   std::ranges::sort(
       order, {}, [](const SafetensorsEntry* entry) { return std::pair(entry->begin, entry->end); });
@@ -179,7 +180,7 @@ SafetensorsHeader read_safetensors_header(FileSource& source) {
     if (!value.is_object()) fail(path, "metadata that maps texts to texts", "something else");
     for (const auto& [key, word] : value.items()) {
       if (!word.is_string())
-        fail(path, "a text for the metadata " + in_quotes(key), std::string(word.type_name()));
+        fail(path, "a text for the metadata " + in_quotes(key), word.type_name());
       header.metadata[key] = word.get<std::string>();
     }
   }

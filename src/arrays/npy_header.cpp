@@ -166,7 +166,7 @@ BinaryLayout read_npy_header(std::string_view where, ByteSource& source) {
   std::array<char, version_at + 2> start{};
   if (source.size() < start.size()) fail_truncated(where, source.size());
   source.read(0, start.data(), start.size());
-  const int version = start[version_at];
+  const int version = static_cast<unsigned char>(start[version_at]);
   if (version < 1 || version > 3)
     fail(where, "npy version 1, 2 or 3", fmt::format("version {}", version));
 

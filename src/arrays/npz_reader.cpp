@@ -139,6 +139,7 @@ std::unique_ptr<ArrayReader> open_npz(const ArrayLocation& location) {
   Archive archive = open_archive(location);
   const std::vector<MemberName> members = list_members(archive.get());
   std::vector<std::string> keys;
+  keys.reserve(members.size());
   for (const MemberName& member : members) keys.push_back(member.key);
   const MemberName& chosen = members[find_key(location, keys)];
   const std::string where = fmt::format("{}:{}", location.path.string(), chosen.key);

@@ -8,6 +8,7 @@ std::unique_ptr<ArrayReader> open_safetensors(const ArrayLocation& location) {
   auto source = std::make_unique<FileSource>(location.path);
   const SafetensorsHeader header = read_safetensors_header(*source);
   std::vector<std::string> keys;
+  keys.reserve(header.entries.size());
   for (const SafetensorsEntry& entry : header.entries) keys.push_back(entry.name);
   const SafetensorsEntry& entry = header.entries[find_key(location, keys)];
   const std::string where = fmt::format("{}:{}", location.path.string(), entry.name);

@@ -35,7 +35,7 @@ VImage open(const std::filesystem::path& path, VipsAccess access) {
 
 /// Rows can be taken from the decoder as they come unless the picture has to be turned.
 VImage open_upright(const std::filesystem::path& path) {
-  const VImage rows = open(path, VIPS_ACCESS_SEQUENTIAL);
+  VImage rows = open(path, VIPS_ACCESS_SEQUENTIAL);
   if (vips_image_get_orientation(rows.get_image()) <= 1) return rows;
   return open(path, VIPS_ACCESS_RANDOM).autorot();
 }

@@ -35,7 +35,9 @@ void evaluate_levels(const ColourFunction& map, std::span<const Channel> levels,
     for (std::size_t i = 0; i < block.size(); ++i) in[i] = static_cast<float>(block[i]) / full;
     const std::vector<float> out = evaluate(map, colours, where);
     for (std::size_t i = 0; i < block.size(); ++i)
-      mapped[first + i] = static_cast<Channel>(out[i] * full + 0.5f);
+      // Not negative, so that this rounds to the nearest, and as a vector.
+      mapped[first + i] =
+          static_cast<Channel>(out[i] * full + 0.5f);  // NOLINT(bugprone-incorrect-roundings)
   }
 }
 

@@ -22,7 +22,7 @@ Tensor checked_rows(const Tensor& rows, const char* where) {
 
 }  // namespace
 
-ArrayMeasure::ArrayMeasure(Tensor rows) : rows_(checked_rows(rows, "array")) {}
+ArrayMeasure::ArrayMeasure(const Tensor& rows) : rows_(checked_rows(rows, "array")) {}
 
 Tensor ArrayMeasure::points(const Tensor& indices) const { return rows_.index_select(0, indices); }
 
@@ -34,7 +34,7 @@ std::optional<Moments> ArrayMeasure::moments() const {
   return moments;
 }
 
-WeightedMeasure::WeightedMeasure(Tensor points, const Tensor& weights)
+WeightedMeasure::WeightedMeasure(const Tensor& points, const Tensor& weights)
     : points_(checked_rows(points, "weighted points")),
       cumulative_(cumulative_weights(weights, points_.size(0), "weighted points")) {}
 

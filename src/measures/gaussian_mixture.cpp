@@ -56,7 +56,7 @@ Tensor GaussianMixture::sample(std::int64_t n, Random& random) const {
   const std::int64_t d = dimension();
   const Tensor component = draw_indices(cumulative_, n, random);
   const Tensor noise = random.normal({n, d});
-  const Tensor points = centers_.index_select(0, component);
+  Tensor points = centers_.index_select(0, component);
   if (spreads_.dim() == 1)
     return points.addcmul(noise, spreads_.index_select(0, component).unsqueeze(1));
   const std::int64_t rows = std::max<std::int64_t>(1, kGathered / (d * d));

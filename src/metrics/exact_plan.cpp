@@ -91,7 +91,8 @@ DiscretePlan exact_plan(const Tensor& x, const Tensor& y, const Cost& cost) {
   if (simplex.run(Simplex::BLOCK_SEARCH) != Simplex::OPTIMAL)
     throw Error("exact plan: the network simplex found no optimum");
   DiscretePlan plan =
-      plan_of(simplex, graph, m, 1 / (static_cast<double>(n) * static_cast<double>(m / shared)));
+      plan_of(simplex, graph, m,
+              1 / (static_cast<double>(n) * static_cast<double>(m) / static_cast<double>(shared)));
   plan.cost = cost.between(from.index_select(0, plan.rows), to.index_select(0, plan.columns))
                   .dot(plan.mass)
                   .item<double>();

@@ -9,7 +9,7 @@ class ArrayMeasure final : public FiniteMeasure {
  public:
   /// `rows` is [n, d], n >= 1; kept as float32. Throws Error on another rank or a row that is not
   /// finite (named by its index).
-  explicit ArrayMeasure(Tensor rows);
+  explicit ArrayMeasure(const Tensor& rows);
 
   std::int64_t dimension() const override { return rows_.size(1); }
   std::int64_t size() const override { return rows_.size(0); }
@@ -25,7 +25,7 @@ class ArrayMeasure final : public FiniteMeasure {
 class WeightedMeasure final : public Measure {
  public:
   /// `points` is [m, d], `weights` [m] non-negative with a positive sum.
-  WeightedMeasure(Tensor points, const Tensor& weights);
+  WeightedMeasure(const Tensor& points, const Tensor& weights);
 
   std::int64_t dimension() const override { return points_.size(1); }
   Tensor sample(std::int64_t n, Random& random) const override;
