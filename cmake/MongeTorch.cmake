@@ -29,6 +29,15 @@ target_include_directories(monge_torch SYSTEM INTERFACE
 target_compile_features(monge_torch INTERFACE cxx_std_20)
 target_link_directories(monge_torch INTERFACE "${MONGE_TORCH_DIR}/lib")
 target_link_options(monge_torch INTERFACE "-Wl,-rpath,${MONGE_TORCH_DIR}/lib")
+# at::parallel_for is a template: it runs on one thread where its caller is compiled without OpenMP.
+# The runtime is the one that libtorch brings; a second one would fight it for the cores.
+add_library(monge_openmp INTERFACE)
+target_compile_options(monge_openmp INTERFACE -fopenmp)
+if(EXISTS "${MONGE_TORCH_DIR}/lib/libgomp.so.1")
+  target_link_libraries(monge_openmp INTERFACE "${MONGE_TORCH_DIR}/lib/libgomp.so.1")
+else()
+  target_link_options(monge_openmp INTERFACE -fopenmp)
+endif()
 # The CUDA library registers its kernels when loaded, so it is kept although no symbol is used.
 if(EXISTS "${MONGE_TORCH_DIR}/lib/libtorch_cuda.so")
   target_link_libraries(monge_torch INTERFACE
