@@ -9,7 +9,8 @@ import common
 PAPER = {2: "< 1", 4: "< 1", 8: "< 1", 16: "< 1", 32: "< 1", 64: "< 1", 128: "1", 256: "1.1"}
 STEPS = {2: 3000, 4: 3000, 8: 3000, 16: 1200, 32: 1200, 64: 1000, 128: 700, 256: 700}
 SEEDS = list(range(int(os.environ.get("BENCH_SEEDS", 3))))
-MOST_SECONDS = 60  # of processor time; the clock would measure what else the machine does
+MOST_SECONDS = 60  # on the clock, of the whole process: start, training, evaluation and report
+THREADS = 2
 POINTS = 1000
 
 
@@ -33,21 +34,19 @@ def learn(dimension, start, seed):
         chosen |= {"solver.start": "affine", "solver.network_share": 0, "train.max_steps": 1,
                    "solver.learning_rate": 1e-12}
     name = f"gaussian/{dimension}-{start.split(',')[0]}{'-0' if ',' in start else ''}-{seed}"
-    fit = common.fit(name, ["--recipe", "gaussian"], chosen)
+    fit = common.fit(name, ["--recipe", "gaussian"], chosen, threads=THREADS)
     return {"dimension": dimension, "start": start, "seed": seed} | fit.record()
 
 
 def run():
-    # The longest first, so that the cores finish together.
     cases = [(dimension, start, seed)
              for dimension in sorted(PAPER, reverse=True) for seed in SEEDS
              for start in ("affine", "identity", "affine, not trained")
              if seed == SEEDS[0] or "not" not in start]
-    workers = int(os.environ.get("BENCH_WORKERS", os.cpu_count()))
-    runs = common.in_parallel([lambda case=case: learn(*case) for case in cases], workers)
-    return {"settings": {"steps": STEPS, "seeds": SEEDS, "most_cpu_seconds": MOST_SECONDS,
+    runs = [learn(*case) for case in cases]
+    return {"settings": {"steps": STEPS, "seeds": SEEDS, "most_seconds": MOST_SECONDS,
                          "points": POINTS, "hidden": "[D, D, D]", "rank": 1,
-                         "threads": 1, "runs_at_once": workers},
+                         "threads": THREADS},
             "paper": PAPER, "runs": runs, "failed": failures(runs)}
 
 
@@ -65,9 +64,9 @@ def failures(runs):
                 value = statistics.median(run[key] for run in chosen)
                 if value > bound(dimension):
                     failed.append(f"D = {dimension}, {start}, {key}: {value:.2f}")
-            seconds = statistics.median(run["cpu_seconds"] for run in chosen)
+            seconds = statistics.median(run["process_seconds"] for run in chosen)
             if seconds > MOST_SECONDS:
-                failed.append(f"D = {dimension}, {start}: {seconds:.0f} s of processor time")
+                failed.append(f"D = {dimension}, {start}: {seconds:.0f} s")
     return failed
 
 
@@ -82,16 +81,16 @@ def table(result):
         trained = [run for run in result["runs"]
                    if run["dimension"] == dimension and run["steps"] > 1]
         row.append(common.text_of(run["train_seconds"] for run in trained))
-        row.append(common.text_of(run["cpu_seconds"] for run in trained))
+        row.append(common.text_of(run["process_seconds"] for run in trained))
         rows.append(row)
     header = ["D", "paper, forward", "affine start, forward", "inverse",
               "identity start, forward", "inverse", "affine map alone, forward", "inverse",
-              "training s", "processor s"]
+              "training s", "whole process s"]
     settings = result["settings"]
     text = common.markdown(header, rows)
     text += (f"\n\nL2-UVP in %, median (range) of {len(settings['seeds'])} pairs of Gaussians, "
-             f"lower is better; DenseICNN [1; D, D, D], one thread a run, "
-             f"{settings['runs_at_once']} runs at once.")
+             f"lower is better; DenseICNN [1; D, D, D], {settings['threads']} threads, one run at a "
+             f"time, seconds on the clock.")
     if result["failed"]:
         text += "\n\nFailed: " + "; ".join(result["failed"]) + "."
     return text
