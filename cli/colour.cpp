@@ -47,7 +47,7 @@ void require_outputs(const ColourArguments& arguments, Existing existing) {
 int colour(const ColourArguments& arguments) {
   const Existing existing = arguments.force ? Existing::replace : Existing::keep;
   require_outputs(arguments, existing);
-  if (!is_image_path(arguments.out))
+  if (!is_writable_image_path(arguments.out))
     throw Error(arguments.out +
                 ": expected a picture's extension (jpg, png, tif, webp), got another");
   Experiment experiment = build_experiment(colour_config(arguments));

@@ -6,9 +6,12 @@
 #include "monge/safetensors.h"
 
 #include <nlohmann/json.hpp>
+#include <sys/file.h>
 
+#include <fcntl.h>
 #include <fstream>
 #include <sstream>
+#include <unistd.h>
 
 namespace monge {
 namespace {
@@ -158,6 +161,26 @@ bool is_unused(const std::filesystem::path& folder) {
                              [](const auto& entry) { return is_partial_file(entry.path()); });
 }
 
+/// Keeps other processes from writing to the run's folder while it lives; the system lets go of it
+/// when a process ends in any way.
+class RunLock {
+ public:
+  explicit RunLock(const RunDirectory& run)
+      : descriptor_(::open(run.folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+    const std::string where = run.folder.string();
+    if (descriptor_ < 0) fail(where, "a folder that can be read", std::strerror(errno));
+    if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
+    ::close(descriptor_);
+    fail(where, "a run that no other process is writing", "one in use");
+  }
+  ~RunLock() { ::close(descriptor_); }
+  RunLock(const RunLock&) = delete;
+  RunLock& operator=(const RunLock&) = delete;
+
+ private:
+  int descriptor_;
+};
+
 /// Only a run is replaced: the names of its files may mean something else in another folder.
 void require_place(const RunDirectory& run, Existing existing) {
   const std::string where = run.folder.string();
@@ -175,17 +198,22 @@ void require_place(const RunDirectory& run, Existing existing) {
         fmt::format("{}: exists; pass --resume to continue it or --force to replace it", where));
 }
 
-/// Makes room for a new run. Returns whether the folder is new.
-bool prepare_folder(const RunDirectory& run) {
+/// Whether the folder is new.
+bool create_folder(const RunDirectory& run) {
   std::error_code failure;
   const bool created = std::filesystem::create_directories(run.folder, failure);
   if (failure) fail(run.folder.string(), "a folder that can be created", failure.message());
+  return created;
+}
+
+/// Makes room for a new run.
+void clear_folder(const RunDirectory& run) {
+  std::error_code failure;
   remove_partial_files(run.folder);
   for (const auto& path :
        {run.metrics(), run.checkpoint(), run.map(), run.evaluation(), run.report()})
     std::filesystem::remove(path, failure);
   std::filesystem::remove_all(run.events(), failure);
-  return created;
 }
 
 FitResult train_into(Experiment& experiment, const RunDirectory& run,
@@ -216,7 +244,9 @@ FitResult fit_run(const Config& config, const RunDirectory& run, Existing existi
                   std::span<Callback* const> callbacks) {
   require_place(run, existing);
   Experiment experiment = build_experiment(config);
-  const bool created = prepare_folder(run);
+  const bool created = create_folder(run);
+  const RunLock lock(run);
+  clear_folder(run);
   try {
     write_text(run.config(), config_text(experiment.config));
     Random random(config.seed, "start");
@@ -243,6 +273,7 @@ FitResult resume_run(const RunDirectory& run, const std::vector<std::string>& se
     throw Error(
         fmt::format("{}: expected a checkpoint to resume from, got none; fit it anew with --force",
                     run.folder.string()));
+  const RunLock lock(run);
   const State checkpoint = read_checkpoint(run, config.part("solver", ""));
   Experiment experiment = build_experiment(config);
   remove_partial_files(run.folder);

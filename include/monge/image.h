@@ -55,8 +55,10 @@ class Photograph {
   std::unique_ptr<Impl> impl_;
 };
 
-/// True where the extension is that of a picture format libvips can write here.
+/// True where the extension is that of a picture format that can be read here.
 bool is_image_path(const std::filesystem::path& path);
+/// True where it is that of one that can be written here; GIF and BMP are only read.
+bool is_writable_image_path(const std::filesystem::path& path);
 
 /// Writes a 3-D LUT in the .cube format of video and photo tools: LUT_3D_SIZE `size`, red fastest,
 /// domain 0 to 1. 2 <= size <= 256. Atomic.

@@ -1,9 +1,12 @@
 #include "image/decode.h"
 
 #include "monge/error.h"
+#include "monge/files.h"
 
 #include "image/to_srgb.h"
 #include "image/vips_session.h"
+
+#include <fstream>
 
 namespace monge::image {
 namespace {
@@ -22,8 +25,25 @@ void require_file(const std::filesystem::path& path) {
   if (!error && size == 0) fail(path.string(), expected, "an empty file");
 }
 
+/// libvips reads BMP by ImageMagick, and that not from a source. ImageMagick's other formats, some
+/// of which are scripts, stay closed: the first bytes of the file name the format.
+bool is_bitmap(const std::filesystem::path& path) {
+  std::array<char, 2> first{};
+  std::ifstream(path, std::ios::binary).read(first.data(), first.size());
+  return first == std::array{'B', 'M'};
+}
+
+VImage open_bitmap(const std::filesystem::path& path) {
+  const std::string bytes = read_text(path);
+  VipsBlob* blob = vips_blob_copy(bytes.data(), bytes.size());
+  const auto held =
+      std::unique_ptr<VipsArea, decltype(&vips_area_unref)>(VIPS_AREA(blob), vips_area_unref);
+  return VImage::magickload_buffer(blob).copy_memory();
+}
+
 /// Opened as a source, since libvips takes a file name apart at its brackets.
 VImage open(const std::filesystem::path& path, VipsAccess access) {
+  if (is_bitmap(path)) return open_bitmap(path);
   const auto source = vips::VSource::new_from_file(path.c_str());
   if (!vips_foreign_find_load_source(source.get_source())) {
     vips_error_clear();

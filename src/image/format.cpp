@@ -136,6 +136,11 @@ const Format& format_for(const std::filesystem::path& out, const VImage& picture
 namespace monge {
 
 bool is_image_path(const std::filesystem::path& path) {
+  const std::string extension = image::lower_extension(path);
+  return is_writable_image_path(path) || extension == ".bmp" || extension == ".gif";
+}
+
+bool is_writable_image_path(const std::filesystem::path& path) {
   return image::find_format(path) != nullptr;
 }
 

@@ -215,6 +215,21 @@ TEST_F(Image, DamagedFilesGiveOneClearLine) {
   EXPECT_NE(line(at("six.tif")).find("6 channels"), std::string::npos);
 }
 
+TEST_F(Image, BitmapsAreRead) {
+  // 2 x 1 pixels of 24 bits, blue first, the row filled up to 8 bytes.
+  const std::string header{
+      "BM\x3e\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0\x02\0\0\0\x01\0\0\0\x01\0\x18\0"
+      "\0\0\0\0\x08\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+      54};
+  const std::string pixels{"\x0a\x14\x1e\x28\x32\x3c\0\0", 8};
+  EXPECT_TRUE(at::equal(decoded(put("a.bmp", header + pixels)),
+                        at::tensor({30, 20, 10, 60, 50, 40}, at::kInt).view({1, 2, 3})));
+  EXPECT_NE(refusal(put("cut.bmp", header.substr(0, 20))).find("cut.bmp: expected"),
+            std::string::npos);
+  EXPECT_TRUE(is_image_path("a.bmp"));
+  EXPECT_FALSE(is_writable_image_path("a.bmp"));
+}
+
 TEST_F(Image, BytesAfterTheLastBlockHarmNothing) {
   const std::string whole = bytes(save(rgb(noise(40, 40, 3, 8)), "a.jpg"));
   put("b.jpg", whole + "trailing notes of a camera");

@@ -4,6 +4,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import time
 
 import numpy
 import pytest
@@ -184,6 +185,34 @@ def test_no_room_for_an_array(fitted, extension):
                    preexec_fn=limited(1000))
 
 
+@pytest.fixture
+def photographs(monge):
+    """palette.png needs room; photo.png is half black and half grey, so that little will do."""
+    image = pytest.importorskip("PIL.Image")
+    noise = numpy.random.default_rng(1).integers(0, 256, (60, 60, 3)).astype("u1")
+    image.fromarray(noise).save(monge.folder / "palette.png")
+    plain = numpy.zeros_like(noise)
+    plain[:30] = 200
+    image.fromarray(plain).save(monge.folder / "photo.png")
+    return monge
+
+
+@pytest.mark.parametrize("name", ["out.png", "out.jpg", "out.tif", "out.webp"])
+def test_no_room_for_a_picture(photographs, name):
+    assert name in photographs.refuses("colour", "palette.png", "photo.png", "-o", name, "--set",
+                                       "train.max_steps=2", *TINY, preexec_fn=limited(500))
+
+
+@pytest.mark.parametrize("option, name", [("--lut", "look.cube"), ("--save-map", "map.safetensors")])
+def test_no_room_for_what_goes_with_a_picture(photographs, option, name):
+    (photographs.folder / name).write_text("precious\n")
+    run = photographs("colour", "photo.png", "palette.png", "-o", "small.png", option, name,
+                      "--force", "--set", "train.max_steps=2", *TINY, preexec_fn=limited(2000))
+    assert run.returncode == 1 and run.stderr.count("\n") == 1 and name in run.stderr
+    assert (photographs.folder / name).read_text() == "precious\n"
+    assert not list(photographs.folder.glob(".*"))
+
+
 def test_a_full_standard_output_is_noticed(fitted):
     with open("/dev/full", "w") as full:
         run = subprocess.run([fitted.binary, "list"], stdout=full, stderr=subprocess.PIPE, text=True)
@@ -201,3 +230,52 @@ def test_a_read_only_folder(fitted, tmp_path):
         fitted.refuses("apply", "run", "--in", "a.npy", "--out", tmp_path / "c.npy")
     finally:
         subprocess.run(["umount", tmp_path], check=True)
+
+
+@needs_root
+def test_a_disk_that_fills_up_while_training(monge, tmp_path):
+    """The run ends in one line, keeps what it had, and goes on once there is room."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", disk],
+                      capture_output=True).returncode:
+        pytest.skip("may not mount")
+    try:
+        settings = ["--set", "train.checkpoint_seconds=0", "--set", "train.evaluate_every=20"]
+        arguments = fit_arguments(*settings, out=disk / "run", steps=4000)
+        process = subprocess.Popen([monge.binary, *map(str, arguments)], cwd=monge.folder,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        metrics = disk / "run" / "metrics.jsonl"
+        while process.poll() is None and (not metrics.exists()
+                                          or metrics.read_bytes().count(b"\n") < 5):
+            time.sleep(0.001)
+        filler = disk / "filler"
+        with pytest.raises(OSError), open(filler, "wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        _, stderr = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert stderr.count("\n") == 1 and "No space left" in stderr
+        filler.unlink()
+        monge.works("fit", "--resume", "--out", disk / "run")
+        monge.fits(*settings, steps=4000, out="whole")
+        assert monge.tensors(disk / "run") == monge.tensors("whole")
+        assert monge.lines(disk / "run") == monge.lines("whole")
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_a_run_in_use_is_left_alone(monge):
+    process = subprocess.Popen([monge.binary, *fit_arguments(steps=10**7)], cwd=monge.folder,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        while process.poll() is None and not (
+                monge.folder / "run" / "checkpoint.safetensors").exists():
+            time.sleep(0.001)
+        for arguments in (fit_arguments("--force"), ["fit", "--resume", "--out", "run"]):
+            run = monge(*arguments)
+            assert run.returncode == 1 and "one in use" in run.stderr, run.stderr
+    finally:
+        process.kill()
+        process.communicate()
+    monge.works("fit", "--resume", "--out", "run", "--set", "train.max_steps=1")
