@@ -17,10 +17,11 @@ MONGE = Path(os.environ.get("MONGE", ROOT / "build" / "release" / "monge"))
 
 @dataclass
 class Finished:
-    """A process that ended well: its wall and processor seconds, and what it printed."""
+    """A process that ended well: its wall and processor seconds, peak MB, and what it printed."""
 
     wall: float
     cpu: float
+    peak: float
     text: str
 
 
@@ -36,7 +37,7 @@ def process(arguments, threads):
     wall = time.perf_counter() - begin
     if child.returncode != 0:
         raise RuntimeError(f"{' '.join(map(str, arguments))}\nfailed:\n{text}")
-    return Finished(wall, usage.ru_utime + usage.ru_stime, text)
+    return Finished(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, text)
 
 
 def monge(*arguments, threads=1):

@@ -80,31 +80,35 @@ std::pair<Split, Split> build_measures(const Config& config) {
 
 Experiment build_experiment(const Config& config) {
   Config resolved = config;
-  make_cost(config.part("cost", "quadratic"), "cost.name");
   const SolverRow& row = find_solver(config.part("solver", "w2gn"), "solver.name");
+  const PartInfo& cost = find_cost(config.part("cost", row.costs.front()), "cost.name");
   const NetworkRow& network_row =
-      find_network(config.part("network", "dense_icnn"), "network.name");
+      find_network(config.part("network", row.networks.front()), "network.name");
+  require_served(row, "cost", cost.name, row.costs);
+  require_served(row, "network", network_row.info.name, row.networks);
   TrainOptions train = train_declaration().read(config.options("train"), "train");
   const EvaluateOptions evaluate =
       evaluate_declaration().read(config.options("evaluate"), "evaluate");
-  Table solver_options = config.options("solver");
-  Table network_options = config.options("network");
-  require_known_keys(solver_options, row.info, "solver");
-  require_known_keys(network_options, network_row.info, "network");
+  SolverParts parts{config.options("solver"), network_row.info.name, config.options("network"),
+                    cost.name, config.options("cost")};
+  require_known_keys(parts.solver, row.info, "solver");
+  require_known_keys(parts.network_options, network_row.info, "network");
+  require_known_keys(parts.cost_options, cost, "cost");
 
   const auto [source, target] = build_measures(config);
   resolved.sections["source"]["name"] = measure_name(config, "source");
   resolved.sections["target"]["name"] = measure_name(config, "target");
   const std::int64_t dimension = source.train->dimension();
   Random random(config.seed, "network");
-  auto solver = row.make(dimension, solver_options, network_options, random);
+  auto solver = row.make(dimension, parts, random);
 
   if (train.max_steps == 0 && train.max_seconds == 0) train.max_steps = row.usual_steps(dimension);
   train = sized_for(train);
-  resolved.sections["cost"] = {{"name", std::string("quadratic")}};
-  resolved.sections["solver"] = solver_options;
+  resolved.sections["cost"] = parts.cost_options;
+  resolved.sections["cost"]["name"] = cost.name;
+  resolved.sections["solver"] = parts.solver;
   resolved.sections["solver"]["name"] = row.info.name;
-  resolved.sections["network"] = network_options;
+  resolved.sections["network"] = parts.network_options;
   resolved.sections["network"]["name"] = network_row.info.name;
   resolved.sections["train"] = train_declaration().write(train);
   resolved.sections["evaluate"] = evaluate_declaration().write(evaluate);

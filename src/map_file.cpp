@@ -1,6 +1,7 @@
 #include "monge/map_file.h"
 
 #include "monge/error.h"
+#include "monge/network_map.h"
 #include "monge/registry.h"
 #include "monge/safetensors.h"
 
@@ -43,6 +44,20 @@ Json describe_map(const TransportMap& map, State& tensors) {
     tensors = {{"matrix", affine->affine().matrix}, {"offset", affine->affine().offset}};
     return {{"kind", "affine"}, {"dimension", map.dimension()}};
   }
+  const auto free = [&](const char* kind, const Mlp& network, bool residual) -> Json {
+    insert_state(tensors, "network", network.parameters());
+    return {{"kind", kind},
+            {"dimension", map.dimension()},
+            {"inputs", network.inputs()},
+            {"residual", residual},
+            {"options", json_of(mlp_declaration().write(network.settings()))}};
+  };
+  if (const auto* network = dynamic_cast<const NetworkMap*>(&map)) {
+    insert_state(tensors, "frame", network->frame().state());
+    return free("network", network->network(), network->residual());
+  }
+  if (const auto* network = dynamic_cast<const StochasticNetworkMap*>(&map))
+    return free("stochastic_network", network->network(), network->residual());
   const auto& brenier = dynamic_cast<const BrenierMap&>(map);
   insert_state(tensors, "potential", brenier.potential().parameters());
   insert_state(tensors, "frame", brenier.frame().state());
@@ -50,6 +65,28 @@ Json describe_map(const TransportMap& map, State& tensors) {
           {"dimension", map.dimension()},
           {"network", brenier.potential().name()},
           {"options", json_of(brenier.potential().options())}};
+}
+
+std::shared_ptr<const TransportMap> rebuild_network_map(const Json& description,
+                                                        const State& tensors,
+                                                        const std::string& where) {
+  constexpr std::int64_t most = 1 << 24;
+  const auto dimension = description.at("dimension").get<std::int64_t>();
+  const auto inputs = description.at("inputs").get<std::int64_t>();
+  if (inputs < dimension || inputs > most)
+    fail(where, fmt::format("a network of {} to {} inputs", dimension, most),
+         fmt::format("{}", inputs));
+  Random random(0, "network");
+  const auto network = std::make_shared<Mlp>(
+      inputs, dimension, mlp_declaration().read(table_of(description.at("options")), where),
+      random);
+  copy_parameters(network->parameters(), extract_state(tensors, "network"), where);
+  const bool residual = description.at("residual").get<bool>();
+  if (description.at("kind") == "stochastic_network")
+    return std::make_shared<StochasticNetworkMap>(network, residual);
+  return std::make_shared<NetworkMap>(
+      network, residual,
+      frame_from_state(extract_state(tensors, "frame"), dimension).to_dtype(at::kFloat));
 }
 
 std::shared_ptr<const TransportMap> rebuild_map(const Json& description, const State& tensors,
@@ -67,7 +104,10 @@ std::shared_ptr<const TransportMap> rebuild_map(const Json& description, const S
       fail(where, fmt::format("an offset [{}]", dimension), shape_text(affine.offset));
     return std::make_shared<AffineTransportMap>(std::move(affine));
   }
-  if (kind != "brenier") fail(where, "a map of kind affine or brenier", kind);
+  if (kind == "network" || kind == "stochastic_network")
+    return rebuild_network_map(description, tensors, where);
+  if (kind != "brenier")
+    fail(where, "a map of kind affine, brenier, network or stochastic_network", kind);
   const NetworkRow& row = find_network(description.at("network").get<std::string>(), where);
   auto potential = row.make(dimension, table_of(description.at("options")));
   load_parameters(*potential, extract_state(tensors, "potential"), where);

@@ -1,7 +1,5 @@
 #include "monge/potential.h"
 
-#include "monge/error.h"
-
 namespace monge {
 
 Tensor Potential::gradient(const Tensor& x, Graph graph) const {
@@ -15,13 +13,7 @@ void Potential::project() {
 }
 
 void load_parameters(Potential& potential, const State& state, std::string_view where) {
-  const at::NoGradGuard no_graph;
-  for (auto& [name, parameter] : potential.parameters()) {
-    const Tensor& stored = require_tensor(state, name, where);
-    if (stored.sizes() != parameter.sizes())
-      fail(fmt::format("{}: tensor '{}'", where, name), shape_text(parameter), shape_text(stored));
-    parameter.copy_(stored);
-  }
+  copy_parameters(potential.parameters(), state, where);
 }
 
 }  // namespace monge

@@ -5,6 +5,8 @@
 #include "monge/measures/registry.h"
 #include "monge/metric.h"
 #include "monge/networks/dense_icnn.h"
+#include "monge/networks/mlp.h"
+#include "monge/solvers/saddle_point.h"
 #include "monge/solvers/w2gn.h"
 #include "monge/trainer.h"
 
@@ -22,21 +24,51 @@ const Row& find_row(std::span<const Row> rows, std::string_view kind, std::strin
   throw unknown_name(where, kind, name, names);
 }
 
+std::unique_ptr<Solver> make_w2gn(std::int64_t dimension, SolverParts& parts, Random& random) {
+  const auto icnn =
+      sized_for(dense_icnn_declaration().read(parts.network_options, "network"), dimension);
+  const auto options = sized_for(w2gn_declaration().read(parts.solver, "solver"), dimension, icnn);
+  if (!icnn.skip && options.start != "pretrain")
+    fail("network.skip", "true, or solver.start = \"pretrain\"", "false");
+  parts.network_options = dense_icnn_declaration().write(icnn);
+  parts.solver = w2gn_declaration().write(options);
+  return std::make_unique<W2gn>(dimension, options, icnn, random);
+}
+
+std::unique_ptr<Solver> make_saddle_point(std::int64_t dimension, SolverParts& parts,
+                                          Random& random) {
+  const auto options = saddle_point_declaration().read(parts.solver, "solver");
+  double gamma = 0;
+  if (parts.cost == "weak_quadratic") {
+    const auto cost = weak_quadratic_declaration().read(parts.cost_options, "cost");
+    parts.cost_options = weak_quadratic_declaration().write(cost);
+    gamma = cost.gamma;
+  }
+  std::unique_ptr<Solver> solver;
+  if (parts.network == "dense_icnn") {
+    const auto icnn =
+        sized_for(dense_icnn_declaration().read(parts.network_options, "network"), dimension);
+    parts.network_options = dense_icnn_declaration().write(icnn);
+    solver = std::make_unique<SaddlePoint>(dimension, options, gamma, icnn, random);
+  } else {
+    const auto mlp = sized_for(mlp_declaration().read(parts.network_options, "network"), dimension);
+    parts.network_options = mlp_declaration().write(mlp);
+    solver = std::make_unique<SaddlePoint>(dimension, options, gamma, mlp, random);
+  }
+  parts.solver = solver->options();
+  return solver;
+}
+
 }  // namespace
 
 std::span<const SolverRow> solver_rows() {
   static const std::vector<SolverRow> rows{
-      {w2gn_declaration().info(),
-       [](std::int64_t dimension, Table& solver, Table& network, Random& random) {
-         const auto icnn = sized_for(dense_icnn_declaration().read(network, "network"), dimension);
-         const auto options = sized_for(w2gn_declaration().read(solver, "solver"), dimension, icnn);
-         network = dense_icnn_declaration().write(icnn);
-         if (!icnn.skip && options.start != "pretrain")
-           fail("network.skip", "true, or solver.start = \"pretrain\"", "false");
-         solver = w2gn_declaration().write(options);
-         return std::make_unique<W2gn>(dimension, options, icnn, random);
-       },
-       w2gn_usual_steps},
+      {w2gn_declaration().info(), {"dense_icnn"}, {"quadratic"}, make_w2gn, w2gn_usual_steps},
+      {saddle_point_declaration().info(),
+       {"mlp", "dense_icnn"},
+       {"quadratic", "weak_quadratic"},
+       make_saddle_point,
+       saddle_point_usual_steps},
   };
   return rows;
 }
@@ -50,6 +82,12 @@ std::span<const NetworkRow> network_rows() {
                                             dense_icnn_declaration().read(options, "network"),
                                             DenseIcnn::Initial::near_zero, random);
        }},
+      {mlp_declaration().info(),
+       [](std::int64_t dimension, const Table& options) -> std::shared_ptr<Potential> {
+         Random random(0, "network");
+         return std::make_shared<MlpPotential>(dimension,
+                                               mlp_declaration().read(options, "network"), random);
+       }},
   };
   return rows;
 }
@@ -59,7 +97,8 @@ std::span<const PartInfo> cost_infos() {
                                             "quadratic",
                                             "c(x, y) = ½ |x - y|²; its optimal value is ½ W2².",
                                             "Korotin et al. 2021, eq. 4",
-                                            {}}};
+                                            {}},
+                                           weak_quadratic_declaration().info()};
   return infos;
 }
 
@@ -71,11 +110,20 @@ const NetworkRow& find_network(std::string_view name, std::string_view where) {
   return find_row(network_rows(), "network", name, where);
 }
 
-std::unique_ptr<Cost> make_cost(std::string_view name, std::string_view where) {
+const PartInfo& find_cost(std::string_view name, std::string_view where) {
   std::vector<std::string> names;
-  for (const PartInfo& info : cost_infos()) names.push_back(info.name);
-  if (name == "quadratic") return std::make_unique<QuadraticCost>();
+  for (const PartInfo& info : cost_infos()) {
+    if (info.name == name) return info;
+    names.push_back(info.name);
+  }
   throw unknown_name(where, "cost", name, names);
+}
+
+void require_served(const SolverRow& solver, std::string_view kind, const std::string& name,
+                    const std::vector<std::string>& served) {
+  if (std::ranges::count(served, name) > 0) return;
+  fail(fmt::format("{}.name", kind),
+       fmt::format("{} for the solver '{}'", fmt::join(served, " or "), solver.info.name), name);
 }
 
 std::vector<PartInfo> all_parts() {

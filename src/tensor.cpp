@@ -22,6 +22,16 @@ const Tensor& require_tensor(const State& state, const std::string& name, std::s
   return entry->second;
 }
 
+void copy_parameters(const State& to, const State& from, std::string_view where) {
+  const at::NoGradGuard no_graph;
+  for (const auto& [name, parameter] : to) {
+    const Tensor& stored = require_tensor(from, name, where);
+    if (stored.sizes() != parameter.sizes())
+      fail(fmt::format("{}: tensor '{}'", where, name), shape_text(parameter), shape_text(stored));
+    Tensor(parameter).copy_(stored);
+  }
+}
+
 std::string shape_text(const Tensor& tensor) {
   return fmt::format("[{}]", fmt::join(tensor.sizes(), ", "));
 }

@@ -2,6 +2,15 @@
 
 namespace monge {
 
+Tensor StochasticMap::sample(const Tensor& x, Random& noise) const {
+  return transport(x, noise.normal({x.size(0), noise_dimension()}));
+}
+
+Tensor StochasticMap::transport(const Tensor& x) const {
+  Random noise(0, "noise of a map");
+  return sample(x, noise);
+}
+
 Tensor AffineTransportMap::transport(const Tensor& x) const {
   const at::NoGradGuard no_graph;
   return at::addmm(map_.offset.to(x.scalar_type()), x, map_.matrix.to(x.scalar_type()).t());

@@ -14,12 +14,22 @@
 
 namespace monge {
 
+/// The parts that a solver is made of: names and options.
+struct SolverParts {
+  Table solver;
+  std::string network;
+  Table network_options;
+  std::string cost;
+  Table cost_options;
+};
+
 /// A solver in the table of solvers: what `monge fit` can choose by name.
 struct SolverRow {
   PartInfo info;
-  /// The solver for points of `dimension`; both tables come back with every option resolved.
-  std::function<std::unique_ptr<Solver>(std::int64_t dimension, Table& solver, Table& network,
-                                        Random& random)>
+  std::vector<std::string> networks;  ///< what it can take for its potential, the default first
+  std::vector<std::string> costs;     ///< what it solves, the default first
+  /// The solver for points of `dimension`; the tables come back with every option resolved.
+  std::function<std::unique_ptr<Solver>(std::int64_t dimension, SolverParts& parts, Random& random)>
       make;
   /// Steps that usually suffice in that dimension; the budget where the user names none.
   std::function<std::int64_t(std::int64_t dimension)> usual_steps;
@@ -40,8 +50,12 @@ std::span<const PartInfo> cost_infos();
 const SolverRow& find_solver(std::string_view name, std::string_view where);
 const NetworkRow& find_network(std::string_view name, std::string_view where);
 
-/// The cost of that name (only "quadratic" so far); throws Error.
-std::unique_ptr<Cost> make_cost(std::string_view name, std::string_view where);
+/// What is known of the cost of that name; throws Error at `where` naming the nearest one.
+const PartInfo& find_cost(std::string_view name, std::string_view where);
+
+/// Throws Error where `name` is not among those that a solver takes.
+void require_served(const SolverRow& solver, std::string_view kind, const std::string& name,
+                    const std::vector<std::string>& served);
 
 /// Every part of every kind and the config's sections, for `monge list` and `monge describe`.
 std::vector<PartInfo> all_parts();

@@ -23,6 +23,10 @@ State extract_state(const State& whole, std::string_view prefix);
 /// The tensor `name`; throws Error where it is missing.
 const Tensor& require_tensor(const State& state, const std::string& name, std::string_view where);
 
+/// Copies the entries of `from` into the tensors of `to`, which share storage with what they belong
+/// to; throws Error on a missing name or another shape.
+void copy_parameters(const State& to, const State& from, std::string_view where);
+
 /// "[3, 128]" for messages.
 std::string shape_text(const Tensor& tensor);
 

@@ -2,6 +2,7 @@
 
 #include "monge/affine.h"
 #include "monge/potential.h"
+#include "monge/random.h"
 #include "monge/tensor.h"
 
 #include <cstdint>
@@ -16,6 +17,19 @@ class TransportMap {
   virtual std::int64_t dimension() const = 0;
   /// T(x) for x [n, d]; [n, d]. No graph.
   virtual Tensor transport(const Tensor& x) const = 0;
+};
+
+/// A map with noise, T(x, z), z standard normal: a plan that sends x to the law of T(x, z).
+class StochasticMap : public TransportMap {
+ public:
+  /// The dimension of z.
+  virtual std::int64_t noise_dimension() const = 0;
+  /// T(x_i, z_i) for x [n, d] and z [n, noise_dimension()]; [n, d]. No graph.
+  virtual Tensor transport(const Tensor& x, const Tensor& z) const = 0;
+  /// T(x_i, z_i) with z drawn.
+  Tensor sample(const Tensor& x, Random& noise) const;
+  /// The same with noise that every call draws alike, so that a map gives one answer.
+  Tensor transport(const Tensor& x) const override;
 };
 
 /// T(x) = A x + b.

@@ -4,8 +4,12 @@
 
 namespace monge::kernels {
 
-/// The elementwise passes of DenseICNN between its matrix products, over `rows` points. A matrix is
-/// a pointer and the distance `ld` of its rows. One table per instruction set and number type.
+/// The activations of a multilayer perceptron, with their one number alpha: the slope of leaky ReLU
+/// below 0, the alpha of CELU and ELU.
+enum class Activation { relu, leaky_relu, celu, elu, silu };
+
+/// The elementwise passes of networks between their matrix products, over `rows` points. A matrix
+/// is a pointer and the distance `ld` of its rows. One table per instruction set and number type.
 ///
 /// Names: a, z and e are a layer's inputs, outputs and CELU' (a row per point); delta is
 /// d psi / d a; a dot is a derivative along a direction v; E is the adjoint of a; c weighs points.
@@ -45,6 +49,13 @@ struct IcnnLoops {
   /// p = c w e + bend; e or bend null: without.
   void (*spread_plus)(Size rows, Size width, const T* c, const T* w, const T* e, const T* bend,
                       Size e_ld, T* p, Size ld);
+
+  /// z = activation(a + bias) in place, with its derivative and, unless null, the second one.
+  void (*activate)(Activation kind, Size rows, Size width, T alpha, const T* bias, T* a, Size ld,
+                   T* slope, T* curve, Size e_ld);
+  /// bend = curve a. upstream, and z. = slope a. in place.
+  void (*activation_tangent)(Size rows, Size width, const T* slope, const T* curve,
+                             const T* upstream, Size e_ld, T* a_dot, Size ld, T* bend);
 
   /// out[m] += Σ_i c_i p[i, m]; c null: 1.
   void (*column_sums)(Size rows, Size width, const T* c, const T* p, Size ld, T* out);

@@ -250,6 +250,83 @@ void spread_plus(Size rows, Size width, const T* c, const T* w, const T* e, cons
     });
 }
 
+/// An activation, its derivative and its second derivative at a.
+template <class L>
+struct Activated {
+  typename L::Vector value, slope, curve;
+};
+
+template <Activation kind, class T, int N>
+MONGE_INLINE Activated<Lanes<T, N>> activated(Lanes<T, N> lanes, typename Lanes<T, N>::Vector a,
+                                              T alpha) {
+  using L = Lanes<T, N>;
+  const auto zero = L::all(0), one = L::all(1);
+  const auto negative = a < zero ? a : zero, positive = a < zero ? zero : a;
+  if constexpr (kind == Activation::relu) {
+    return {positive, a > zero ? one : zero, zero};
+  } else if constexpr (kind == Activation::leaky_relu) {
+    return {positive + negative * alpha, a > zero ? one : L::all(alpha), zero};
+  } else if constexpr (kind == Activation::celu) {
+    const auto slope = exp_of_negative(lanes, negative * (1 / alpha));
+    return {positive + (slope - one) * alpha, slope, a < zero ? slope * (1 / alpha) : zero};
+  } else if constexpr (kind == Activation::elu) {
+    const auto power = exp_of_negative(lanes, negative);
+    return {positive + (power - one) * alpha, a < zero ? power * alpha : one,
+            a < zero ? power * alpha : zero};
+  } else {
+    const auto power = exp_of_negative(lanes, negative - positive);
+    const auto sigmoid = (a < zero ? power : one) / (power + one);
+    const auto other = one - sigmoid;
+    return {a * sigmoid, sigmoid * (one + a * other),
+            sigmoid * other * (one + one + a * (other - sigmoid))};
+  }
+}
+
+template <Activation kind, class T>
+void activate_rows(Size rows, Size width, T alpha, const T* bias, T* a, Size ld, T* slope, T* curve,
+                   Size e_ld) {
+  for (Size i = 0; i < rows; ++i)
+    over<T>(width, [&](auto lanes, Size m) MONGE_INLINED {
+      using L = decltype(lanes);
+      const auto result =
+          activated<kind, T>(lanes, L::load(a + i * ld + m) + L::load(bias + m), alpha);
+      L::store(a + i * ld + m, result.value);
+      L::store(slope + i * e_ld + m, result.slope);
+      if (curve) L::store(curve + i * e_ld + m, result.curve);
+    });
+}
+
+template <class T>
+void activate(Activation kind, Size rows, Size width, T alpha, const T* bias, T* a, Size ld,
+              T* slope, T* curve, Size e_ld) {
+  const auto run = [&](auto* loop) { loop(rows, width, alpha, bias, a, ld, slope, curve, e_ld); };
+  switch (kind) {
+    case Activation::relu:
+      return run(activate_rows<Activation::relu, T>);
+    case Activation::leaky_relu:
+      return run(activate_rows<Activation::leaky_relu, T>);
+    case Activation::celu:
+      return run(activate_rows<Activation::celu, T>);
+    case Activation::elu:
+      return run(activate_rows<Activation::elu, T>);
+    case Activation::silu:
+      return run(activate_rows<Activation::silu, T>);
+  }
+}
+
+template <class T>
+void activation_tangent(Size rows, Size width, const T* slope, const T* curve, const T* upstream,
+                        Size e_ld, T* a_dot, Size ld, T* bend) {
+  for (Size i = 0; i < rows; ++i)
+    over<T>(width, [&](auto lanes, Size m) MONGE_INLINED {
+      using L = decltype(lanes);
+      const Size at = i * e_ld + m;
+      const auto tangent = L::load(a_dot + i * ld + m);
+      L::store(bend + at, L::load(curve + at) * tangent * L::load(upstream + at));
+      L::store(a_dot + i * ld + m, tangent * L::load(slope + at));
+    });
+}
+
 template <class T>
 void column_sums(Size rows, Size width, const T* c, const T* p, Size ld, T* out) {
   over<T>(width, [&](auto lanes, Size m) MONGE_INLINED {
@@ -292,6 +369,8 @@ constexpr IcnnLoops<T> loops{
     .celu_tangent = celu_tangent<T>,
     .times_plus = times_plus<T>,
     .spread_plus = spread_plus<T>,
+    .activate = activate<T>,
+    .activation_tangent = activation_tangent<T>,
     .column_sums = column_sums<T>,
     .row_products = row_products<T>,
 };

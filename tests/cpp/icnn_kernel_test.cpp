@@ -1,9 +1,9 @@
 // The fused passes of DenseICNN and of a W2GN step against the plain ones: autograd, twice where it
 // takes two derivatives.
+#include "kernel_fixture.h"
 #include "kernels/icnn_view.h"
 #include "solvers/w2gn_step.h"
 
-#include <ATen/Version.h>
 #include <torch/csrc/autograd/autograd.h>
 
 namespace monge {
@@ -48,46 +48,7 @@ DenseIcnn network_of(const Case& one, at::ScalarType dtype) {
 }
 
 template <class T>
-std::vector<std::pair<std::string, const kernels::IcnnLoops<T>*>> supported_loops();
-template <>
-std::vector<std::pair<std::string, const kernels::IcnnLoops<float>*>> supported_loops() {
-  std::vector<std::pair<std::string, const kernels::IcnnLoops<float>*>> tables{
-      {"any", &kernels::icnn_loops_float_any}};
-#ifdef __x86_64__
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-    tables.emplace_back("avx2", &kernels::icnn_loops_float_avx2);
-  if (at::get_cpu_capability() == "AVX512")
-    tables.emplace_back("avx512", &kernels::icnn_loops_float_avx512);
-#endif
-  return tables;
-}
-template <>
-std::vector<std::pair<std::string, const kernels::IcnnLoops<double>*>> supported_loops() {
-  std::vector<std::pair<std::string, const kernels::IcnnLoops<double>*>> tables{
-      {"any", &kernels::icnn_loops_double_any}};
-#ifdef __x86_64__
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-    tables.emplace_back("avx2", &kernels::icnn_loops_double_avx2);
-  if (at::get_cpu_capability() == "AVX512")
-    tables.emplace_back("avx512", &kernels::icnn_loops_double_avx512);
-#endif
-  return tables;
-}
-
-void expect_close(const Tensor& fused, const Tensor& plain, double tolerance,
-                  const std::string& what) {
-  ASSERT_EQ(fused.sizes(), plain.sizes()) << what;
-  const double size = std::max(plain.abs().max().item<double>(), 1e-3);
-  EXPECT_LE((fused - plain).abs().max().item<double>(), tolerance * size) << what;
-}
-
-template <class T>
-class IcnnKernel : public testing::Test {
- public:
-  static constexpr at::ScalarType dtype = std::is_same_v<T, float> ? at::kFloat : at::kDouble;
-  static constexpr double tolerance = std::is_same_v<T, float> ? 1e-5 : 1e-12;
-};
-using Numbers = testing::Types<float, double>;
+class IcnnKernel : public KernelTest<T> {};
 TYPED_TEST_SUITE(IcnnKernel, Numbers);
 
 /// S = Σ c psi(x) + <v, ∇psi(x)> and its derivatives; v undefined: the first term only.

@@ -1,0 +1,101 @@
+#pragma once
+
+#include "monge/adam.h"
+#include "monge/networks/dense_icnn.h"
+#include "monge/networks/mlp.h"
+#include "monge/solver.h"
+
+#include <memory>
+#include <optional>
+
+namespace monge {
+
+class SaddlePointStep;
+
+/// Options of the saddle-point solver.
+struct SaddlePointOptions {
+  std::string map = "auto";
+  bool residual = false;
+  std::vector<std::int64_t> map_hidden = {};
+  std::string map_activation = "relu";
+  std::int64_t noise_dimension = 0;
+  std::int64_t noise_samples = 4;
+  std::int64_t inner_steps = 3;
+  std::int64_t batch = 0;
+  double learning_rate = 0;
+  double potential_learning_rate = 0;
+  double beta1 = 0;
+  double beta2 = 0.9;
+  double average = 0.999;
+  std::string start = "affine";
+};
+
+const Declaration<SaddlePointOptions>& saddle_point_declaration();
+
+/// Steps of the potential that usually suffice in that dimension.
+std::int64_t saddle_point_usual_steps(std::int64_t dimension);
+
+/// Max–min optimal transport (Korotin et al. 2023, algorithm 1):
+///
+///   sup_f inf_T  E_X [C(X, T(X, .)) - E_z f(T(X, z))] + E_Y f(Y)
+///
+/// with C the gamma-weak quadratic cost, ½ E_z |x - T|² - ½ gamma var_z T, for gamma = 0 the strong
+/// one. T is a multilayer perceptron of x and noise z, or the gradient of an input-convex network.
+///
+/// With a DenseICNN for the potential it is the correlation form of the same problem, f = ½|.|² -
+/// phi and phi convex:
+///
+///   inf_phi sup_T  E phi(Y) + E [<X, T(X)> - phi(T(X))]
+///
+/// that is MM-2 (Makkuva et al. 2020, eq. 11) where T is the gradient of a DenseICNN and MM-B where
+/// it is a free network. ∇phi is then the inverse map.
+class SaddlePoint final : public Solver {
+ public:
+  /// The potential: exactly one of the two networks.
+  struct Potentials {
+    std::shared_ptr<DenseIcnn> icnn;
+    std::shared_ptr<MlpPotential> mlp;
+    Potential& any() const {
+      return icnn ? static_cast<Potential&>(*icnn) : static_cast<Potential&>(*mlp);
+    }
+  };
+
+  /// `gamma`: that of the weak quadratic cost, 0 for the strong one. Throws Error where the options
+  /// do not fit one another, the cost or the network.
+  SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options, double gamma,
+              const DenseIcnnOptions& network, Random& random);
+  SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options, double gamma,
+              const MlpOptions& network, Random& random);
+  ~SaddlePoint() override;
+
+  std::string name() const override { return "saddle_point"; }
+  Table options() const override { return saddle_point_declaration().write(options_); }
+  void start(const Problem& problem, Random& random) override;
+  StepReport step(Problem& problem, double rate) override;
+  double step_work() const override;
+  Solution solution() const override;
+  State state() const override;
+  void restore(const State& state) override;
+
+ private:
+  struct Maps;  // the trained network and its average
+  void build(Random& random);
+  bool noisy() const { return options_.noise_dimension > 0; }
+  void set_frame(const AffineFrame& frame);
+  Tensor source_batch(Problem& problem) const;
+  Tensor noise();
+  bool improve_map(Problem& problem, double rate);
+
+  SaddlePointOptions options_;
+  double gamma_;
+  Potentials potential_;
+  std::unique_ptr<Maps> map_;
+  AffineFrame exact_frame_;            // float64
+  AffineFrame frame_, inverse_frame_;  // float32
+  bool framed_ = false;                // the frame is not the identity
+  Random noise_;
+  std::optional<Adam> map_adam_, potential_adam_;
+  std::unique_ptr<SaddlePointStep> step_;
+};
+
+}  // namespace monge

@@ -1,0 +1,210 @@
+#include "kernels/mlp.h"
+
+#include "kernels/product.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace monge::kernels {
+
+std::int64_t MlpShape::units() const {
+  return std::accumulate(hidden.begin(), hidden.end(), std::int64_t{0});
+}
+
+template <class T>
+MlpBlock<T>::MlpBlock(const MlpShape& shape, std::int64_t rows, Order order,
+                      const IcnnLoops<T>& loops)
+    : shape_(shape), loops_(loops), rows_(rows), units_(shape.units()), offsets_{0} {
+  for (const std::int64_t width : shape.hidden) offsets_.push_back(offsets_.back() + width);
+  const auto block = static_cast<std::size_t>(rows * units_);
+  const bool second = order == Order::second;
+  states_.resize(second ? 2 * block : block);
+  adjoints_.resize(2 * block);
+  slope_.resize(block);
+  if (second && shape.bends())
+    for (auto* numbers : {&curve_, &upstream_, &bend_}) numbers->resize(block);
+  if (shape.thin_input()) {
+    turned_.resize(static_cast<std::size_t>(shape.inputs * shape.hidden.front()));
+    turned_derivative_.resize(turned_.size());
+  }
+  ones_.assign(static_cast<std::size_t>(rows), T(1));
+}
+
+template <class T>
+void MlpBlock<T>::load(const MlpTensors<const T>& weights) {
+  weights_ = weights;
+  const std::int64_t width = shape_.hidden.front();
+  if (!shape_.thin_input()) return;
+  for (std::int64_t m = 0; m < width; ++m)
+    for (std::int64_t j = 0; j < shape_.inputs; ++j)
+      turned_[j * width + m] = weights.weight[0][m * shape_.inputs + j];
+}
+
+/// Rows of `layer` become its weight times the rows below, those of the first layer times `x`.
+template <class T>
+void MlpBlock<T>::climb(std::size_t layer, const T* x, T* rows) {
+  const std::int64_t width = shape_.hidden[layer];
+  T* out = rows + offsets_[layer];
+  if (layer > 0)
+    product(n_, width, shape_.hidden[layer - 1], rows + offsets_[layer - 1], units_, Transposed::no,
+            weights_.weight[layer], shape_.hidden[layer - 1], Transposed::yes, 0, out, units_);
+  else if (shape_.thin_input())
+    loops_.project(n_, shape_.inputs, width, x, turned_.data(), out, units_);
+  else
+    product(n_, width, shape_.inputs, x, shape_.inputs, Transposed::no, weights_.weight[0],
+            shape_.inputs, Transposed::yes, 0, out, units_);
+}
+
+template <class T>
+void MlpBlock<T>::forward(const T* x, std::int64_t n, T* out) {
+  x_ = x;
+  v_ = c_ = nullptr;
+  n_ = n;
+  for (std::size_t layer = 0; layer < shape_.hidden.size(); ++layer) {
+    const std::int64_t offset = offsets_[layer];
+    climb(layer, x, states_.data());
+    loops_.activate(shape_.activation, n, shape_.hidden[layer], T(shape_.alpha),
+                    weights_.bias[layer], states_.data() + offset, units_, slope_.data() + offset,
+                    curve_.empty() ? nullptr : curve_.data() + offset, units_);
+  }
+  const std::size_t last = shape_.hidden.size() - 1;
+  const std::int64_t width = shape_.hidden[last], outputs = shape_.outputs;
+  const T* top = at(states_, last);
+  if (shape_.thin_output())
+    loops_.project_back(n, outputs, width, top, units_, weights_.weight.back(), out);
+  else
+    product(n, outputs, width, top, units_, Transposed::no, weights_.weight.back(), width,
+            Transposed::yes, 0, out, outputs);
+  for (std::int64_t i = 0; i < n; ++i)
+    for (std::int64_t j = 0; j < outputs; ++j) out[i * outputs + j] += weights_.bias.back()[j];
+}
+
+/// The adjoints of all layers from those of the output.
+template <class T>
+void MlpBlock<T>::descend_from(const T* c, T* rows, T* upstream, const T* bend) {
+  for (std::size_t layer = shape_.hidden.size(); layer-- > 0;) {
+    const std::int64_t width = shape_.hidden[layer], offset = offsets_[layer];
+    T* out = rows + offset;
+    const bool top = layer + 1 == shape_.hidden.size();
+    const T* above = top ? c : rows + offsets_[layer + 1];
+    const std::int64_t above_width = top ? shape_.outputs : shape_.hidden[layer + 1];
+    if (top && shape_.thin_output())
+      loops_.project(n_, above_width, width, c, weights_.weight.back(), out, units_);
+    else
+      product(n_, width, above_width, above, top ? above_width : units_, Transposed::no,
+              weights_.weight[layer + 1], width, Transposed::no, 0, out, units_);
+    if (upstream)
+      for (std::int64_t i = 0; i < n_; ++i)
+        std::copy_n(out + i * units_, width, upstream + i * units_ + offset);
+    if (bend)
+      loops_.times_plus(n_, width, out, units_, slope_.data() + offset, bend + offset, units_);
+    else
+      loops_.times(n_, width, out, units_, slope_.data() + offset, units_);
+  }
+}
+
+template <class T>
+void MlpBlock<T>::delta() {
+  descend_from(ones_.data(), adjoints_.data() + n_ * units_,
+               upstream_.empty() ? nullptr : upstream_.data(), nullptr);
+}
+
+template <class T>
+void MlpBlock<T>::back_to_input(const T* rows, T* out) {
+  const std::int64_t width = shape_.hidden.front(), inputs = shape_.inputs;
+  if (shape_.thin_input())
+    loops_.project_back(n_, inputs, width, rows, units_, turned_.data(), out);
+  else
+    product(n_, inputs, width, rows, units_, Transposed::no, weights_.weight[0], inputs,
+            Transposed::no, 0, out, inputs);
+}
+
+template <class T>
+void MlpBlock<T>::gradient(T* out) {
+  back_to_input(adjoints_.data() + n_ * units_, out);
+}
+
+template <class T>
+void MlpBlock<T>::tangent(const T* v) {
+  v_ = v;
+  T* rows = states_.data() + n_ * units_;
+  for (std::size_t layer = 0; layer < shape_.hidden.size(); ++layer) {
+    const std::int64_t width = shape_.hidden[layer], offset = offsets_[layer];
+    climb(layer, v, rows);
+    if (bend_.empty())
+      loops_.times(n_, width, rows + offset, units_, slope_.data() + offset, units_);
+    else
+      loops_.activation_tangent(n_, width, slope_.data() + offset, curve_.data() + offset,
+                                upstream_.data() + offset, units_, rows + offset, units_,
+                                bend_.data() + offset);
+  }
+}
+
+template <class T>
+void MlpBlock<T>::adjoint(const T* c) {
+  c_ = c;
+  descend_from(c, adjoints_.data(), nullptr, v_ && !bend_.empty() ? bend_.data() : nullptr);
+}
+
+template <class T>
+void MlpBlock<T>::accumulate_input(T* derivative) {
+  const std::int64_t width = shape_.hidden.front(), inputs = shape_.inputs;
+  const T* below = adjoints_.data() + n_ * units_;
+  if (!shape_.thin_input()) {
+    product(width, inputs, n_, adjoints_.data(), units_, Transposed::yes, x_, inputs,
+            Transposed::no, 1, derivative, inputs);
+    if (v_)
+      product(width, inputs, n_, below, units_, Transposed::yes, v_, inputs, Transposed::no, 1,
+              derivative, inputs);
+    return;
+  }
+  std::ranges::fill(turned_derivative_, T(0));
+  loops_.outer(n_, inputs, width, adjoints_.data(), units_, x_, turned_derivative_.data());
+  if (v_) loops_.outer(n_, inputs, width, below, units_, v_, turned_derivative_.data());
+  for (std::int64_t m = 0; m < width; ++m)
+    for (std::int64_t j = 0; j < inputs; ++j)
+      derivative[m * inputs + j] += turned_derivative_[j * width + m];
+}
+
+template <class T>
+void MlpBlock<T>::accumulate(const MlpTensors<T>& derivatives) {
+  const std::size_t last = shape_.hidden.size() - 1;
+  const std::int64_t stacked = v_ ? 2 * n_ : n_, outputs = shape_.outputs;
+  accumulate_input(derivatives.weight[0]);
+  for (std::size_t layer = 0; layer <= last; ++layer)
+    loops_.column_sums(n_, shape_.hidden[layer], nullptr, at(adjoints_, layer), units_,
+                       derivatives.bias[layer]);
+  for (std::size_t layer = 1; layer <= last; ++layer)
+    product(shape_.hidden[layer], shape_.hidden[layer - 1], stacked, at(adjoints_, layer), units_,
+            Transposed::yes, at(states_, layer - 1), units_, Transposed::no, 1,
+            derivatives.weight[layer], shape_.hidden[layer - 1]);
+  const std::int64_t width = shape_.hidden[last];
+  const T* top = at(states_, last);
+  if (shape_.thin_output())
+    loops_.outer(n_, outputs, width, top, units_, c_, derivatives.weight.back());
+  else
+    product(outputs, width, n_, c_, outputs, Transposed::yes, top, units_, Transposed::no, 1,
+            derivatives.weight.back(), width);
+  if (v_)
+    loops_.column_sums(n_, width, nullptr, top + n_ * units_, units_, derivatives.weight.back());
+  loops_.column_sums(n_, outputs, nullptr, c_, outputs, derivatives.bias.back());
+}
+
+template <class T>
+void MlpBlock<T>::point_adjoint(T* out) {
+  back_to_input(adjoints_.data(), out);
+}
+
+template <class T>
+std::int64_t MlpBlock<T>::bytes() const {
+  std::size_t numbers = 0;
+  for (const auto* held : {&states_, &adjoints_, &slope_, &curve_, &upstream_, &bend_, &turned_,
+                           &turned_derivative_, &ones_})
+    numbers += held->size();
+  return static_cast<std::int64_t>(numbers * sizeof(T));
+}
+
+template class MlpBlock<float>;
+template class MlpBlock<double>;
+
+}  // namespace monge::kernels

@@ -1,0 +1,81 @@
+#pragma once
+
+#include "monge/networks/dense_icnn.h"
+#include "monge/networks/mlp.h"
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace monge {
+
+/// A network's derivatives summed over the blocks of one thread. Every pass below adds to its own.
+class DerivativeSums {
+ public:
+  explicit DerivativeSums(const State& parameters);
+
+  void clear();
+  void add(const DerivativeSums& other);
+  /// Parallel to the parameters in the order of their names.
+  const std::vector<Tensor>& tensors() const { return tensors_; }
+  const State& state() const { return state_; }
+
+ private:
+  State state_;
+  std::vector<Tensor> tensors_;
+};
+
+/// The passes of a potential f over a block of points, float32, without a graph. One for each
+/// thread.
+class PotentialPass {
+ public:
+  explicit PotentialPass(const State& parameters) : sums(parameters) {}
+  virtual ~PotentialPass() = default;
+
+  /// To be called whenever the parameters have changed.
+  virtual void load() = 0;
+  /// f at `n` points `x` [n, d], which have to stay until accumulate(); value [n].
+  virtual void forward(const float* x, std::int64_t n, float* value) = 0;
+  /// ∇f at those points, [n, d].
+  virtual void gradient(float* out) = 0;
+  /// Adds Σ c_i ∂f(x_i)/∂parameters to `sums`; `c` [n].
+  virtual void accumulate(const float* c) = 0;
+  /// Called once after the last block: what is kept in another layout comes to `sums`.
+  virtual void finish() {}
+
+  DerivativeSums sums;
+};
+
+/// The passes of a map T over a block of points, likewise. The points [n, inputs] hold the noise z
+/// after the d coordinates of x where the map has noise.
+class MapPass {
+ public:
+  explicit MapPass(const State& parameters) : sums(parameters) {}
+  virtual ~MapPass() = default;
+
+  virtual void load() = 0;
+  /// T at `n` points, [n, d].
+  virtual void forward(const float* x, std::int64_t n, float* out) = 0;
+  /// Adds Σ <along_i, ∂T(x_i)/∂parameters> to `sums`; `along` [n, d].
+  virtual void accumulate(const float* along) = 0;
+  virtual void finish() {}
+
+  DerivativeSums sums;
+};
+
+std::unique_ptr<PotentialPass> make_pass(const DenseIcnn& potential, std::int64_t rows);
+std::unique_ptr<PotentialPass> make_pass(const MlpPotential& potential, std::int64_t rows);
+/// T = ∇psi.
+std::unique_ptr<MapPass> make_gradient_pass(const DenseIcnn& psi, std::int64_t rows);
+/// T(x, z) = F(x, z), plus x where `residual`.
+std::unique_ptr<MapPass> make_map_pass(const Mlp& network, bool residual, std::int64_t rows);
+
+/// Multiplications of one point in one pass forward: those of the first and of the other weights.
+struct PassWork {
+  double input = 0, inner = 0;
+  double all() const { return input + inner; }
+};
+PassWork pass_work(const DenseIcnn& network);
+PassWork pass_work(const Mlp& network);
+
+}  // namespace monge

@@ -1,0 +1,217 @@
+#include "solvers/saddle_point_step.h"
+
+#include <ATen/Parallel.h>
+
+#include <numeric>
+
+namespace monge {
+
+/// What one thread writes.
+struct SaddlePointStep::Worker {
+  Worker(const SaddlePointObjective& o, std::int64_t rows, const MakePotential& make_potential,
+         const MakeMap& make_map)
+      : potential(make_potential(rows)), map(make_map(rows)) {
+    const auto size = [rows](std::int64_t numbers) {
+      return static_cast<std::size_t>(rows * numbers);
+    };
+    if (o.noise_dimension > 0 || o.noise_samples > 1)
+      input.resize(size(o.dimension + o.noise_dimension));
+    for (auto* points : {&mapped, &slope}) points->resize(size(o.dimension));
+    for (auto* numbers : {&values, &weights}) numbers->resize(size(1));
+    mean.resize(static_cast<std::size_t>(o.dimension));
+  }
+
+  std::unique_ptr<PotentialPass> potential;
+  std::unique_ptr<MapPass> map;
+  std::vector<float> input, mapped, slope, values, weights, mean;
+  SaddlePointTerms terms;  // sums
+};
+
+/// The points of one pass: `n` of x with the noise of their samples.
+struct SaddlePointStep::Block {
+  const float* x;
+  const float* z;
+  std::int64_t n;
+};
+
+SaddlePointStep::SaddlePointStep(const SaddlePointObjective& objective, std::int64_t rows,
+                                 MakePotential potential, MakeMap map)
+    : objective_(objective),
+      rows_(std::max(rows, objective.noise_samples)),
+      make_potential_(std::move(potential)),
+      make_map_(std::move(map)) {
+  workers_.push_back(std::make_unique<Worker>(objective_, rows_, make_potential_, make_map_));
+}
+
+SaddlePointStep::~SaddlePointStep() = default;
+
+const std::vector<Tensor>& SaddlePointStep::map_derivatives() const {
+  return workers_.front()->map->sums.tensors();
+}
+
+const std::vector<Tensor>& SaddlePointStep::potential_derivatives() const {
+  return workers_.front()->potential->sums.tensors();
+}
+
+std::int64_t SaddlePointStep::threads_for(std::int64_t n) const {
+  constexpr std::int64_t fewest = 32;  // passes of a thread
+  const std::int64_t passes = n * objective_.noise_samples;
+  return std::min(std::clamp<std::int64_t>(passes / fewest, 1, at::get_num_threads()), n);
+}
+
+/// Workers with the parameters as they are now, their sums at zero.
+void SaddlePointStep::prepare(std::int64_t threads) {
+  while (std::ssize(workers_) < threads)
+    workers_.push_back(std::make_unique<Worker>(objective_, rows_, make_potential_, make_map_));
+  for (const auto& worker : workers_) {
+    worker->map->load();
+    worker->potential->load();
+    worker->terms = {};
+  }
+}
+
+/// body(worker, from, count) for the points of each thread in blocks of at most `rows`.
+template <class Body>
+void SaddlePointStep::over_blocks(std::int64_t n, std::int64_t rows, Body body) {
+  const std::int64_t threads = threads_for(n), part = (n + threads - 1) / threads;
+  at::parallel_for(0, threads, 1, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t thread = first; thread < last; ++thread) {
+      const std::int64_t end = std::min((thread + 1) * part, n);
+      for (std::int64_t from = thread * part; from < end; from += rows)
+        body(*workers_[thread], from, std::min(rows, end - from));
+    }
+  });
+}
+
+/// T at the points of a block, every x with each of its noise samples.
+void SaddlePointStep::transport(Worker& worker, const Block& block) const {
+  const std::int64_t d = objective_.dimension, noise = objective_.noise_dimension;
+  const std::int64_t samples = objective_.noise_samples;
+  const float* input = block.x;
+  if (!worker.input.empty()) {
+    float* out = worker.input.data();
+    for (std::int64_t i = 0; i < block.n; ++i)
+      for (std::int64_t s = 0; s < samples; ++s) {
+        out = std::copy_n(block.x + i * d, d, out);
+        out = std::copy_n(block.z + (i * samples + s) * noise, noise, out);
+      }
+    input = worker.input.data();
+  }
+  worker.map->forward(input, block.n * samples, worker.mapped.data());
+}
+
+/// The sum of C over the block. Where `along` [n k, d] is given, it holds ∇f(T) and becomes the
+/// derivative of C - mean f in T.
+double SaddlePointStep::cost_of(Worker& worker, const Block& block, float* along) const {
+  const std::int64_t d = objective_.dimension, samples = objective_.noise_samples;
+  const float share = 1 / static_cast<float>(samples);
+  const bool weak = objective_.gamma > 0 && samples > 1;
+  const float spread =
+      weak ? static_cast<float>(objective_.gamma) / static_cast<float>(samples - 1) : 0.0f;
+  double sum = 0;
+  for (std::int64_t i = 0; i < block.n; ++i) {
+    const float* x = block.x + i * d;
+    const float* points = worker.mapped.data() + i * samples * d;
+    float* mean = worker.mean.data();
+    std::fill_n(mean, d, 0.0f);
+    if (weak)
+      for (std::int64_t s = 0; s < samples; ++s)
+        for (std::int64_t j = 0; j < d; ++j) mean[j] += share * points[s * d + j];
+    float total = 0;
+    for (std::int64_t s = 0; s < samples; ++s)
+      for (std::int64_t j = 0; j < d; ++j) {
+        const std::int64_t at = s * d + j;
+        const float moved = points[at] - x[j], deviation = points[at] - mean[j];
+        total += objective_.correlation
+                     ? -share * x[j] * points[at]
+                     : 0.5f * (share * moved * moved - spread * deviation * deviation);
+        if (!along) continue;
+        float& derivative = along[i * samples * d + at];
+        derivative = objective_.correlation ? share * (derivative - x[j])
+                                            : share * (moved - derivative) - spread * deviation;
+      }
+    sum += total;
+  }
+  return sum;
+}
+
+SaddlePointTerms SaddlePointStep::for_map(const Tensor& x, const Tensor& z) {
+  const at::NoGradGuard no_graph;
+  const std::int64_t n = x.size(0), d = objective_.dimension, samples = objective_.noise_samples;
+  const float* points = x.const_data_ptr<float>();
+  const float* noise = z.defined() ? z.const_data_ptr<float>() : nullptr;
+  const float share = 1 / static_cast<float>(n);
+  const std::int64_t threads = threads_for(n);
+  prepare(threads);
+  for (const auto& worker : workers_) worker->map->sums.clear();
+  over_blocks(n, rows_ / samples, [&](Worker& worker, std::int64_t from, std::int64_t count) {
+    const Block block{points + from * d,
+                      noise ? noise + from * samples * objective_.noise_dimension : nullptr, count};
+    transport(worker, block);
+    worker.potential->forward(worker.mapped.data(), count * samples, worker.values.data());
+    worker.potential->gradient(worker.slope.data());
+    worker.terms.mapped +=
+        std::accumulate(worker.values.begin(), worker.values.begin() + count * samples, 0.0);
+    worker.terms.cost += cost_of(worker, block, worker.slope.data());
+    for (std::int64_t i = 0; i < count * samples * d; ++i) worker.slope[i] *= share;
+    worker.map->accumulate(worker.slope.data());
+  });
+  Worker& whole = *workers_.front();
+  for (std::int64_t thread = 0; thread < threads; ++thread) {
+    Worker& worker = *workers_[thread];
+    worker.map->finish();
+    if (thread == 0) continue;
+    whole.map->sums.add(worker.map->sums);
+    whole.terms.cost += worker.terms.cost;
+    whole.terms.mapped += worker.terms.mapped;
+  }
+  const auto count = static_cast<double>(n);
+  return {whole.terms.cost / count, whole.terms.mapped / (count * static_cast<double>(samples)), 0};
+}
+
+SaddlePointTerms SaddlePointStep::for_potential(const Tensor& x, const Tensor& z, const Tensor& y) {
+  const at::NoGradGuard no_graph;
+  const std::int64_t n = x.size(0), m = y.size(0), d = objective_.dimension;
+  const std::int64_t samples = objective_.noise_samples;
+  const float* points = x.const_data_ptr<float>();
+  const float* noise = z.defined() ? z.const_data_ptr<float>() : nullptr;
+  const float* targets = y.const_data_ptr<float>();
+  const float sign = objective_.correlation ? -1.0f : 1.0f;
+  const std::int64_t threads = std::max(threads_for(n), threads_for(m));
+  prepare(threads);
+  for (const auto& worker : workers_) worker->potential->sums.clear();
+  // One pass of the potential over values whose weights are all `weight`.
+  const auto learn = [](Worker& worker, const float* at, std::int64_t count, float weight) {
+    worker.potential->forward(at, count, worker.values.data());
+    std::fill_n(worker.weights.begin(), count, weight);
+    worker.potential->accumulate(worker.weights.data());
+    return std::accumulate(worker.values.begin(), worker.values.begin() + count, 0.0);
+  };
+  const float mapped_weight = sign / static_cast<float>(n * samples);
+  over_blocks(n, rows_ / samples, [&](Worker& worker, std::int64_t from, std::int64_t count) {
+    const Block block{points + from * d,
+                      noise ? noise + from * samples * objective_.noise_dimension : nullptr, count};
+    transport(worker, block);
+    worker.terms.cost += cost_of(worker, block, nullptr);
+    worker.terms.mapped += learn(worker, worker.mapped.data(), count * samples, mapped_weight);
+  });
+  const float target_weight = -sign / static_cast<float>(m);
+  over_blocks(m, rows_, [&](Worker& worker, std::int64_t from, std::int64_t count) {
+    worker.terms.target += learn(worker, targets + from * d, count, target_weight);
+  });
+  Worker& whole = *workers_.front();
+  for (std::int64_t thread = 0; thread < threads; ++thread) {
+    Worker& worker = *workers_[thread];
+    worker.potential->finish();
+    if (thread == 0) continue;
+    whole.potential->sums.add(worker.potential->sums);
+    whole.terms.cost += worker.terms.cost;
+    whole.terms.mapped += worker.terms.mapped;
+    whole.terms.target += worker.terms.target;
+  }
+  const auto count = static_cast<double>(n);
+  return {whole.terms.cost / count, whole.terms.mapped / (count * static_cast<double>(samples)),
+          whole.terms.target / static_cast<double>(m)};
+}
+
+}  // namespace monge

@@ -1,0 +1,74 @@
+#pragma once
+
+#include "solvers/passes.h"
+
+#include <functional>
+
+namespace monge {
+
+/// The two objectives of a max–min solver and their derivatives, without a graph: with f the
+/// potential, T the map, k noise samples z for each x and n points,
+///
+///   for T:  mean_x C(x, T(x, .)) - mean f(T(x, z)),     for f:  mean f(T(x, z)) - mean f(y),
+///
+/// both to be decreased (Korotin et al. 2023, algorithm 1). C is the gamma-weak quadratic cost in
+/// its unbiased estimate (eq. 5), mean_z ½ |x - T|² - ½ gamma var_z T with divisor k - 1; gamma = 0
+/// is the strong cost. In the correlation form (Makkuva et al. 2020, eq. 11), C = -<x, T> and f is
+/// -phi with phi convex.
+///
+/// In multiplications per point, with I and M those of the first and of the other weights: for T,
+/// an MLP needs 2 I + 3 M, the gradient of an ICNN 5 I + 6 M (forward 2 I + 2 M, tangent and
+/// adjoint I + 2 M, derivatives 2 I + 2 M); ∇f costs 2 I + 2 M. For f: T once, and f's value and
+/// derivative 2 I + 3 M at the points of each side.
+struct SaddlePointObjective {
+  std::int64_t dimension = 0;
+  std::int64_t noise_dimension = 0;
+  std::int64_t noise_samples = 1;
+  double gamma = 0;
+  bool correlation = false;
+};
+
+/// Means over the batch.
+struct SaddlePointTerms {
+  double cost = 0;    ///< C(x, T)
+  double mapped = 0;  ///< f(T)
+  double target = 0;  ///< f(y)
+};
+
+class SaddlePointStep {
+ public:
+  using MakePotential = std::function<std::unique_ptr<PotentialPass>(std::int64_t rows)>;
+  using MakeMap = std::function<std::unique_ptr<MapPass>(std::int64_t rows)>;
+
+  SaddlePointStep(const SaddlePointObjective& objective, std::int64_t rows, MakePotential potential,
+                  MakeMap map);
+  ~SaddlePointStep();
+
+  /// `x` [n, d] and, where the map has noise, `z` [n k, noise dimension]; float32, contiguous. Sets
+  /// map_derivatives().
+  SaddlePointTerms for_map(const Tensor& x, const Tensor& z);
+  /// The same with `y` [m, d]. Sets potential_derivatives().
+  SaddlePointTerms for_potential(const Tensor& x, const Tensor& z, const Tensor& y);
+
+  /// Parallel to the parameters in the order of their names; overwritten by the next call.
+  const std::vector<Tensor>& map_derivatives() const;
+  const std::vector<Tensor>& potential_derivatives() const;
+
+ private:
+  struct Worker;
+  struct Block;
+  std::int64_t threads_for(std::int64_t n) const;
+  void prepare(std::int64_t threads);
+  template <class Body>
+  void over_blocks(std::int64_t n, std::int64_t rows, Body body);
+  void transport(Worker& worker, const Block& block) const;
+  double cost_of(Worker& worker, const Block& block, float* along) const;
+
+  SaddlePointObjective objective_;
+  std::int64_t rows_;
+  MakePotential make_potential_;
+  MakeMap make_map_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+};
+
+}  // namespace monge

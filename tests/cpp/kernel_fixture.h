@@ -1,0 +1,62 @@
+#pragma once
+
+#include "kernels/icnn_loops.h"
+
+#include <ATen/Version.h>
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace monge {
+
+template <class T>
+using LoopTables = std::vector<std::pair<std::string, const kernels::IcnnLoops<T>*>>;
+
+/// The loops of every instruction set that this machine has.
+template <class T>
+LoopTables<T> supported_loops();
+template <>
+inline LoopTables<float> supported_loops() {
+  LoopTables<float> tables{{"any", &kernels::icnn_loops_float_any}};
+#ifdef __x86_64__
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    tables.emplace_back("avx2", &kernels::icnn_loops_float_avx2);
+  if (at::get_cpu_capability() == "AVX512")
+    tables.emplace_back("avx512", &kernels::icnn_loops_float_avx512);
+#endif
+  return tables;
+}
+template <>
+inline LoopTables<double> supported_loops() {
+  LoopTables<double> tables{{"any", &kernels::icnn_loops_double_any}};
+#ifdef __x86_64__
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    tables.emplace_back("avx2", &kernels::icnn_loops_double_avx2);
+  if (at::get_cpu_capability() == "AVX512")
+    tables.emplace_back("avx512", &kernels::icnn_loops_double_avx512);
+#endif
+  return tables;
+}
+
+/// Within `tolerance` of the largest entry.
+inline void expect_close(const at::Tensor& fused, const at::Tensor& plain, double tolerance,
+                         const std::string& what) {
+  ASSERT_EQ(fused.sizes(), plain.sizes()) << what;
+  const double size = std::max(plain.abs().max().item<double>(), 1e-3);
+  EXPECT_LE((fused - plain).abs().max().item<double>(), tolerance * size) << what;
+}
+
+/// The type and the agreement that the kernels promise for it.
+template <class T>
+class KernelTest : public testing::Test {
+ public:
+  static constexpr at::ScalarType dtype = std::is_same_v<T, float> ? at::kFloat : at::kDouble;
+  static constexpr double tolerance = std::is_same_v<T, float> ? 1e-5 : 1e-12;
+};
+using Numbers = testing::Types<float, double>;
+
+}  // namespace monge

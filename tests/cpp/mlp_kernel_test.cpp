@@ -1,0 +1,156 @@
+// The fused passes of multilayer perceptrons against autograd, twice where it takes two
+// derivatives.
+#include "kernel_fixture.h"
+#include "kernels/mlp_view.h"
+
+#include <torch/csrc/autograd/autograd.h>
+
+namespace monge {
+namespace {
+
+struct Case {
+  std::int64_t inputs, outputs;
+  std::vector<std::int64_t> hidden;
+  std::int64_t points;
+};
+
+const std::vector<Case> cases{
+    {1, 1, {1}, 1},   {2, 2, {100, 100, 100}, 64}, {4, 2, {33, 17}, 5},   {3, 1, {20, 31, 7}, 37},
+    {9, 1, {19}, 50}, {16, 16, {40, 21}, 29},      {70, 9, {64, 32}, 33}, {8, 1, {5, 6}, 1},
+};
+
+const std::vector<std::string> activations{"relu", "leaky_relu", "celu", "elu", "silu"};
+
+Mlp network_of(const Case& one, const std::string& activation, at::ScalarType dtype) {
+  Random random(21, "network");
+  const double alpha = activation == "leaky_relu" ? 0.25 : activation == "celu" ? 0.5 : 2.0;
+  return Mlp(one.inputs, one.outputs,
+             MlpOptions{.hidden = one.hidden, .activation = activation, .alpha = alpha}, random,
+             dtype);
+}
+
+template <class T>
+class MlpKernel : public KernelTest<T> {};
+TYPED_TEST_SUITE(MlpKernel, Numbers);
+
+/// S = Σ <c, F(x)> and, for one output and `directed`, + <v, ∇F(x)>, and its derivatives.
+template <class T>
+void check_passes(const Case& one, const std::string& activation,
+                  const kernels::IcnnLoops<T>& loops, bool directed, const std::string& name) {
+  using Suite = MlpKernel<T>;
+  const Mlp network = network_of(one, activation, Suite::dtype);
+  Random random(22, "points");
+  const auto draw = [&](at::IntArrayRef shape) { return random.normal(shape).to(Suite::dtype); };
+  const Tensor x = draw({one.points, one.inputs}).set_requires_grad(true);
+  const Tensor v = draw({one.points, one.inputs}), c = draw({one.points, one.outputs});
+
+  const State parameters = network.parameters();
+  std::vector<Tensor> inputs{x};
+  for (const auto& [key, parameter] : parameters) inputs.push_back(parameter);
+  const Tensor value = network.forward(x, Graph::create);
+  Tensor sum = (c * value).sum(), gradient;
+  if (one.outputs == 1)
+    gradient = torch::autograd::grad({value.sum()}, {x}, {}, true, true).front();
+  if (directed) sum = sum + (v * gradient).sum();
+  const auto plain = torch::autograd::grad({sum}, inputs, {}, true, false, true);
+
+  const auto shape = kernels::mlp_shape(one.inputs, one.outputs, network.settings());
+  kernels::MlpBlock<T> block(shape, one.points + 3,
+                             directed ? kernels::Order::second : kernels::Order::first, loops);
+  block.load(kernels::mlp_tensors<const T>(parameters, shape.layers()));
+  const Tensor mine = at::empty_like(value).detach(), mine_gradient = at::empty_like(x).detach();
+  State derivatives;
+  for (const auto& [key, parameter] : parameters)
+    derivatives[key] = at::zeros_like(parameter).detach();
+  const Tensor point_adjoint = at::empty_like(x).detach();
+  block.forward(x.const_data_ptr<T>(), one.points, mine.data_ptr<T>());
+  expect_close(mine, value.detach(), Suite::tolerance, name + " value");
+  if (one.outputs == 1) {
+    block.delta();
+    block.gradient(mine_gradient.data_ptr<T>());
+    expect_close(mine_gradient, gradient.detach(), Suite::tolerance, name + " gradient");
+  }
+  if (directed) block.tangent(v.const_data_ptr<T>());
+  block.adjoint(c.const_data_ptr<T>());
+  block.accumulate(kernels::mlp_tensors<T>(derivatives, shape.layers()));
+  block.point_adjoint(point_adjoint.data_ptr<T>());
+  const auto expected = [&](std::size_t i, const Tensor& like) {
+    return plain[i].defined() ? plain[i] : at::zeros_like(like);
+  };
+  expect_close(point_adjoint, expected(0, point_adjoint), Suite::tolerance, name + " point");
+  std::size_t i = 0;
+  for (const auto& [key, derivative] : derivatives)
+    expect_close(derivative, expected(++i, derivative), Suite::tolerance, name + " " + key);
+}
+
+TYPED_TEST(MlpKernel, PassesAgreeWithAutograd) {
+  for (const auto& [set, loops] : supported_loops<TypeParam>())
+    for (const Case& one : cases)
+      for (const std::string& activation : activations)
+        for (const bool directed : {true, false}) {
+          if (directed && one.outputs > 1) continue;
+          check_passes<TypeParam>(
+              one, activation, *loops, directed,
+              fmt::format("{} {} {}->{} hidden=[{}] {}", set, activation, one.inputs, one.outputs,
+                          fmt::join(one.hidden, ","), directed ? "with v" : "without"));
+        }
+}
+
+/// More points than a block has rows, on more than one thread.
+TYPED_TEST(MlpKernel, EvaluationWithoutAGraphIsThePlainOne) {
+  for (const Case& one : cases)
+    for (const std::string& activation : activations) {
+      const Mlp network = network_of(one, activation, this->dtype);
+      const Tensor x =
+          Random(23, "points").normal({1001, one.inputs}).to(this->dtype).set_requires_grad(true);
+      const Tensor plain = network.forward(x, Graph::create);
+      expect_close(network.forward(x.detach(), Graph::none), plain.detach(), this->tolerance,
+                   activation);
+      EXPECT_EQ(network.forward(x.detach().narrow(0, 0, 0), Graph::none).size(0), 0);
+      if (one.outputs > 1) continue;
+      const Tensor slope = torch::autograd::grad({plain.sum()}, {x}).front();
+      const Tensor value = at::empty({1001}, this->dtype), gradient = at::empty_like(slope);
+      network.evaluate(x.detach(), value, gradient);
+      expect_close(value, plain.detach().squeeze(1), this->tolerance, activation + " value");
+      expect_close(gradient, slope, this->tolerance, activation + " gradient");
+    }
+}
+
+TYPED_TEST(MlpKernel, ValuesThatAreNotFiniteStaySo) {
+  for (const std::string& activation : activations) {
+    const Mlp network = network_of(cases[2], activation, this->dtype);
+    Tensor x = at::zeros({3, 4}, this->dtype);
+    x[1][0] = NAN;
+    const Tensor out = network.forward(x, Graph::none);
+    EXPECT_TRUE(out[1].isnan().any().item<bool>()) << activation;
+    EXPECT_TRUE(out[0].isfinite().all().item<bool>()) << activation;
+  }
+}
+
+TEST(Mlp, APotentialsGradientIsThatOfFiniteDifferences) {
+  for (const std::string activation : {"celu", "silu"}) {
+    Random random(24, "network");
+    const MlpPotential potential(3, MlpOptions{.hidden = {16, 8}, .activation = activation}, random,
+                                 at::kDouble);
+    const Tensor x = random.normal({5, 3}).to(at::kDouble),
+                 v = random.normal({5, 3}).to(at::kDouble);
+    const double h = 1e-5;
+    const Tensor difference =
+        (potential.value(x + h * v, Graph::none) - potential.value(x - h * v, Graph::none)) /
+        (2 * h);
+    const Tensor slope = (potential.gradient(x, Graph::none) * v).sum(1);
+    expect_close(slope, difference, 1e-7, activation);
+    expect_close(potential.gradient(x, Graph::create).detach(), potential.gradient(x, Graph::none),
+                 1e-12, activation);
+  }
+}
+
+TEST(Mlp, RefusesPointsOfAnotherDimension) {
+  Random random(25, "network");
+  const Mlp network(3, 2, MlpOptions{.hidden = {4}}, random);
+  EXPECT_THROW(network.forward(at::zeros({2, 4}), Graph::none), std::exception);
+  EXPECT_THROW(network.evaluate(at::zeros({2, 3}), at::zeros({2}), {}), std::exception);
+}
+
+}  // namespace
+}  // namespace monge

@@ -1,0 +1,299 @@
+#include "monge/solvers/saddle_point.h"
+
+#include "monge/cost.h"
+#include "monge/error.h"
+#include "monge/measures/gaussian.h"
+#include "monge/metric.h"
+
+#include "error_text.h"
+#include "kernel_fixture.h"
+#include "solvers/saddle_point_step.h"
+
+#include <torch/csrc/autograd/autograd.h>
+
+namespace monge {
+namespace {
+
+/// Which parts a step is made of.
+struct Case {
+  std::string name;
+  bool icnn_potential, icnn_map;
+  std::int64_t dimension, noise_dimension, samples;
+  double gamma;
+  bool residual;
+};
+
+const std::vector<Case> cases{
+    {"MM-2", true, true, 3, 0, 1, 0, false},
+    {"MM-2 in more dimensions", true, true, 11, 0, 1, 0, false},
+    {"MM-B", true, false, 3, 0, 1, 0, true},
+    {"strong", false, false, 2, 0, 1, 0, false},
+    {"strong with noise", false, false, 9, 2, 3, 0, true},
+    {"weak", false, false, 2, 1, 4, 0.6, false},
+};
+
+struct Parts {
+  std::shared_ptr<DenseIcnn> icnn_potential, icnn_map;
+  std::shared_ptr<MlpPotential> mlp_potential;
+  std::shared_ptr<Mlp> mlp_map;
+  const Potential& potential() const {
+    return icnn_potential ? static_cast<const Potential&>(*icnn_potential) : *mlp_potential;
+  }
+  State map_parameters() const { return icnn_map ? icnn_map->parameters() : mlp_map->parameters(); }
+};
+
+Parts parts_of(const Case& one) {
+  Random random(31, "network");
+  const DenseIcnnOptions icnn{.rank = 2, .hidden = {24, 17, 9}, .input_scale = 1};
+  const MlpOptions mlp{.hidden = {21, 16}, .activation = "silu"};
+  const auto convex = [&] {
+    return std::make_shared<DenseIcnn>(one.dimension, icnn, DenseIcnn::Initial::paper, random);
+  };
+  Parts parts;
+  if (one.icnn_potential)
+    parts.icnn_potential = convex();
+  else
+    parts.mlp_potential = std::make_shared<MlpPotential>(one.dimension, mlp, random);
+  if (one.icnn_map)
+    parts.icnn_map = convex();
+  else
+    parts.mlp_map =
+        std::make_shared<Mlp>(one.dimension + one.noise_dimension, one.dimension, mlp, random);
+  return parts;
+}
+
+std::unique_ptr<SaddlePointStep> step_of(const Case& one, const Parts& parts) {
+  return std::make_unique<SaddlePointStep>(
+      SaddlePointObjective{one.dimension, one.noise_dimension, one.samples, one.gamma,
+                           one.icnn_potential},
+      32,
+      [&parts](std::int64_t rows) {
+        return parts.icnn_potential ? make_pass(*parts.icnn_potential, rows)
+                                    : make_pass(*parts.mlp_potential, rows);
+      },
+      [&parts, residual = one.residual](std::int64_t rows) {
+        return parts.icnn_map ? make_gradient_pass(*parts.icnn_map, rows)
+                              : make_map_pass(*parts.mlp_map, residual, rows);
+      });
+}
+
+/// T at every x with each of its noise samples, with a graph: [n k, d].
+Tensor mapped(const Case& one, const Parts& parts, const Tensor& x, const Tensor& z) {
+  if (parts.icnn_map) return parts.icnn_map->gradient(x, Graph::create);
+  const Tensor repeated = x.repeat_interleave(one.samples, 0);
+  const Tensor input = z.defined() ? at::cat({repeated, z}, 1) : repeated;
+  const Tensor moved = parts.mlp_map->forward(input, Graph::create);
+  return one.residual ? moved + repeated : moved;
+}
+
+/// The objectives as their formulas read.
+struct Plain {
+  Tensor for_map, for_potential;
+  SaddlePointTerms terms;
+};
+
+Plain plain_objectives(const Case& one, const Parts& parts, const Tensor& x, const Tensor& z,
+                       const Tensor& y) {
+  const std::int64_t n = x.size(0), d = one.dimension;
+  const double sign = one.icnn_potential ? -1 : 1;
+  const Tensor points = mapped(one, parts, x, z);
+  const Tensor cost =
+      one.icnn_potential
+          ? -(x * points).sum(1).mean()
+          : WeakQuadraticCost(one.gamma).estimate(x, points.view({n, one.samples, d})).mean();
+  const Tensor at_mapped = parts.potential().value(points, Graph::create).mean();
+  const Tensor at_target = parts.potential().value(y, Graph::create).mean();
+  return {cost - sign * at_mapped,
+          sign * (at_mapped - at_target),
+          {cost.item<double>(), at_mapped.item<double>(), at_target.item<double>()}};
+}
+
+void expect_derivatives(const std::vector<Tensor>& fused, const Tensor& objective,
+                        const State& parameters, const std::string& where) {
+  std::vector<Tensor> inputs;
+  for (const auto& [name, parameter] : parameters) inputs.push_back(parameter);
+  const auto plain = torch::autograd::grad({objective}, inputs, {}, true, false, true);
+  double size = 0;  // of the largest derivative: some are exactly 0
+  for (const Tensor& derivative : plain)
+    if (derivative.defined()) size = std::max(size, derivative.abs().max().item<double>());
+  std::size_t i = 0;
+  for (const auto& [name, parameter] : parameters) {
+    const Tensor expected = plain[i].defined() ? plain[i] : at::zeros_like(parameter);
+    EXPECT_LE((fused[i++] - expected).abs().max().item<double>(), 1e-4 * size)
+        << where << " " << name;
+  }
+}
+
+TEST(SaddlePointStep, TermsAndDerivativesAreThoseOfThePlainObjectives) {
+  for (const Case& one : cases)
+    for (const std::int64_t n : {std::int64_t{1}, std::int64_t{7}, std::int64_t{150}}) {
+      const Parts parts = parts_of(one);
+      Random random(32, "points");
+      const Tensor x = random.normal({n, one.dimension});
+      const Tensor y = random.normal({n + 5, one.dimension}) * 0.7;
+      const Tensor z = one.noise_dimension > 0
+                           ? random.normal({n * one.samples, one.noise_dimension})
+                           : Tensor();
+      const Plain plain = plain_objectives(one, parts, x, z, y);
+      const auto step = step_of(one, parts);
+      const std::string where = fmt::format("{} n={}", one.name, n);
+      for (int run = 0; run < 2; ++run) {  // the second finds what the first has left
+        const SaddlePointTerms first = step->for_map(x, z);
+        expect_derivatives(step->map_derivatives(), plain.for_map, parts.map_parameters(),
+                           where + " map");
+        const SaddlePointTerms second = step->for_potential(x, z, y);
+        expect_derivatives(step->potential_derivatives(), plain.for_potential,
+                           parts.potential().parameters(), where + " potential");
+        for (const SaddlePointTerms& terms : {first, second}) {
+          EXPECT_NEAR(terms.cost, plain.terms.cost, 1e-4 * (1 + std::abs(plain.terms.cost)))
+              << where;
+          EXPECT_NEAR(terms.mapped, plain.terms.mapped, 1e-4 * (1 + std::abs(plain.terms.mapped)))
+              << where;
+        }
+        EXPECT_NEAR(second.target, plain.terms.target, 1e-4 * (1 + std::abs(plain.terms.target)))
+            << where;
+      }
+    }
+}
+
+std::shared_ptr<const Measure> gaussian(const Tensor& mean, const Tensor& covariance) {
+  return std::make_shared<GaussianMeasure>(
+      Moments{mean.to(at::kDouble), covariance.to(at::kDouble)});
+}
+
+struct Truth {
+  std::shared_ptr<const Measure> source =
+      gaussian(at::zeros({2}), at::tensor({1.0, 0.0, 0.0, 0.5}).view({2, 2}));
+  std::shared_ptr<const Measure> target =
+      gaussian(at::tensor({0.5, -0.3}), at::tensor({0.7, 0.3, 0.3, 1.8}).view({2, 2}));
+
+  double error(const TransportMap& map) const {
+    Random random(33, "points");
+    const Tensor x = source->sample(2000, random);
+    const AffineMap truth = bures_wasserstein_map(*source->moments(), *target->moments());
+    return l2_uvp(map.transport(x), AffineTransportMap(truth).transport(x),
+                  target->moments()->covariance.trace().item<double>());
+  }
+};
+
+void run(SaddlePoint& solver, Problem& problem, std::int64_t steps) {
+  for (std::int64_t step = 0; step < steps; ++step) {
+    const double share = static_cast<double>(step) / static_cast<double>(steps);
+    ASSERT_TRUE(solver.step(problem, 1 - share).finite);
+  }
+}
+
+TEST(SaddlePoint, LearnsAGaussianMapWithConvexPotentials) {
+  const Truth truth;
+  for (const char* map : {"gradient", "network"}) {
+    Random random(1, "network");
+    SaddlePoint solver(2,
+                       {.map = map,
+                        .residual = true,
+                        .map_hidden = {32, 32},
+                        .inner_steps = 4,
+                        .batch = 128,
+                        .learning_rate = 5e-3,
+                        .average = 0.9,
+                        .start = "identity"},
+                       0, DenseIcnnOptions{.hidden = {32, 16}}, random);
+    Problem problem = make_problem(truth.source, truth.target, 3);
+    solver.start(problem, random);
+    EXPECT_GT(truth.error(*solver.solution().map), 8) << map;
+    run(solver, problem, 300);
+    EXPECT_LT(truth.error(*solver.solution().map), 2) << map;
+  }
+}
+
+TEST(SaddlePoint, LearnsAGaussianMapWithFreeNetworks) {
+  const Truth truth;
+  Random random(1, "network");
+  SaddlePoint solver(
+      2, {.residual = true, .inner_steps = 4, .batch = 128, .learning_rate = 2e-3, .average = 0.98},
+      0, MlpOptions{.hidden = {32, 32}}, random);
+  Problem problem = make_problem(truth.source, truth.target, 3);
+  solver.start(problem, random);
+  EXPECT_GT(truth.error(*solver.solution().map), 8);
+  run(solver, problem, 800);
+  EXPECT_LT(truth.error(*solver.solution().map), 3);
+}
+
+/// A source of one point has one plan: T(x, .) has to become the target.
+TEST(SaddlePoint, AWeakPlanSpreadsAPointOverTheTarget) {
+  const auto source = gaussian(at::zeros({1}), 1e-8 * at::eye(1));
+  const auto target = gaussian(at::ones({1}), 0.25 * at::eye(1));
+  Random random(1, "network");
+  SaddlePoint solver(
+      1,
+      {.noise_dimension = 1, .inner_steps = 3, .batch = 64, .learning_rate = 1e-3, .average = 0.99},
+      0.5, MlpOptions{.hidden = {32, 32}}, random);
+  Problem problem = make_problem(source, target, 3);
+  solver.start(problem, random);
+  run(solver, problem, 1200);
+  const Tensor plan = solver.solution().map->transport(at::zeros({4000, 1}));
+  EXPECT_NEAR(plan.mean().item<double>(), 1, 0.1);
+  EXPECT_NEAR(plan.std().item<double>(), 0.5, 0.12);
+}
+
+TEST(SaddlePoint, ARestoredSolverGoesOnWithTheSameNumbers) {
+  const Truth truth;
+  for (const bool weak : {false, true}) {
+    const auto made = [&] {
+      Random random(weak ? 5 : 6, "network");
+      return SaddlePoint(2, {.noise_dimension = weak ? 1 : 0, .batch = 16}, weak ? 0.5 : 0,
+                         MlpOptions{.hidden = {8, 8}}, random);
+    };
+    SaddlePoint first = made();
+    Problem problem = make_problem(truth.source, truth.target, 3);
+    Random random(7, "start");
+    first.start(problem, random);
+    run(first, problem, 5);
+    SaddlePoint second = made();
+    State copy;
+    for (const auto& [name, tensor] : first.state()) copy[name] = tensor.detach().clone();
+    second.restore(copy);
+    Problem other = make_problem(truth.source, truth.target, 4);
+    other.restore(problem.state());
+    run(first, problem, 5);
+    run(second, other, 5);
+    for (const auto& [name, tensor] : first.state())
+      EXPECT_TRUE(at::equal(tensor, second.state().at(name))) << name;
+    copy.erase("map_adam.steps");
+    EXPECT_THROW(second.restore(copy), Error);
+  }
+}
+
+TEST(SaddlePoint, RefusesPartsThatDoNotFit) {
+  const auto refusal = [](const SaddlePointOptions& options, double gamma, bool icnn) {
+    return error_text([&] {
+      Random random(1, "network");
+      if (icnn)
+        SaddlePoint(2, options, gamma, DenseIcnnOptions{.hidden = {8}}, random);
+      else
+        SaddlePoint(2, options, gamma, MlpOptions{.hidden = {8}}, random);
+    });
+  };
+  EXPECT_NE(refusal({.map = "gradient"}, 0, false).find("solver.map"), std::string::npos);
+  EXPECT_NE(refusal({.noise_dimension = 1}, 0, true).find("noise_dimension"), std::string::npos);
+  EXPECT_NE(refusal({}, 1, true).find("weak"), std::string::npos);
+  EXPECT_NE(refusal({}, 1, false).find("noise_dimension"), std::string::npos);
+  EXPECT_NE(refusal({.noise_dimension = 1, .noise_samples = 1}, 1, false).find("noise_samples"),
+            std::string::npos);
+}
+
+TEST(WeakQuadraticCost, IsUnbiased) {
+  // Y = x + 2 z: ½ E|x - Y|² = 4 and Var = 8 in two dimensions.
+  Random random(41, "samples");
+  const std::int64_t n = 20000, k = 3;
+  const Tensor x = random.normal({n, 2});
+  const Tensor y = x.unsqueeze(1) + 2 * random.normal({n, k, 2});
+  const Tensor estimates = WeakQuadraticCost(0.75).estimate(x, y).to(at::kDouble);
+  const double error = estimates.std().item<double>() / std::sqrt(static_cast<double>(n));
+  EXPECT_NEAR(estimates.mean().item<double>(), 4 - 0.75 * 4, 5 * error);  // 5 sigma
+  EXPECT_NEAR(WeakQuadraticCost(0).estimate(x, x.unsqueeze(1)).abs().max().item<double>(), 0, 0);
+  EXPECT_THROW(WeakQuadraticCost(1).estimate(x, x.unsqueeze(1)), Error);
+  EXPECT_THROW(WeakQuadraticCost(1).estimate(x, x), Error);
+}
+
+}  // namespace
+}  // namespace monge
