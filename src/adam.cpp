@@ -13,6 +13,11 @@ namespace {
 
 constexpr std::int64_t grain = 1 << 16;  // numbers that are worth a thread
 
+template <class T>
+double sum_of_squares(const Tensor& numbers) {
+  return kernels::adam_loops<T>().sum_of_squares(numbers.numel(), numbers.const_data_ptr<T>());
+}
+
 }  // namespace
 
 Adam::Adam(State parameters, AdamOptions options, const std::map<std::string, double>& lower_bounds)
@@ -43,15 +48,16 @@ void Adam::update(const std::vector<Tensor>& gradients, double rate) {
   const auto t = static_cast<double>(*steps_.const_data_ptr<std::int64_t>());
   const double step = options_.learning_rate * rate / (1 - std::pow(options_.beta1, t));
   const double root = 1 / std::sqrt(1 - std::pow(options_.beta2, t));
+  const kernels::AdamLoops<T>& loops = kernels::adam_loops<T>();
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const Tensor gradient = gradients[i].contiguous();
-    const kernels::AdamLoop<T> loop{T(options_.beta1), T(options_.beta2), T(options_.epsilon),
-                                    T(step),           T(root),           T(lowest_[i])};
+    const kernels::AdamFactors<T> factors{T(options_.beta1), T(options_.beta2), T(options_.epsilon),
+                                          T(step),           T(root),           T(lowest_[i])};
     T *p = parameters_[i].data_ptr<T>(), *m = first_[i].data_ptr<T>();
     T* v = second_[i].data_ptr<T>();
     const T* g = gradient.const_data_ptr<T>();
     at::parallel_for(0, gradient.numel(), grain, [&](std::int64_t from, std::int64_t to) {
-      loop.run(to - from, p + from, g + from, m + from, v + from);
+      loops.update(factors, to - from, p + from, g + from, m + from, v + from);
     });
   }
 }
@@ -79,9 +85,8 @@ double norm_of(const std::vector<Tensor>& tensors) {
   double sum = 0;
   for (const Tensor& tensor : tensors) {
     const Tensor whole = tensor.contiguous();
-    sum += whole.scalar_type() == at::kDouble
-               ? kernels::sum_of_squares(whole.numel(), whole.const_data_ptr<double>())
-               : kernels::sum_of_squares(whole.numel(), whole.const_data_ptr<float>());
+    sum += whole.scalar_type() == at::kDouble ? sum_of_squares<double>(whole)
+                                              : sum_of_squares<float>(whole);
   }
   return std::sqrt(sum);
 }

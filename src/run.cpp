@@ -92,7 +92,7 @@ class RunWriter final : public Callback {
     Json line{{"step", state.step}, {"seconds", state.seconds}, {"quality", quality.value}};
     if (state.step > 0) line.update({{"loss", state.smoothed_loss}, {"rate", training.rate}});
     for (const auto& [name, value] : quality.figures) line[name] = value;
-    for (const auto& [name, value] : latest_.terms) line[name] = value;
+    for (const auto& [name, value] : latest_.terms) line[std::string(name)] = value;
     std::ofstream file(run_.metrics(), std::ios::app);
     file << line.dump() << std::endl;
     if (!file) fail(run_.metrics().string(), "room for another line", std::strerror(errno));

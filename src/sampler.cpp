@@ -2,49 +2,61 @@
 
 #include "monge/error.h"
 
-namespace monge {
+#include "measures/numbers.h"
 
-Tensor FiniteMeasure::sample(std::int64_t n, Random& random) const {
-  return points(random.integers(size(), n));
+namespace monge {
+namespace {
+
+/// True where no other tensor, view or graph sees the memory.
+bool held_alone(const Tensor& tensor) {
+  return tensor.use_count() == 1 && tensor.storage().use_count() == 1;
 }
 
-Sampler::Sampler(std::shared_ptr<const Measure> measure, Random random)
-    : measure_(std::move(measure)), random_(std::move(random)), pass_start_(random_.state()) {}
+}  // namespace
+
+Sampler::Sampler(std::shared_ptr<const Measure> measure, const Random& random)
+    : measure_(std::move(measure)), random_(random), pass_start_(random_) {}
 
 void Sampler::begin_pass(std::int64_t size) {
-  pass_start_ = random_.state();
-  order_ = random_.permutation(size);
+  pass_start_ = random_;
+  order_.resize(static_cast<std::size_t>(size));
+  random_.fill_permutation(order_);
   position_ = 0;
 }
 
-Tensor Sampler::next_of_pass(const FiniteMeasure& measure, std::int64_t n) {
-  const std::int64_t size = measure.size();
-  std::vector<Tensor> pieces;
-  for (std::int64_t missing = n; missing > 0;) {
-    if (!order_.defined() || position_ == size) begin_pass(size);
-    const std::int64_t taken = std::min(missing, size - position_);
-    pieces.push_back(order_.narrow(0, position_, taken));
+void Sampler::next_of_pass(const FiniteMeasure& measure, std::span<float> points) {
+  const std::int64_t size = measure.size(), d = measure.dimension();
+  while (!points.empty()) {
+    if (order_.empty() || position_ == size) begin_pass(size);
+    const std::int64_t taken = std::min(std::ssize(points) / d, size - position_);
+    const auto piece = points.first(static_cast<std::size_t>(taken * d));
+    measure.gather(std::span(order_).subspan(position_, taken), piece);
     position_ += taken;
-    missing -= taken;
+    points = points.subspan(piece.size());
   }
-  return measure.points(pieces.size() == 1 ? pieces.front() : at::cat(pieces));
 }
 
 Tensor Sampler::next(std::int64_t n) {
+  if (!batch_.defined() || batch_.size(0) != n || !held_alone(batch_))
+    batch_ = at::empty({n, measure_->dimension()}, at::kFloat);
+  const std::span<float> points = numbers_of(batch_);
   if (const auto* finite = dynamic_cast<const FiniteMeasure*>(measure_.get()))
-    return next_of_pass(*finite, n);
-  return measure_->sample(n, random_);
+    next_of_pass(*finite, points);
+  else
+    measure_->sample_into(points, random_);
+  return batch_;
 }
 
 State Sampler::state() const {
-  return {{"random", order_.defined() ? pass_start_ : random_.state()},
-          {"position", at::scalar_tensor(order_.defined() ? position_ : -1, at::kLong)}};
+  const bool in_pass = !order_.empty();
+  return {{"random", (in_pass ? pass_start_ : random_).state()},
+          {"position", at::scalar_tensor(in_pass ? position_ : -1, at::kLong)}};
 }
 
 void Sampler::restore(const State& state) {
   random_.set_state(require_tensor(state, "random", "data stream"));
   const auto position = require_tensor(state, "position", "data stream").item<std::int64_t>();
-  order_ = Tensor();
+  order_.clear();
   if (position < 0) return;
   const auto* finite = dynamic_cast<const FiniteMeasure*>(measure_.get());
   if (!finite || position > finite->size())

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 #include <optional>
-#include <vector>
+#include <span>
 
 namespace monge {
 
@@ -24,8 +24,10 @@ class Measure {
   /// The dimension d of one point.
   virtual std::int64_t dimension() const = 0;
 
-  /// `n` independent points, [n, d] float32.
-  virtual Tensor sample(std::int64_t n, Random& random) const = 0;
+  /// Independent points, d numbers each, one after the other in all of `points`.
+  virtual void sample_into(std::span<float> points, Random& random) const = 0;
+  /// `n` of them, [n, d] float32.
+  Tensor sample(std::int64_t n, Random& random) const;
 
   /// Mean and covariance where they are known exactly.
   virtual std::optional<Moments> moments() const { return std::nullopt; }
@@ -36,11 +38,13 @@ class FiniteMeasure : public Measure {
  public:
   virtual std::int64_t size() const = 0;
 
-  /// The points of the given indices, [n, d] float32.
-  virtual Tensor points(const Tensor& indices) const = 0;
+  /// The points of the given indices, each of them in [0, size), d numbers each.
+  virtual void gather(std::span<const std::int64_t> indices, std::span<float> points) const = 0;
+  /// The same as [n, d] float32, of indices [n] int64. Throws Error on another index.
+  Tensor points(const Tensor& indices) const;
 
   /// Draws indices uniformly, with replacement.
-  Tensor sample(std::int64_t n, Random& random) const override;
+  void sample_into(std::span<float> points, Random& random) const override;
 };
 
 }  // namespace monge

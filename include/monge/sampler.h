@@ -5,6 +5,7 @@
 #include "monge/tensor.h"
 
 #include <memory>
+#include <vector>
 
 namespace monge {
 
@@ -13,9 +14,10 @@ namespace monge {
 /// fresh samples.
 class Sampler {
  public:
-  Sampler(std::shared_ptr<const Measure> measure, Random random);
+  Sampler(std::shared_ptr<const Measure> measure, const Random& random);
 
-  /// The next `n` points, [n, d] float32.
+  /// The next `n` points, [n, d] float32. The memory of a batch serves the next one as soon as
+  /// nobody holds it.
   Tensor next(std::int64_t n);
 
   const Measure& measure() const { return *measure_; }
@@ -25,14 +27,15 @@ class Sampler {
   void restore(const State& state);
 
  private:
-  Tensor next_of_pass(const FiniteMeasure& measure, std::int64_t n);
+  void next_of_pass(const FiniteMeasure& measure, std::span<float> points);
   void begin_pass(std::int64_t size);
 
   std::shared_ptr<const Measure> measure_;
   Random random_;
-  Tensor pass_start_;  // the stream's state before this pass was shuffled
-  Tensor order_;       // this pass's permutation
+  Random pass_start_;                // the stream before this pass was shuffled
+  std::vector<std::int64_t> order_;  // this pass's permutation; empty: none has begun
   std::int64_t position_ = 0;
+  Tensor batch_;
 };
 
 /// The two independent streams that a solver learns from.

@@ -5,18 +5,21 @@
 #include "monge/tensor.h"
 #include "monge/transport_map.h"
 
+#include <c10/util/SmallVector.h>
+
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
-#include <vector>
 
 namespace monge {
 
 /// What one step did.
 struct StepReport {
   double loss = 0;
-  std::vector<std::pair<std::string, double>> terms;  ///< the loss's named parts
+  /// The loss's parts by name, a literal; up to four of them need no memory of their own.
+  c10::SmallVector<std::pair<std::string_view, double>, 4> terms;
   double gradient_norm = 0;
   /// False where the loss or its gradient is not finite: the parameters were left as they were.
   bool finite = true;

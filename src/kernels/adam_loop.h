@@ -4,20 +4,35 @@
 
 namespace monge::kernels {
 
-/// m = beta1 m + (1 - beta1) g, v = beta2 v + (1 - beta2) g²,
-/// p = max(p - step m / (sqrt(v) root + epsilon), lowest), in one pass.
+/// The numbers of one update of Adam.
 template <class T>
-struct AdamLoop {
+struct AdamFactors {
   T beta1, beta2, epsilon;
   T step;    // the learning rate over 1 - beta1^t
   T root;    // 1 / sqrt(1 - beta2^t)
   T lowest;  // minus infinity: no bound
-
-  void run(std::int64_t n, T* p, const T* g, T* m, T* v) const;
 };
 
-/// Σ g².
+/// The passes over parameters and their derivatives, of `n` numbers.
 template <class T>
-double sum_of_squares(std::int64_t n, const T* g);
+struct AdamLoops {
+  using Size = std::int64_t;
+
+  /// m = beta1 m + (1 - beta1) g, v = beta2 v + (1 - beta2) g²,
+  /// p = max(p - step m / (sqrt(v) root + epsilon), lowest), in one pass.
+  void (*update)(const AdamFactors<T>& factors, Size n, T* p, const T* g, T* m, T* v);
+  /// Σ g², in float64.
+  double (*sum_of_squares)(Size n, const T* g);
+  /// sum += g.
+  void (*add)(Size n, const T* g, T* sum);
+};
+
+/// The table for this machine, by instruction_set().
+template <class T>
+const AdamLoops<T>& adam_loops();
+
+extern const AdamLoops<float> adam_loops_float_any, adam_loops_float_avx2, adam_loops_float_avx512;
+extern const AdamLoops<double> adam_loops_double_any, adam_loops_double_avx2,
+    adam_loops_double_avx512;
 
 }  // namespace monge::kernels

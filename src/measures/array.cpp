@@ -4,6 +4,8 @@
 #include "monge/error.h"
 
 #include "measures/categorical.h"
+#include "measures/gather.h"
+#include "measures/numbers.h"
 
 namespace monge {
 namespace {
@@ -24,7 +26,9 @@ Tensor checked_rows(const Tensor& rows, const char* where) {
 
 ArrayMeasure::ArrayMeasure(const Tensor& rows) : rows_(checked_rows(rows, "array")) {}
 
-Tensor ArrayMeasure::points(const Tensor& indices) const { return rows_.index_select(0, indices); }
+void ArrayMeasure::gather(std::span<const std::int64_t> indices, std::span<float> points) const {
+  gather_rows(rows_, indices, points);
+}
 
 std::optional<Moments> ArrayMeasure::moments() const {
   const std::int64_t n = size(), d = dimension();
@@ -36,14 +40,19 @@ std::optional<Moments> ArrayMeasure::moments() const {
 
 WeightedMeasure::WeightedMeasure(const Tensor& points, const Tensor& weights)
     : points_(checked_rows(points, "weighted points")),
-      cumulative_(cumulative_weights(weights, points_.size(0), "weighted points")) {}
+      shares_(std::make_shared<Categorical>(weights, points_.size(0), "weighted points")) {}
 
-Tensor WeightedMeasure::sample(std::int64_t n, Random& random) const {
-  return points_.index_select(0, draw_indices(cumulative_, n, random));
+void WeightedMeasure::sample_into(std::span<float> points, Random& random) const {
+  in_pieces(points, dimension(), [&](std::span<float> piece) {
+    std::array<std::int64_t, piece_points> memory;
+    const auto indices = std::span(memory).first(piece.size() / dimension());
+    shares_->draw(indices, random);
+    gather_rows(points_, indices, piece);
+  });
 }
 
 std::optional<Moments> WeightedMeasure::moments() const {
-  const Tensor points = points_.to(at::kDouble), mass = probabilities(cumulative_);
+  const Tensor points = points_.to(at::kDouble), mass = shares_->probabilities();
   const Tensor mean = mass.matmul(points), centred = points - mean;
   return Moments{mean, at::matmul((centred * mass.unsqueeze(1)).t(), centred)};
 }

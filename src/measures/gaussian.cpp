@@ -2,12 +2,15 @@
 
 #include "monge/error.h"
 
+#include "kernels/triangular.h"
+
 namespace monge {
 namespace {
 
 constexpr double kRounding = 1e-6;  // of the largest entry: float32 input
 
-/// A factor of `covariance` = factorᵀ factor.
+/// An upper triangular factor of `covariance` = factorᵀ factor, which may be singular; of a
+/// diagonal one the diagonal [d].
 Tensor factor_of(const Tensor& covariance) {
   const double tolerance = kRounding * covariance.abs().max().item<double>();
   if ((covariance - covariance.t()).abs().max().item<double>() > tolerance)
@@ -16,7 +19,10 @@ Tensor factor_of(const Tensor& covariance) {
   if (values[0].item<double>() < -tolerance)
     fail("gaussian", "a covariance without negative eigenvalues",
          fmt::format("an eigenvalue {:g}", values[0].item<double>()));
-  return values.clamp_min(0).sqrt().unsqueeze(1) * vectors.t();
+  if (at::equal(covariance, at::diag(covariance.diagonal())))
+    return covariance.diagonal().clamp_min(0).sqrt();
+  const Tensor root = values.clamp_min(0).sqrt().unsqueeze(1) * vectors.t();
+  return std::get<1>(at::linalg_qr(root, "r")).contiguous();
 }
 
 Moments checked_moments(const Moments& moments) {
@@ -49,11 +55,16 @@ std::int64_t dimension_of(const GaussianOptions& options, std::string_view where
 
 GaussianMeasure::GaussianMeasure(const Moments& moments)
     : moments_(checked_moments(moments)),
-      mean_(moments_.mean.to(at::kFloat)),
+      mean_(moments_.mean.to(at::kFloat).contiguous()),
       factor_(factor_of(moments_.covariance).to(at::kFloat)) {}
 
-Tensor GaussianMeasure::sample(std::int64_t n, Random& random) const {
-  return at::addmm(mean_, random.normal({n, dimension()}), factor_);
+void GaussianMeasure::sample_into(std::span<float> points, Random& random) const {
+  random.fill_normal(points);
+  const std::int64_t d = dimension(), n = std::ssize(points) / d;
+  const float *mean = mean_.const_data_ptr<float>(), *factor = factor_.const_data_ptr<float>();
+  if (factor_.dim() == 2) return kernels::times_triangular(n, d, points.data(), factor, mean);
+  for (float* point = points.data(); point < points.data() + points.size(); point += d)
+    for (std::int64_t j = 0; j < d; ++j) point[j] = mean[j] + factor[j] * point[j];
 }
 
 const Declaration<GaussianOptions>& gaussian_declaration() {

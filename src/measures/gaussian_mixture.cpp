@@ -2,14 +2,14 @@
 
 #include "monge/error.h"
 
+#include "kernels/triangular.h"
 #include "measures/categorical.h"
+#include "measures/numbers.h"
 
 #include <numbers>
 
 namespace monge {
 namespace {
-
-constexpr std::int64_t kGathered = 1 << 22;  // numbers of factors gathered at a time
 
 void check_parts(const Tensor& centers, const Tensor& spreads) {
   if (centers.dim() != 2 || centers.size(0) < 1 || centers.size(1) < 1)
@@ -43,30 +43,36 @@ std::shared_ptr<const Measure> round_mixture(const Tensor& centers, double std) 
 GaussianMixture::GaussianMixture(const Tensor& centers, const Tensor& spreads,
                                  const Tensor& weights) {
   check_parts(centers, spreads);
-  cumulative_ = cumulative_weights(weights, centers.size(0), "gaussian mixture");
-  moments_ =
-      mixture_moments(centers.to(at::kDouble), spreads.to(at::kDouble), probabilities(cumulative_));
-  centers_ = centers.to(at::kFloat);
-  spreads_ = spreads.to(at::kFloat);
+  shares_ = std::make_shared<Categorical>(weights, centers.size(0), "gaussian mixture");
+  const Tensor exact = spreads.to(at::kDouble);
+  moments_ = mixture_moments(centers.to(at::kDouble), exact, shares_->probabilities());
+  centers_ = centers.to(at::kFloat).contiguous();
+  const Tensor kept = exact.dim() == 1 ? exact : std::get<1>(at::linalg_qr(exact, "r"));
+  spreads_ = kept.to(at::kFloat).contiguous();
 }
 
-Tensor GaussianMixture::weights() const { return probabilities(cumulative_); }
+Tensor GaussianMixture::weights() const { return shares_->probabilities(); }
 
-Tensor GaussianMixture::sample(std::int64_t n, Random& random) const {
+void GaussianMixture::sample_into(std::span<float> points, Random& random) const {
   const std::int64_t d = dimension();
-  const Tensor component = draw_indices(cumulative_, n, random);
-  const Tensor noise = random.normal({n, d});
-  Tensor points = centers_.index_select(0, component);
-  if (spreads_.dim() == 1)
-    return points.addcmul(noise, spreads_.index_select(0, component).unsqueeze(1));
-  const std::int64_t rows = std::max<std::int64_t>(1, kGathered / (d * d));
-  for (std::int64_t start = 0; start < n; start += rows) {
-    const std::int64_t count = std::min(rows, n - start);
-    const Tensor factors = spreads_.index_select(0, component.narrow(0, start, count));
-    points.narrow(0, start, count)
-        .add_(at::bmm(noise.narrow(0, start, count).unsqueeze(1), factors).squeeze(1));
-  }
-  return points;
+  const bool round = spreads_.dim() == 1;
+  const float *centers = centers_.const_data_ptr<float>(),
+              *spreads = spreads_.const_data_ptr<float>();
+  random.fill_normal(points);
+  in_pieces(points, d, [&](std::span<float> piece) {
+    std::array<std::int64_t, piece_points> memory;
+    const auto components = std::span(memory).first(piece.size() / d);
+    shares_->draw(components, random);
+    float* point = piece.data();
+    for (const std::int64_t one : components) {
+      const float* center = centers + one * d;
+      if (round)
+        for (std::int64_t j = 0; j < d; ++j) point[j] = center[j] + spreads[one] * point[j];
+      else
+        kernels::times_triangular(1, d, point, spreads + one * d * d, center);
+      point += d;
+    }
+  });
 }
 
 const Declaration<GaussianMixtureOptions>& gaussian_mixture_declaration() {

@@ -13,8 +13,10 @@ PushforwardMeasure::PushforwardMeasure(std::shared_ptr<const Measure> measure,
          fmt::format("{}", map_->dimension()));
 }
 
-Tensor PushforwardMeasure::sample(std::int64_t n, Random& random) const {
-  return map_->transport(measure_->sample(n, random));
+void PushforwardMeasure::sample_into(std::span<float> points, Random& random) const {
+  const std::int64_t d = dimension(), n = std::ssize(points) / d;
+  at::from_blob(points.data(), {n, d}, at::kFloat)
+      .copy_(map_->transport(measure_->sample(n, random)));
 }
 
 }  // namespace monge

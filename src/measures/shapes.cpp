@@ -2,6 +2,8 @@
 
 #include "monge/error.h"
 
+#include "measures/numbers.h"
+
 #include <numbers>
 
 namespace monge {
@@ -18,27 +20,36 @@ Moments plane_moments(double mean_x, double mean_y, double var_x, double var_y, 
 /// added and the sum multiplied by `scale`.
 class PlaneMeasure final : public Measure {
  public:
-  using Draw = std::function<Tensor(std::int64_t, Random&)>;
+  using Draw = std::function<void(std::span<float>, Random&)>;
 
   PlaneMeasure(Draw draw, const Moments& clean, double noise, double scale)
       : draw_(std::move(draw)),
         moments_{clean.mean * scale,
                  (clean.covariance + noise * noise * at::eye(2, at::kDouble)) * (scale * scale)},
-        noise_(noise),
-        scale_(scale) {}
+        noise_(static_cast<float>(noise)),
+        scale_(static_cast<float>(scale)) {}
 
   std::int64_t dimension() const override { return 2; }
-  Tensor sample(std::int64_t n, Random& random) const override {
-    Tensor points = draw_(n, random);
-    if (noise_ > 0) points.add_(random.normal({n, 2}), noise_);
-    return points.mul_(scale_);
+  void sample_into(std::span<float> points, Random& random) const override {
+    draw_(points, random);
+    if (noise_ > 0) add_noise(points, random);
+    for (float& number : points) number *= scale_;
   }
   std::optional<Moments> moments() const override { return moments_; }
 
  private:
+  void add_noise(std::span<float> points, Random& random) const {
+    in_pieces(points, 2, [&](std::span<float> piece) {
+      std::array<float, 2 * piece_points> memory;
+      const auto noise = std::span(memory).first(piece.size());
+      random.fill_normal(noise);
+      for (std::size_t i = 0; i < piece.size(); ++i) piece[i] += noise_ * noise[i];
+    });
+  }
+
   Draw draw_;
   Moments moments_;
-  double noise_, scale_;
+  float noise_, scale_;
 };
 
 constexpr double kRollStart = 1.5 * pi, kRollEnd = 4.5 * pi;
@@ -59,29 +70,75 @@ Moments roll_moments() {
                        odd / 2 - x * y);
 }
 
-Tensor draw_roll(std::int64_t n, Random& random) {
-  const Tensor t = random.uniform({n}) * (kRollEnd - kRollStart) + kRollStart;
-  return at::stack({t * t.cos(), t * t.sin()}, 1);
+struct Point {
+  float x, y;
+};
+
+/// curve(u) for independent u, uniform on [0, 1).
+template <class Curve>
+void draw_curve(std::span<float> points, Random& random, Curve curve) {
+  in_pieces(points, 2, [&](std::span<float> piece) {
+    std::array<float, piece_points> memory;
+    const auto levels = std::span(memory).first(piece.size() / 2);
+    random.fill_uniform(levels);
+    float* numbers = piece.data();
+    for (const float level : levels) {
+      const Point point = curve(level);
+      *numbers++ = point.x;
+      *numbers++ = point.y;
+    }
+  });
 }
 
-Tensor draw_moons(std::int64_t n, Random& random) {
-  const Tensor t = random.uniform({n}) * pi, x = t.cos(), y = t.sin();
-  const Tensor lower = random.integers(2, n).to(at::kBool);
-  return at::stack({at::where(lower, 1 - x, x), at::where(lower, 0.5 - y, y)}, 1);
+void draw_roll(std::span<float> points, Random& random) {
+  draw_curve(points, random, [](float u) {
+    const float t = u * static_cast<float>(kRollEnd - kRollStart) + static_cast<float>(kRollStart);
+    return Point{t * std::cos(t), t * std::sin(t)};
+  });
 }
 
-Tensor draw_circles(std::int64_t n, double factor, Random& random) {
-  const Tensor t = random.uniform({n}) * (2 * pi);
-  const Tensor radius = 1 - (1 - factor) * random.integers(2, n).to(at::kFloat);
-  return at::stack({radius * t.cos(), radius * t.sin()}, 1);
+/// A fair coin out of a uniform number, and the uniform number that is left.
+struct Coin {
+  explicit Coin(float u) : heads(u >= 0.5f), rest(2 * u - (heads ? 1.0f : 0.0f)) {}
+  bool heads;
+  float rest;
+};
+
+void draw_moons(std::span<float> points, Random& random) {
+  draw_curve(points, random, [](float u) {
+    const Coin lower(u);
+    const float t = lower.rest * static_cast<float>(pi), x = std::cos(t), y = std::sin(t);
+    return lower.heads ? Point{1 - x, 0.5f - y} : Point{x, y};
+  });
+}
+
+void draw_circles(std::span<float> points, float factor, Random& random) {
+  draw_curve(points, random, [factor](float u) {
+    const Coin inner(u);
+    const float t = inner.rest * static_cast<float>(2 * pi), radius = inner.heads ? factor : 1.0f;
+    return Point{radius * std::cos(t), radius * std::sin(t)};
+  });
 }
 
 /// Cells (i, j) with i + j even, in units of the board's width around 0.
-Tensor draw_cells(std::int64_t n, std::int64_t count, Random& random) {
-  const Tensor cell = random.integers(count * (count / 2), n);
-  const Tensor i = at::floor_divide(cell, count / 2);
-  const Tensor j = 2 * at::remainder(cell, count / 2) + at::remainder(i, 2);
-  return (at::stack({i, j}, 1) + random.uniform({n, 2})) / static_cast<double>(count) - 0.5;
+void draw_cells(std::span<float> points, std::int64_t count, Random& random) {
+  random.fill_uniform(points);
+  in_pieces(points, 2, [&](std::span<float> piece) {
+    std::array<std::int64_t, piece_points> memory;
+    const auto cells = std::span(memory).first(piece.size() / 2);
+    random.fill_integers(count * (count / 2), cells);
+    const auto placed = [&](std::int64_t line, float within) {
+      return static_cast<float>((static_cast<double>(line) + within) / static_cast<double>(count) -
+                                0.5);
+    };
+    float* point = piece.data();
+    for (const std::int64_t cell : cells) {
+      const std::int64_t i = cell / (count / 2), j = 2 * (cell % (count / 2)) + i % 2;
+      point[0] = placed(i, point[0]);
+      point[1] = placed(j, point[1]);
+      point += 2;
+    }
+  });
 }
 
 }  // namespace
@@ -134,7 +191,9 @@ const Declaration<CirclesOptions>& circles_declaration() {
 std::shared_ptr<const Measure> make_circles(const CirclesOptions& options) {
   const double factor = options.factor, variance = (1 + factor * factor) / 4;
   return std::make_shared<PlaneMeasure>(
-      [factor](std::int64_t n, Random& random) { return draw_circles(n, factor, random); },
+      [factor](std::span<float> points, Random& random) {
+        draw_circles(points, static_cast<float>(factor), random);
+      },
       plane_moments(0, 0, variance, variance, 0), options.noise, options.scale);
 }
 
@@ -157,7 +216,7 @@ std::shared_ptr<const Measure> make_checkerboard(const CheckerboardOptions& opti
   // is half the square of the alternating sum of the cells' centres, -1/2, over count² / 2 cells.
   const double covariance = 0.25 / static_cast<double>(count * count);
   return std::make_shared<PlaneMeasure>(
-      [count](std::int64_t n, Random& random) { return draw_cells(n, count, random); },
+      [count](std::span<float> points, Random& random) { draw_cells(points, count, random); },
       plane_moments(0, 0, 1.0 / 12, 1.0 / 12, covariance), 0, options.width);
 }
 

@@ -2,6 +2,8 @@
 
 #include "monge/error.h"
 
+#include "measures/numbers.h"
+
 namespace monge {
 namespace {
 
@@ -13,17 +15,24 @@ void check_ends(const Tensor& from, const Tensor& to, const char* where) {
     fail(where, "finite points", "values that are not finite");
 }
 
+float between(double from, double to, float share) {
+  return static_cast<float>(from + (to - from) * share);
+}
+
 }  // namespace
 
 BoxMeasure::BoxMeasure(const Tensor& low, const Tensor& high)
-    : low_(low.to(at::kDouble)), high_(high.to(at::kDouble)) {
+    : low_(low.to(at::kDouble).contiguous()), high_(high.to(at::kDouble).contiguous()) {
   check_ends(low_, high_, "box");
   if (low_.gt(high_).any().item<bool>()) fail("box", "low <= high", "a low above its high");
 }
 
-Tensor BoxMeasure::sample(std::int64_t n, Random& random) const {
-  return at::addcmul(low_.to(at::kFloat), random.uniform({n, dimension()}),
-                     (high_ - low_).to(at::kFloat));
+void BoxMeasure::sample_into(std::span<float> points, Random& random) const {
+  random.fill_uniform(points);
+  const std::int64_t d = dimension();
+  const double *low = low_.const_data_ptr<double>(), *high = high_.const_data_ptr<double>();
+  for (float* point = points.data(); point < points.data() + points.size(); point += d)
+    for (std::int64_t j = 0; j < d; ++j) point[j] = between(low[j], high[j], point[j]);
 }
 
 std::optional<Moments> BoxMeasure::moments() const {
@@ -31,12 +40,21 @@ std::optional<Moments> BoxMeasure::moments() const {
 }
 
 SegmentMeasure::SegmentMeasure(const Tensor& from, const Tensor& to)
-    : from_(from.to(at::kDouble)), to_(to.to(at::kDouble)) {
+    : from_(from.to(at::kDouble).contiguous()), to_(to.to(at::kDouble).contiguous()) {
   check_ends(from_, to_, "segment");
 }
 
-Tensor SegmentMeasure::sample(std::int64_t n, Random& random) const {
-  return at::addcmul(from_.to(at::kFloat), random.uniform({n, 1}), (to_ - from_).to(at::kFloat));
+void SegmentMeasure::sample_into(std::span<float> points, Random& random) const {
+  const std::int64_t d = dimension();
+  const double *from = from_.const_data_ptr<double>(), *to = to_.const_data_ptr<double>();
+  in_pieces(points, d, [&](std::span<float> piece) {
+    std::array<float, piece_points> memory;
+    const auto shares = std::span(memory).first(piece.size() / d);
+    random.fill_uniform(shares);
+    float* point = piece.data();
+    for (const float share : shares)
+      for (std::int64_t j = 0; j < d; ++j) *point++ = between(from[j], to[j], share);
+  });
 }
 
 std::optional<Moments> SegmentMeasure::moments() const {

@@ -2,6 +2,7 @@
 
 #include "monge/error.h"
 
+#include "solvers/frame_entry.h"
 #include "solvers/w2gn_step.h"
 
 namespace monge {
@@ -96,6 +97,8 @@ void W2gn::set_frame(const AffineFrame& frame) {
   exact_frame_ = frame;
   frame_ = frame.to_dtype(at::kFloat);
   inverse_frame_ = frame.inverse().to_dtype(at::kFloat);
+  enter_source_ = std::make_unique<FrameEntry>(frame_);
+  enter_target_ = std::make_unique<FrameEntry>(inverse_frame_);
 }
 
 void W2gn::start(const Problem& problem, Random& random) {
@@ -128,9 +131,8 @@ void W2gn::pretrain(const Problem& problem, Random& random) {
 }
 
 StepReport W2gn::step(Problem& problem, double rate) {
-  const Tensor x = frame_.enter(problem.source.next(options_.batch)).contiguous();
-  const Tensor y = inverse_frame_.enter(problem.target.next(options_.batch)).contiguous();
-  const W2gnTerms terms = step_->run(x, y);
+  const Tensor x = problem.source.next(options_.batch), y = problem.target.next(options_.batch);
+  const W2gnTerms terms = step_->run(enter_source_->enter(x), enter_target_->enter(y));
   StepReport report{.loss = terms.correlation + options_.cycle_weight * terms.cycle +
                             options_.source_cycle_weight * terms.source_cycle,
                     .terms = {{"correlation", terms.correlation}, {"cycle", terms.cycle}},

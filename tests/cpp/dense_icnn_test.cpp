@@ -113,7 +113,7 @@ TEST(DenseIcnn, ProjectionRestoresConvexityAndNothingElse) {
   {
     const at::NoGradGuard no_graph;
     for (auto [name, parameter] : network.parameters()) {
-      parameter.normal_(0, 1, random.generator());
+      parameter.copy_(random.normal(parameter.sizes()));
       before[name] = parameter.clone();
     }
   }

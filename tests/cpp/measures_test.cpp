@@ -90,10 +90,49 @@ TEST(Measures, SameStreamSamePoints) {
   }
 }
 
+class Doubling final : public TransportMap {
+ public:
+  std::int64_t dimension() const override { return 2; }
+  Tensor transport(const Tensor& x) const override { return 2 * x; }
+};
+
+TEST(Measures, SampleIntoMemoryGivesTheSamePoints) {
+  const auto check = [](const Measure& measure, const std::string& name) {
+    for (const std::int64_t n : {1, 255, 600}) {
+      Random one(8, "draw"), other = one;
+      std::vector<float> points(static_cast<std::size_t>(n * measure.dimension()));
+      measure.sample_into(points, one);
+      EXPECT_TRUE(at::equal(at::tensor(points), measure.sample(n, other).flatten())) << name;
+      EXPECT_TRUE(at::equal(one.state(), other.state())) << name;
+    }
+  };
+  for (const MeasureRow& row : measure_rows()) {
+    if (row.info.name == "array" || row.info.name == "pixels") continue;
+    if (row.info.name == "gaussian_mixture") continue;
+    check(*row.make({}, "test"), row.info.name);
+  }
+  check(GaussianMixture(random_factors(4, 2).select(1, 0), random_factors(4, 2), at::ones({4})),
+        "mixture of factors");
+  check(ArrayMeasure(at::arange(12).view({4, 3})), "array");
+  check(WeightedMeasure(at::eye(6), at::arange(6)), "weighted");
+  check(PushforwardMeasure(make_moons({}), std::make_shared<Doubling>()), "pushforward");
+}
+
+TEST(ArrayMeasure, GathersRowsOfAnyLength) {
+  for (const std::int64_t d : {1, 2, 3, 4, 70}) {
+    const Tensor rows = at::arange(50 * d, at::kFloat).view({50, d});
+    const Tensor indices = Random(9, "indices").integers(50, 33);
+    EXPECT_TRUE(at::equal(ArrayMeasure(rows).points(indices), rows.index_select(0, indices)));
+  }
+  EXPECT_THROW(ArrayMeasure(at::ones({3, 2})).points(at::tensor({3})), Error);
+  EXPECT_THROW(ArrayMeasure(at::ones({3, 2})).points(at::tensor({-1})), Error);
+  EXPECT_THROW(ArrayMeasure(at::ones({3, 2})).points(at::ones({2})), Error);
+}
+
 TEST(ArrayMeasure, KeepsRowsAndTheirExactMoments) {
   const ArrayMeasure measure(vector({0, 0, 2, 4}).view({2, 2}));
   EXPECT_EQ(measure.size(), 2);
-  EXPECT_TRUE(at::equal(measure.points(at::tensor({1, 0})),
+  EXPECT_TRUE(at::equal(measure.points(at::tensor({1, 0}, at::kLong)),
                         at::tensor({2.0f, 4.0f, 0.0f, 0.0f}).view({2, 2})));
   EXPECT_TRUE(at::allclose(measure.moments()->covariance, vector({1, 2, 2, 4}).view({2, 2})));
   EXPECT_TRUE(at::equal(ArrayMeasure(at::ones({1, 2})).moments()->covariance,
@@ -238,12 +277,6 @@ TEST(Uniform, BoxAndSegmentHaveTheirSupport) {
   EXPECT_THROW(make_box({.dimension = 2, .low = {1}, .high = {0}}), Error);
   EXPECT_THROW(make_segment({.from = {0}, .to = {1, 2}}), Error);
 }
-
-class Doubling final : public TransportMap {
- public:
-  std::int64_t dimension() const override { return 2; }
-  Tensor transport(const Tensor& x) const override { return 2 * x; }
-};
 
 TEST(Pushforward, MovesTheSamplesOfTheSameStream) {
   const auto base = make_moons({});

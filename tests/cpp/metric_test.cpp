@@ -85,7 +85,7 @@ TEST(EnergyDistance, IsUnbiasedOnTinySamplesOfEqualMeasures) {
 TEST(EnergyDistance, MatchesTheClosedFormOfGaussiansOnTheLine) {
   const double truth = 2 * mean_absolute(1, std::sqrt(1 + 4.0)) - mean_absolute(0, std::sqrt(2)) -
                        mean_absolute(0, std::sqrt(8));
-  const Repeated result = repeated(100, [](std::uint64_t seed) {
+  const Repeated result = repeated(200, [](std::uint64_t seed) {
     return energy_distance(normal(200, 1, "x", seed), 1 + 2 * normal(300, 1, "y", seed));
   });
   EXPECT_NEAR(result.mean, truth, result.bound);

@@ -11,27 +11,6 @@ std::shared_ptr<const Measure> numbered(std::int64_t n) {
   return std::make_shared<ArrayMeasure>(at::arange(n, at::kFloat).unsqueeze(1));
 }
 
-TEST(Random, StreamsOfDifferentNamesAndSeedsDiffer) {
-  const Tensor a = Random(1, "source").normal({1000});
-  EXPECT_TRUE(at::equal(a, Random(1, "source").normal({1000})));
-  for (const Tensor& b : {Random(1, "target").normal({1000}), Random(2, "source").normal({1000})}) {
-    EXPECT_FALSE(at::equal(a, b));
-    // Independent normals: the correlation is within 5 standard errors, false alarms 6e-7.
-    EXPECT_LT(std::abs((a * b).mean().item<double>()), 5 / std::sqrt(1000.0));
-  }
-}
-
-TEST(Random, GoesOnFromASavedStateBitByBit) {
-  Random random(3, "data");
-  random.normal({7});
-  const Tensor state = random.state();
-  const Tensor expected = random.uniform({100});
-  random.integers(10, 50);
-  random.set_state(state);
-  EXPECT_TRUE(at::equal(random.uniform({100}), expected));
-  EXPECT_THROW(random.set_state(at::zeros({3}, at::kByte)), Error);
-}
-
 TEST(Sampler, AFiniteMeasureIsSeenInShuffledPasses) {
   Sampler sampler(numbered(10), Random(4, "source"));
   std::vector<Tensor> drawn;
@@ -67,6 +46,18 @@ TEST(Sampler, ARestoredStreamGoesOnWithTheSamePoints) {
       for (int i = 0; i < 40; ++i) ASSERT_TRUE(at::equal(one.next(7), other.next(7)));
     }
   }
+}
+
+TEST(Sampler, AHeldBatchStaysAndAFreeOneIsUsedAgain) {
+  Sampler sampler(numbered(100), Random(7, "source"));
+  const Tensor held = sampler.next(7);
+  const Tensor kept = held.clone();
+  const Tensor view = sampler.next(7).narrow(0, 1, 2);
+  const Tensor kept_view = view.clone();
+  const void* memory = sampler.next(7).data_ptr();
+  EXPECT_EQ(sampler.next(7).data_ptr(), memory);
+  EXPECT_TRUE(at::equal(held, kept));
+  EXPECT_TRUE(at::equal(view, kept_view));
 }
 
 TEST(Problem, RefusesMeasuresOfDifferentDimension) {

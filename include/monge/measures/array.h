@@ -2,7 +2,11 @@
 
 #include "monge/measure.h"
 
+#include <memory>
+
 namespace monge {
+
+class Categorical;
 
 /// The empirical measure of the rows of an array.
 class ArrayMeasure final : public FiniteMeasure {
@@ -13,7 +17,7 @@ class ArrayMeasure final : public FiniteMeasure {
 
   std::int64_t dimension() const override { return rows_.size(1); }
   std::int64_t size() const override { return rows_.size(0); }
-  Tensor points(const Tensor& indices) const override;
+  void gather(std::span<const std::int64_t> indices, std::span<float> points) const override;
   std::optional<Moments> moments() const override;
   const Tensor& rows() const { return rows_; }  ///< [n, d]
 
@@ -28,12 +32,12 @@ class WeightedMeasure final : public Measure {
   WeightedMeasure(const Tensor& points, const Tensor& weights);
 
   std::int64_t dimension() const override { return points_.size(1); }
-  Tensor sample(std::int64_t n, Random& random) const override;
+  void sample_into(std::span<float> points, Random& random) const override;
   std::optional<Moments> moments() const override;
 
  private:
-  Tensor points_;
-  Tensor cumulative_;  // [m] float64, ends at 1
+  Tensor points_;  // [m, d] float32
+  std::shared_ptr<const Categorical> shares_;
 };
 
 }  // namespace monge

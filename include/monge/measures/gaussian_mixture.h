@@ -9,6 +9,8 @@
 
 namespace monge {
 
+class Categorical;
+
 /// A finite mixture of Gaussians: component i has centre centers[i], covariance factorᵢᵀ factorᵢ
 /// and probability weights[i] / sum.
 class GaussianMixture final : public Measure {
@@ -18,17 +20,18 @@ class GaussianMixture final : public Measure {
   GaussianMixture(const Tensor& centers, const Tensor& spreads, const Tensor& weights);
 
   std::int64_t dimension() const override { return centers_.size(1); }
-  Tensor sample(std::int64_t n, Random& random) const override;
+  void sample_into(std::span<float> points, Random& random) const override;
   std::optional<Moments> moments() const override { return moments_; }
 
   const Tensor& centers() const { return centers_; }
+  /// As given, or factors of the same covariances that are upper triangular.
   const Tensor& spreads() const { return spreads_; }
   Tensor weights() const;  ///< [k] float64, sums to 1
 
  private:
-  Tensor centers_;     // [k, d] float32
-  Tensor spreads_;     // [k] or [k, d, d] float32
-  Tensor cumulative_;  // [k] float64
+  Tensor centers_;  // [k, d] float32
+  Tensor spreads_;  // [k] or [k, d, d] float32
+  std::shared_ptr<const Categorical> shares_;
   Moments moments_;
 };
 

@@ -16,7 +16,8 @@ class PushforwardMeasure final : public Measure {
                      std::shared_ptr<const TransportMap> map);
 
   std::int64_t dimension() const override { return measure_->dimension(); }
-  Tensor sample(std::int64_t n, Random& random) const override;
+  /// Allocates as much as the map does.
+  void sample_into(std::span<float> points, Random& random) const override;
 
  private:
   std::shared_ptr<const Measure> measure_;

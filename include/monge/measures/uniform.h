@@ -16,7 +16,7 @@ class BoxMeasure final : public Measure {
   BoxMeasure(const Tensor& low, const Tensor& high);
 
   std::int64_t dimension() const override { return low_.size(0); }
-  Tensor sample(std::int64_t n, Random& random) const override;
+  void sample_into(std::span<float> points, Random& random) const override;
   std::optional<Moments> moments() const override;
 
  private:
@@ -30,7 +30,7 @@ class SegmentMeasure final : public Measure {
   SegmentMeasure(const Tensor& from, const Tensor& to);
 
   std::int64_t dimension() const override { return from_.size(0); }
-  Tensor sample(std::int64_t n, Random& random) const override;
+  void sample_into(std::span<float> points, Random& random) const override;
   std::optional<Moments> moments() const override;
 
  private:

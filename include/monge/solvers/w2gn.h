@@ -8,6 +8,7 @@
 
 namespace monge {
 
+class FrameEntry;
 class W2gnStep;
 
 /// Options of the W2GN solver.
@@ -65,6 +66,7 @@ class W2gn final : public Solver {
   std::shared_ptr<DenseIcnn> psi_, omega_;
   AffineFrame exact_frame_;            // float64
   AffineFrame frame_, inverse_frame_;  // float32
+  std::unique_ptr<FrameEntry> enter_source_, enter_target_;
   std::optional<Adam> adam_;
   std::unique_ptr<W2gnStep> step_;  // the objective and its derivatives
 };

@@ -1,0 +1,11 @@
+#pragma once
+
+namespace monge::kernels {
+
+enum class InstructionSet { any, avx2, avx512 };
+
+/// The set whose loops run on this machine: AVX-512, AVX2 with FMA, or any processor's. It follows
+/// ATen's choice, so that ATEN_CPU_CAPABILITY=avx2 or =default narrows both.
+InstructionSet instruction_set();
+
+}  // namespace monge::kernels
