@@ -20,11 +20,13 @@ double sum_of_squares(const Tensor& numbers) {
 
 }  // namespace
 
-Adam::Adam(State parameters, AdamOptions options, const std::map<std::string, double>& lower_bounds)
+Adam::Adam(State parameters, AdamOptions options, const std::map<std::string, double>& lower_bounds,
+           const State& averages)
     : options_(options), steps_(at::zeros({}, at::kLong)) {
   for (auto& [name, parameter] : parameters) {
     if (!parameter.is_contiguous()) fail("optimiser", "contiguous parameters", name);
     const auto bound = lower_bounds.find(name);
+    if (!averages.empty()) averages_.push_back(require_tensor(averages, name, "optimiser"));
     names_.push_back(name);
     parameters_.push_back(parameter);
     first_.push_back(at::zeros_like(parameter).detach());
@@ -48,16 +50,23 @@ void Adam::update(const std::vector<Tensor>& gradients, double rate) {
   const auto t = static_cast<double>(*steps_.const_data_ptr<std::int64_t>());
   const double step = options_.learning_rate * rate / (1 - std::pow(options_.beta1, t));
   const double root = 1 / std::sqrt(1 - std::pow(options_.beta2, t));
+  const double share = 1 - std::min(options_.average, (1 + t) / (10 + t));
   const kernels::AdamLoops<T>& loops = kernels::adam_loops<T>();
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const Tensor gradient = gradients[i].contiguous();
     const kernels::AdamFactors<T> factors{T(options_.beta1), T(options_.beta2), T(options_.epsilon),
-                                          T(step),           T(root),           T(lowest_[i])};
+                                          T(step),           T(root),           T(lowest_[i]),
+                                          T(share)};
     T *p = parameters_[i].data_ptr<T>(), *m = first_[i].data_ptr<T>();
     T* v = second_[i].data_ptr<T>();
     const T* g = gradient.const_data_ptr<T>();
+    T* average = averages_.empty() ? nullptr : averages_[i].data_ptr<T>();
     at::parallel_for(0, gradient.numel(), grain, [&](std::int64_t from, std::int64_t to) {
-      loops.update(factors, to - from, p + from, g + from, m + from, v + from);
+      if (average)
+        loops.update_average(factors, to - from, p + from, g + from, m + from, v + from,
+                             average + from);
+      else
+        loops.update(factors, to - from, p + from, g + from, m + from, v + from);
     });
   }
 }

@@ -11,15 +11,20 @@ struct AdamOptions {
   double beta1 = 0.9;
   double beta2 = 0.999;
   double epsilon = 1e-8;
+  /// Decay of the exponential average of the parameters; in the first steps t it is (1 + t) /
+  /// (10 + t) where that is less, so that the beginning is forgotten.
+  double average = 0;
 };
 
 /// Adam (Kingma & Ba 2014) on named parameters, float32 or float64 on the processor: one pass over
-/// each, with its projection folded in.
+/// each, with its projection and the average of the parameters folded in.
 class Adam {
  public:
   /// `lower_bounds`: the parameters, by name, that an update keeps at or above a number.
+  /// `averages`: by the same names, where the average goes; empty: none is kept. They belong to the
+  /// caller, whose state they are part of.
   Adam(State parameters, AdamOptions options,
-       const std::map<std::string, double>& lower_bounds = {});
+       const std::map<std::string, double>& lower_bounds = {}, const State& averages = {});
 
   /// One update from the gradients (parallel to the parameters in the order of their names), with
   /// the learning rate multiplied by `rate`.
@@ -35,7 +40,7 @@ class Adam {
 
   AdamOptions options_;
   std::vector<std::string> names_;
-  std::vector<Tensor> parameters_, first_, second_;
+  std::vector<Tensor> parameters_, first_, second_, averages_;
   std::vector<double> lowest_;
   Tensor steps_;  // [], int64
 };

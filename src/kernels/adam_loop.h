@@ -11,6 +11,7 @@ struct AdamFactors {
   T step;    // the learning rate over 1 - beta1^t
   T root;    // 1 / sqrt(1 - beta2^t)
   T lowest;  // minus infinity: no bound
+  T share;   // of the new parameter in the average
 };
 
 /// The passes over parameters and their derivatives, of `n` numbers.
@@ -21,6 +22,9 @@ struct AdamLoops {
   /// m = beta1 m + (1 - beta1) g, v = beta2 v + (1 - beta2) g²,
   /// p = max(p - step m / (sqrt(v) root + epsilon), lowest), in one pass.
   void (*update)(const AdamFactors<T>& factors, Size n, T* p, const T* g, T* m, T* v);
+  /// The same, and average += share (p - average).
+  void (*update_average)(const AdamFactors<T>& factors, Size n, T* p, const T* g, T* m, T* v,
+                         T* average);
   /// Σ g², in float64.
   double (*sum_of_squares)(Size n, const T* g);
   /// sum += g.

@@ -10,17 +10,30 @@ using Size = std::int64_t;
 inline float root_of(float square) { return __builtin_sqrtf(square); }
 inline double root_of(double square) { return __builtin_sqrt(square); }
 
+/// One number; returns the new parameter.
+template <class T>
+inline T updated(const AdamFactors<T>& factors, T p, T g, T& m, T& v) {
+  const auto& [beta1, beta2, epsilon, step, root, lowest, share] = factors;
+  m = beta1 * m + (1 - beta1) * g;
+  v = beta2 * v + (1 - beta2) * g * g;
+  const T moved = p - step * m / (root_of(v) * root + epsilon);
+  return moved < lowest ? lowest : moved;
+}
+
 template <class T>
 void update(const AdamFactors<T>& factors, Size n, T* __restrict p, const T* __restrict g,
             T* __restrict m, T* __restrict v) {
-  const auto [beta1, beta2, epsilon, step, root, lowest] = factors;
+  const AdamFactors<T> held = factors;
+  for (Size i = 0; i < n; ++i) p[i] = updated(held, p[i], g[i], m[i], v[i]);
+}
+
+template <class T>
+void update_average(const AdamFactors<T>& factors, Size n, T* __restrict p, const T* __restrict g,
+                    T* __restrict m, T* __restrict v, T* __restrict average) {
+  const AdamFactors<T> held = factors;
   for (Size i = 0; i < n; ++i) {
-    const T first = beta1 * m[i] + (1 - beta1) * g[i];
-    const T second = beta2 * v[i] + (1 - beta2) * g[i] * g[i];
-    m[i] = first;
-    v[i] = second;
-    const T moved = p[i] - step * first / (root_of(second) * root + epsilon);
-    p[i] = moved < lowest ? lowest : moved;
+    p[i] = updated(held, p[i], g[i], m[i], v[i]);
+    average[i] += held.share * (p[i] - average[i]);
   }
 }
 
@@ -44,8 +57,10 @@ void add(Size n, const T* __restrict g, T* __restrict sum) {
 }
 
 template <class T>
-constexpr AdamLoops<T> loops{
-    .update = update<T>, .sum_of_squares = sum_of_squares<T>, .add = add<T>};
+constexpr AdamLoops<T> loops{.update = update<T>,
+                             .update_average = update_average<T>,
+                             .sum_of_squares = sum_of_squares<T>,
+                             .add = add<T>};
 
 }  // namespace
 }  // namespace monge::kernels

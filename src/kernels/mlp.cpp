@@ -1,6 +1,7 @@
 #include "kernels/mlp.h"
 
 #include "kernels/product.h"
+#include "kernels/product_loops.h"
 
 #include <algorithm>
 #include <numeric>
@@ -9,6 +10,26 @@ namespace monge::kernels {
 
 std::int64_t MlpShape::units() const {
   return std::accumulate(hidden.begin(), hidden.end(), std::int64_t{0});
+}
+
+template <class T>
+MlpWeights<T>::MlpWeights(const MlpShape& shape) : shape_(shape) {
+  std::int64_t below = shape.inputs;
+  for (const std::int64_t width : shape.hidden) {
+    up_.emplace_back(static_cast<std::size_t>(width * below));
+    below = width;
+  }
+}
+
+template <class T>
+void MlpWeights<T>::load(const MlpTensors<const T>& parameters) {
+  parameters_ = parameters;
+  std::int64_t below = shape_.inputs;
+  for (std::size_t layer = 0; layer < up_.size(); ++layer) {
+    product_loops<T>().transpose(shape_.hidden[layer], below, parameters.weight[layer],
+                                 up_[layer].data());
+    below = shape_.hidden[layer];
+  }
 }
 
 template <class T>
@@ -23,40 +44,28 @@ MlpBlock<T>::MlpBlock(const MlpShape& shape, std::int64_t rows, Order order,
   slope_.resize(block);
   if (second && shape.bends())
     for (auto* numbers : {&curve_, &upstream_, &bend_}) numbers->resize(block);
-  if (shape.thin_input()) {
-    turned_.resize(static_cast<std::size_t>(shape.inputs * shape.hidden.front()));
-    turned_derivative_.resize(turned_.size());
-  }
+  if (shape.thin_input())
+    input_derivative_.resize(static_cast<std::size_t>(shape.inputs * shape.hidden.front()));
   ones_.assign(static_cast<std::size_t>(rows), T(1));
-}
-
-template <class T>
-void MlpBlock<T>::load(const MlpTensors<const T>& weights) {
-  weights_ = weights;
-  const std::int64_t width = shape_.hidden.front();
-  if (!shape_.thin_input()) return;
-  for (std::int64_t m = 0; m < width; ++m)
-    for (std::int64_t j = 0; j < shape_.inputs; ++j)
-      turned_[j * width + m] = weights.weight[0][m * shape_.inputs + j];
 }
 
 /// Rows of `layer` become its weight times the rows below, those of the first layer times `x`.
 template <class T>
 void MlpBlock<T>::climb(std::size_t layer, const T* x, T* rows) {
   const std::int64_t width = shape_.hidden[layer];
+  const std::int64_t below = layer > 0 ? shape_.hidden[layer - 1] : shape_.inputs;
   T* out = rows + offsets_[layer];
-  if (layer > 0)
-    product(n_, width, shape_.hidden[layer - 1], rows + offsets_[layer - 1], units_, Transposed::no,
-            weights_.weight[layer], shape_.hidden[layer - 1], Transposed::yes, 0, out, units_);
-  else if (shape_.thin_input())
-    loops_.project(n_, shape_.inputs, width, x, turned_.data(), out, units_);
+  if (layer == 0 && shape_.thin_input())
+    loops_.project(n_, below, width, x, weights_->up(0), out, units_);
   else
-    product(n_, width, shape_.inputs, x, shape_.inputs, Transposed::no, weights_.weight[0],
-            shape_.inputs, Transposed::yes, 0, out, units_);
+    product(n_, width, below, layer > 0 ? rows + offsets_[layer - 1] : x,
+            layer > 0 ? units_ : below, Transposed::no, weights_->up(layer), width, Transposed::no,
+            0, out, units_);
 }
 
 template <class T>
-void MlpBlock<T>::forward(const T* x, std::int64_t n, T* out) {
+void MlpBlock<T>::forward(const MlpWeights<T>& weights, const T* x, std::int64_t n, T* out) {
+  weights_ = &weights;
   x_ = x;
   v_ = c_ = nullptr;
   n_ = n;
@@ -64,19 +73,21 @@ void MlpBlock<T>::forward(const T* x, std::int64_t n, T* out) {
     const std::int64_t offset = offsets_[layer];
     climb(layer, x, states_.data());
     loops_.activate(shape_.activation, n, shape_.hidden[layer], T(shape_.alpha),
-                    weights_.bias[layer], states_.data() + offset, units_, slope_.data() + offset,
-                    curve_.empty() ? nullptr : curve_.data() + offset, units_);
+                    weights.parameters().bias[layer], states_.data() + offset, units_,
+                    slope_.data() + offset, curve_.empty() ? nullptr : curve_.data() + offset,
+                    units_);
   }
   const std::size_t last = shape_.hidden.size() - 1;
   const std::int64_t width = shape_.hidden[last], outputs = shape_.outputs;
   const T* top = at(states_, last);
   if (shape_.thin_output())
-    loops_.project_back(n, outputs, width, top, units_, weights_.weight.back(), out);
+    loops_.project_back(n, outputs, width, top, units_, weight(last + 1), out);
   else
-    product(n, outputs, width, top, units_, Transposed::no, weights_.weight.back(), width,
+    product(n, outputs, width, top, units_, Transposed::no, weight(last + 1), width,
             Transposed::yes, 0, out, outputs);
+  const T* bias = weights.parameters().bias.back();
   for (std::int64_t i = 0; i < n; ++i)
-    for (std::int64_t j = 0; j < outputs; ++j) out[i * outputs + j] += weights_.bias.back()[j];
+    for (std::int64_t j = 0; j < outputs; ++j) out[i * outputs + j] += bias[j];
 }
 
 /// The adjoints of all layers from those of the output.
@@ -89,10 +100,10 @@ void MlpBlock<T>::descend_from(const T* c, T* rows, T* upstream, const T* bend) 
     const T* above = top ? c : rows + offsets_[layer + 1];
     const std::int64_t above_width = top ? shape_.outputs : shape_.hidden[layer + 1];
     if (top && shape_.thin_output())
-      loops_.project(n_, above_width, width, c, weights_.weight.back(), out, units_);
+      loops_.project(n_, above_width, width, c, weight(layer + 1), out, units_);
     else
       product(n_, width, above_width, above, top ? above_width : units_, Transposed::no,
-              weights_.weight[layer + 1], width, Transposed::no, 0, out, units_);
+              weight(layer + 1), width, Transposed::no, 0, out, units_);
     if (upstream)
       for (std::int64_t i = 0; i < n_; ++i)
         std::copy_n(out + i * units_, width, upstream + i * units_ + offset);
@@ -113,10 +124,10 @@ template <class T>
 void MlpBlock<T>::back_to_input(const T* rows, T* out) {
   const std::int64_t width = shape_.hidden.front(), inputs = shape_.inputs;
   if (shape_.thin_input())
-    loops_.project_back(n_, inputs, width, rows, units_, turned_.data(), out);
+    loops_.project_back(n_, inputs, width, rows, units_, weights_->up(0), out);
   else
-    product(n_, inputs, width, rows, units_, Transposed::no, weights_.weight[0], inputs,
-            Transposed::no, 0, out, inputs);
+    product(n_, inputs, width, rows, units_, Transposed::no, weight(0), inputs, Transposed::no, 0,
+            out, inputs);
 }
 
 template <class T>
@@ -146,44 +157,58 @@ void MlpBlock<T>::adjoint(const T* c) {
   descend_from(c, adjoints_.data(), nullptr, v_ && !bend_.empty() ? bend_.data() : nullptr);
 }
 
+/// What is summed by loops begins with 0.
 template <class T>
-void MlpBlock<T>::accumulate_input(T* derivative) {
+void MlpBlock<T>::begin_sums(const MlpTensors<T>& derivatives) const {
+  for (std::size_t layer = 0; layer < shape_.hidden.size(); ++layer)
+    std::fill_n(derivatives.bias[layer], shape_.hidden[layer], T(0));
+  std::fill_n(derivatives.bias.back(), shape_.outputs, T(0));
+  if (shape_.thin_input())
+    std::fill_n(derivatives.weight[0], shape_.inputs * shape_.hidden.front(), T(0));
+  if (shape_.thin_output())
+    std::fill_n(derivatives.weight.back(), shape_.outputs * shape_.hidden.back(), T(0));
+}
+
+template <class T>
+void MlpBlock<T>::accumulate_input(T* derivative, Sums sums) {
   const std::int64_t width = shape_.hidden.front(), inputs = shape_.inputs;
   const T* below = adjoints_.data() + n_ * units_;
   if (!shape_.thin_input()) {
     product(width, inputs, n_, adjoints_.data(), units_, Transposed::yes, x_, inputs,
-            Transposed::no, 1, derivative, inputs);
+            Transposed::no, sums == Sums::add ? T(1) : T(0), derivative, inputs);
     if (v_)
       product(width, inputs, n_, below, units_, Transposed::yes, v_, inputs, Transposed::no, 1,
               derivative, inputs);
     return;
   }
-  std::ranges::fill(turned_derivative_, T(0));
-  loops_.outer(n_, inputs, width, adjoints_.data(), units_, x_, turned_derivative_.data());
-  if (v_) loops_.outer(n_, inputs, width, below, units_, v_, turned_derivative_.data());
+  std::ranges::fill(input_derivative_, T(0));
+  loops_.outer(n_, inputs, width, adjoints_.data(), units_, x_, input_derivative_.data());
+  if (v_) loops_.outer(n_, inputs, width, below, units_, v_, input_derivative_.data());
   for (std::int64_t m = 0; m < width; ++m)
     for (std::int64_t j = 0; j < inputs; ++j)
-      derivative[m * inputs + j] += turned_derivative_[j * width + m];
+      derivative[m * inputs + j] += input_derivative_[j * width + m];
 }
 
 template <class T>
-void MlpBlock<T>::accumulate(const MlpTensors<T>& derivatives) {
+void MlpBlock<T>::accumulate(const MlpTensors<T>& derivatives, Sums sums) {
   const std::size_t last = shape_.hidden.size() - 1;
   const std::int64_t stacked = v_ ? 2 * n_ : n_, outputs = shape_.outputs;
-  accumulate_input(derivatives.weight[0]);
+  const T keep = sums == Sums::add ? T(1) : T(0);
+  if (sums == Sums::begin) begin_sums(derivatives);
+  accumulate_input(derivatives.weight[0], sums);
   for (std::size_t layer = 0; layer <= last; ++layer)
     loops_.column_sums(n_, shape_.hidden[layer], nullptr, at(adjoints_, layer), units_,
                        derivatives.bias[layer]);
   for (std::size_t layer = 1; layer <= last; ++layer)
     product(shape_.hidden[layer], shape_.hidden[layer - 1], stacked, at(adjoints_, layer), units_,
-            Transposed::yes, at(states_, layer - 1), units_, Transposed::no, 1,
+            Transposed::yes, at(states_, layer - 1), units_, Transposed::no, keep,
             derivatives.weight[layer], shape_.hidden[layer - 1]);
   const std::int64_t width = shape_.hidden[last];
   const T* top = at(states_, last);
   if (shape_.thin_output())
     loops_.outer(n_, outputs, width, top, units_, c_, derivatives.weight.back());
   else
-    product(outputs, width, n_, c_, outputs, Transposed::yes, top, units_, Transposed::no, 1,
+    product(outputs, width, n_, c_, outputs, Transposed::yes, top, units_, Transposed::no, keep,
             derivatives.weight.back(), width);
   if (v_)
     loops_.column_sums(n_, width, nullptr, top + n_ * units_, units_, derivatives.weight.back());
@@ -198,12 +223,14 @@ void MlpBlock<T>::point_adjoint(T* out) {
 template <class T>
 std::int64_t MlpBlock<T>::bytes() const {
   std::size_t numbers = 0;
-  for (const auto* held : {&states_, &adjoints_, &slope_, &curve_, &upstream_, &bend_, &turned_,
-                           &turned_derivative_, &ones_})
+  for (const auto* held :
+       {&states_, &adjoints_, &slope_, &curve_, &upstream_, &bend_, &input_derivative_, &ones_})
     numbers += held->size();
   return static_cast<std::int64_t>(numbers * sizeof(T));
 }
 
+template class MlpWeights<float>;
+template class MlpWeights<double>;
 template class MlpBlock<float>;
 template class MlpBlock<double>;
 

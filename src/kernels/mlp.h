@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kernels/icnn_loops.h"
+#include "kernels/sums.h"
 
 #include <cstdint>
 #include <vector>
@@ -29,6 +30,25 @@ struct MlpTensors {
   std::vector<T*> weight, bias;
 };
 
+/// The weights as the passes want them: beside the parameters what the way up through the layers
+/// multiplies by, transposed.
+template <class T>
+class MlpWeights {
+ public:
+  explicit MlpWeights(const MlpShape& shape);
+  /// To be called whenever the parameters have changed.
+  void load(const MlpTensors<const T>& parameters);
+
+  const MlpTensors<const T>& parameters() const { return parameters_; }
+  /// The transposed weight [in, out] of a hidden layer.
+  const T* up(std::size_t layer) const { return up_[layer].data(); }
+
+ private:
+  MlpShape shape_;
+  MlpTensors<const T> parameters_;
+  std::vector<std::vector<T>> up_;
+};
+
 /// Which derivatives a block will be asked for.
 enum class Order { first, second };
 
@@ -53,11 +73,9 @@ class MlpBlock {
   MlpBlock(const MlpShape& shape, std::int64_t rows, Order order,
            const IcnnLoops<T>& loops = icnn_loops<T>());
 
-  /// To be called whenever the parameters have changed.
-  void load(const MlpTensors<const T>& weights);
-  /// F at `n` <= rows points `x` [n, inputs], which have to stay until accumulate(); out
-  /// [n, outputs].
-  void forward(const T* x, std::int64_t n, T* out);
+  /// F at `n` <= rows points `x` [n, inputs], which have to stay until accumulate(), as the weights
+  /// have to; out [n, outputs].
+  void forward(const MlpWeights<T>& weights, const T* x, std::int64_t n, T* out);
   /// dF / da of every layer, for one output; after forward().
   void delta();
   /// ∇F at the points, [n, inputs]; after delta().
@@ -67,8 +85,8 @@ class MlpBlock {
   void tangent(const T* v);
   /// dS / da of every layer, with `c` [n, outputs], which has to stay until accumulate().
   void adjoint(const T* c);
-  /// Adds dS / d parameters.
-  void accumulate(const MlpTensors<T>& derivatives);
+  /// Sums dS / d parameters.
+  void accumulate(const MlpTensors<T>& derivatives, Sums sums);
   /// dS / dx, [n, inputs]; after adjoint().
   void point_adjoint(T* out);
 
@@ -78,10 +96,9 @@ class MlpBlock {
   void climb(std::size_t layer, const T* x, T* rows);
   void descend_from(const T* c, T* rows, T* upstream, const T* bend);
   void back_to_input(const T* rows, T* out);
-  void accumulate_input(T* derivative);
-  const T* first_weight() const {
-    return shape_.thin_input() ? turned_.data() : weights_.weight[0];
-  }
+  void begin_sums(const MlpTensors<T>& derivatives) const;
+  void accumulate_input(T* derivative, Sums sums);
+  const T* weight(std::size_t layer) const { return weights_->parameters().weight[layer]; }
   T* at(std::vector<T>& rows, std::size_t layer) { return rows.data() + offsets_[layer]; }
 
   MlpShape shape_;
@@ -91,10 +108,10 @@ class MlpBlock {
   // Two blocks of rows of all hidden layers: z over z., and the adjoints E over delta.
   std::vector<T> states_, adjoints_;
   std::vector<T> slope_, curve_, upstream_, bend_;
-  std::vector<T> turned_, turned_derivative_;  // the first weight transposed, for a thin input
+  std::vector<T> input_derivative_;  // of the first weight, transposed, for a thin input
   std::vector<T> ones_;
 
-  MlpTensors<const T> weights_;
+  const MlpWeights<T>* weights_ = nullptr;
   const T* x_ = nullptr;
   const T* v_ = nullptr;
   const T* c_ = nullptr;

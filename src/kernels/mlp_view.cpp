@@ -16,16 +16,16 @@ Activation activation_named(const std::string& name) {
 template <class T>
 void evaluate(const MlpShape& shape, const State& parameters, const Tensor& x, T* value,
               T* gradient) {
-  const auto weights = mlp_tensors<const T>(parameters, shape.layers());
+  MlpWeights<T> weights(shape);
+  weights.load(mlp_tensors<const T>(parameters, shape.layers()));
   const std::int64_t n = x.size(0), rows = mlp_block_rows(shape, sizeof(T));
   const std::int64_t blocks = (n + rows - 1) / rows;
   const T* points = x.const_data_ptr<T>();
   at::parallel_for(0, blocks, 1, [&](std::int64_t first, std::int64_t last) {
     MlpBlock<T> block(shape, std::min(rows, n), Order::first);
     std::vector<T> unwanted(static_cast<std::size_t>(value ? 0 : rows * shape.outputs));
-    block.load(weights);
     for (std::int64_t from = first * rows; from < std::min(last * rows, n); from += rows) {
-      block.forward(points + from * shape.inputs, std::min(rows, n - from),
+      block.forward(weights, points + from * shape.inputs, std::min(rows, n - from),
                     value ? value + from * shape.outputs : unwanted.data());
       if (!gradient) continue;
       block.delta();

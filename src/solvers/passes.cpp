@@ -1,5 +1,6 @@
 #include "solvers/passes.h"
 
+#include "kernels/adam_loop.h"
 #include "kernels/icnn_view.h"
 #include "kernels/mlp_view.h"
 
@@ -7,60 +8,66 @@ namespace monge {
 namespace {
 
 using kernels::IcnnBlock;
-using kernels::IcnnInput;
+using kernels::IcnnShape;
 using kernels::IcnnTensors;
 using kernels::MlpBlock;
+using kernels::MlpShape;
 using kernels::MlpTensors;
-using kernels::Order;
 
-/// A DenseICNN's block with its weights and the sums of its derivatives.
+class SharedIcnn final : public SharedWeights {
+ public:
+  explicit SharedIcnn(const DenseIcnn& network)
+      : parameters(network.parameters()),
+        shape(kernels::icnn_shape(network.dimension(), network.settings())),
+        weights(shape) {}
+  void load() override {
+    constexpr std::int64_t many = 1 << 20;  // points between two changes of the parameters
+    weights.load(kernels::icnn_tensors<const float>(parameters, shape.hidden.size()), many);
+  }
+
+  State parameters;
+  IcnnShape shape;
+  kernels::IcnnWeights<float> weights;
+};
+
+/// A DenseICNN's block and where the sums of its derivatives go.
 class IcnnParts {
  public:
-  IcnnParts(const DenseIcnn& network, const DerivativeSums& sums, std::int64_t rows)
-      : shape_(kernels::icnn_shape(network.dimension(), network.settings())),
-        block(shape_, rows),
-        parameters_(network.parameters()),
-        weights_(kernels::icnn_tensors<const float>(parameters_, shape_.hidden.size())),
-        derivatives_(kernels::icnn_tensors<float>(sums.state(), shape_.hidden.size())),
-        input_(shape_) {
-    if (input_.copies())
-      input_sum_.resize(static_cast<std::size_t>(shape_.columns() * shape_.dimension));
+  IcnnParts(std::shared_ptr<const SharedIcnn> shared, DerivativeSums& sums, std::int64_t rows)
+      : block(shared->shape, rows),
+        shared_(std::move(shared)),
+        sums_(sums),
+        derivatives_(kernels::icnn_tensors<float>(sums.state(), shared_->shape.hidden.size())) {
+    if (IcnnShape(shared_->shape).small() || shared_->shape.rank > 1)
+      input_sum_.resize(
+          static_cast<std::size_t>(shared_->shape.columns() * shared_->shape.dimension));
   }
 
-  void load() {
-    input_.load(weights_.input_weight);
-    std::ranges::fill(input_sum_, 0.0f);
-  }
-  void forward(const float* x, std::int64_t n) { block.forward(weights_, input_, x, n); }
+  void forward(const float* x, std::int64_t n) { block.forward(shared_->weights, x, n); }
   void accumulate() {
-    block.accumulate(derivatives_, input_.copies() ? input_sum_.data() : derivatives_.input_weight);
+    block.accumulate(derivatives_,
+                     input_sum_.empty() ? derivatives_.input_weight : input_sum_.data(),
+                     sums_.next());
   }
   void finish() {
-    if (!input_.copies()) return;
-    input_.add_back(input_sum_.data(), derivatives_.input_weight);
-    std::ranges::fill(input_sum_, 0.0f);
+    if (!input_sum_.empty())
+      shared_->weights.put_back(input_sum_.data(), derivatives_.input_weight);
   }
 
- private:
-  kernels::IcnnShape shape_;
-
- public:
   IcnnBlock<float> block;
 
  private:
-  State parameters_;
-  IcnnTensors<const float> weights_;
+  std::shared_ptr<const SharedIcnn> shared_;
+  DerivativeSums& sums_;
   IcnnTensors<float> derivatives_;
-  IcnnInput<float> input_;
-  std::vector<float> input_sum_;  // in the layout of IcnnInput
+  std::vector<float> input_sum_;  // in the layout of IcnnWeights
 };
 
 class IcnnPotentialPass final : public PotentialPass {
  public:
-  IcnnPotentialPass(const DenseIcnn& network, std::int64_t rows)
-      : PotentialPass(network.parameters()), parts_(network, sums, rows) {}
+  IcnnPotentialPass(const std::shared_ptr<const SharedIcnn>& shared, std::int64_t rows)
+      : PotentialPass(shared->parameters), parts_(shared, sums, rows) {}
 
-  void load() override { parts_.load(); }
   void forward(const float* x, std::int64_t n, float* value) override {
     parts_.forward(x, n);
     parts_.block.value(value);
@@ -81,10 +88,9 @@ class IcnnPotentialPass final : public PotentialPass {
 
 class IcnnGradientPass final : public MapPass {
  public:
-  IcnnGradientPass(const DenseIcnn& network, std::int64_t rows)
-      : MapPass(network.parameters()), parts_(network, sums, rows) {}
+  IcnnGradientPass(const std::shared_ptr<const SharedIcnn>& shared, std::int64_t rows)
+      : MapPass(shared->parameters), parts_(shared, sums, rows) {}
 
-  void load() override { parts_.load(); }
   void forward(const float* x, std::int64_t n, float* out) override {
     parts_.forward(x, n);
     parts_.block.delta();
@@ -101,42 +107,53 @@ class IcnnGradientPass final : public MapPass {
   IcnnParts parts_;
 };
 
-/// An MLP's block with its weights and the sums of its derivatives.
-class MlpParts {
+class SharedMlp final : public SharedWeights {
  public:
-  MlpParts(const Mlp& network, const DerivativeSums& sums, std::int64_t rows)
-      : shape_(kernels::mlp_shape(network.inputs(), network.outputs(), network.settings())),
-        block(shape_, rows, Order::first),
-        parameters_(network.parameters()),
-        weights_(kernels::mlp_tensors<const float>(parameters_, shape_.layers())),
-        derivatives_(kernels::mlp_tensors<float>(sums.state(), shape_.layers())) {}
-
-  void load() { block.load(weights_); }
-  void accumulate(const float* c) {
-    block.adjoint(c);
-    block.accumulate(derivatives_);
+  explicit SharedMlp(const Mlp& network)
+      : parameters(network.parameters()),
+        shape(kernels::mlp_shape(network.inputs(), network.outputs(), network.settings())),
+        weights(shape) {}
+  void load() override {
+    weights.load(kernels::mlp_tensors<const float>(parameters, shape.layers()));
   }
 
- private:
-  kernels::MlpShape shape_;
+  State parameters;
+  MlpShape shape;
+  kernels::MlpWeights<float> weights;
+};
 
+/// A perceptron's block and where the sums of its derivatives go.
+class MlpParts {
  public:
+  MlpParts(std::shared_ptr<const SharedMlp> shared, DerivativeSums& sums, std::int64_t rows)
+      : block(shared->shape, rows, kernels::Order::first),
+        shared_(std::move(shared)),
+        sums_(sums),
+        derivatives_(kernels::mlp_tensors<float>(sums.state(), shared_->shape.layers())) {}
+
+  void forward(const float* x, std::int64_t n, float* out) {
+    block.forward(shared_->weights, x, n, out);
+  }
+  void accumulate(const float* c) {
+    block.adjoint(c);
+    block.accumulate(derivatives_, sums_.next());
+  }
+
   MlpBlock<float> block;
 
  private:
-  State parameters_;
-  MlpTensors<const float> weights_;
+  std::shared_ptr<const SharedMlp> shared_;
+  DerivativeSums& sums_;
   MlpTensors<float> derivatives_;
 };
 
 class MlpPotentialPass final : public PotentialPass {
  public:
-  MlpPotentialPass(const Mlp& network, std::int64_t rows)
-      : PotentialPass(network.parameters()), parts_(network, sums, rows) {}
+  MlpPotentialPass(const std::shared_ptr<const SharedMlp>& shared, std::int64_t rows)
+      : PotentialPass(shared->parameters), parts_(shared, sums, rows) {}
 
-  void load() override { parts_.load(); }
   void forward(const float* x, std::int64_t n, float* value) override {
-    parts_.block.forward(x, n, value);
+    parts_.forward(x, n, value);
   }
   void gradient(float* out) override {
     parts_.block.delta();
@@ -150,16 +167,15 @@ class MlpPotentialPass final : public PotentialPass {
 
 class MlpMapPass final : public MapPass {
  public:
-  MlpMapPass(const Mlp& network, bool residual, std::int64_t rows)
-      : MapPass(network.parameters()),
-        parts_(network, sums, rows),
-        inputs_(network.inputs()),
-        outputs_(network.outputs()),
+  MlpMapPass(const std::shared_ptr<const SharedMlp>& shared, bool residual, std::int64_t rows)
+      : MapPass(shared->parameters),
+        parts_(shared, sums, rows),
+        inputs_(shared->shape.inputs),
+        outputs_(shared->shape.outputs),
         residual_(residual) {}
 
-  void load() override { parts_.load(); }
   void forward(const float* x, std::int64_t n, float* out) override {
-    parts_.block.forward(x, n, out);
+    parts_.forward(x, n, out);
     if (!residual_) return;
     for (std::int64_t i = 0; i < n; ++i)
       for (std::int64_t j = 0; j < outputs_; ++j) out[i * outputs_ + j] += x[i * inputs_ + j];
@@ -181,28 +197,39 @@ DerivativeSums::DerivativeSums(const State& parameters) {
   }
 }
 
-void DerivativeSums::clear() {
-  for (Tensor& tensor : tensors_) tensor.zero_();
-}
-
 void DerivativeSums::add(const DerivativeSums& other) {
-  for (std::size_t i = 0; i < tensors_.size(); ++i) tensors_[i].add_(other.tensors_[i]);
+  const auto add = kernels::adam_loops<float>().add;
+  for (std::size_t i = 0; i < tensors_.size(); ++i)
+    add(tensors_[i].numel(), other.tensors_[i].const_data_ptr<float>(),
+        tensors_[i].data_ptr<float>());
 }
 
-std::unique_ptr<PotentialPass> make_pass(const DenseIcnn& potential, std::int64_t rows) {
-  return std::make_unique<IcnnPotentialPass>(potential, rows);
+PotentialPasses passes_of(const DenseIcnn& potential) {
+  const auto shared = std::make_shared<SharedIcnn>(potential);
+  return {shared, [shared](std::int64_t rows) -> std::unique_ptr<PotentialPass> {
+            return std::make_unique<IcnnPotentialPass>(shared, rows);
+          }};
 }
 
-std::unique_ptr<PotentialPass> make_pass(const MlpPotential& potential, std::int64_t rows) {
-  return std::make_unique<MlpPotentialPass>(potential.network(), rows);
+PotentialPasses passes_of(const MlpPotential& potential) {
+  const auto shared = std::make_shared<SharedMlp>(potential.network());
+  return {shared, [shared](std::int64_t rows) -> std::unique_ptr<PotentialPass> {
+            return std::make_unique<MlpPotentialPass>(shared, rows);
+          }};
 }
 
-std::unique_ptr<MapPass> make_gradient_pass(const DenseIcnn& psi, std::int64_t rows) {
-  return std::make_unique<IcnnGradientPass>(psi, rows);
+MapPasses gradient_passes(const DenseIcnn& psi) {
+  const auto shared = std::make_shared<SharedIcnn>(psi);
+  return {shared, [shared](std::int64_t rows) -> std::unique_ptr<MapPass> {
+            return std::make_unique<IcnnGradientPass>(shared, rows);
+          }};
 }
 
-std::unique_ptr<MapPass> make_map_pass(const Mlp& network, bool residual, std::int64_t rows) {
-  return std::make_unique<MlpMapPass>(network, residual, rows);
+MapPasses map_passes(const Mlp& network, bool residual) {
+  const auto shared = std::make_shared<SharedMlp>(network);
+  return {shared, [shared, residual](std::int64_t rows) -> std::unique_ptr<MapPass> {
+            return std::make_unique<MlpMapPass>(shared, residual, rows);
+          }};
 }
 
 PassWork pass_work(const DenseIcnn& network) {

@@ -3,18 +3,29 @@
 #include "monge/networks/dense_icnn.h"
 #include "monge/networks/mlp.h"
 
+#include "kernels/sums.h"
+
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 namespace monge {
 
-/// A network's derivatives summed over the blocks of one thread. Every pass below adds to its own.
+/// A network's derivatives summed over the blocks of one thread. Every pass below has its own.
 class DerivativeSums {
  public:
   explicit DerivativeSums(const State& parameters);
 
-  void clear();
+  /// The next derivatives begin the sums anew.
+  void reset() { empty_ = true; }
+  /// Whether anything was summed since.
+  bool empty() const { return empty_; }
+  /// How the next derivatives come in.
+  kernels::Sums next() {
+    return std::exchange(empty_, false) ? kernels::Sums::begin : kernels::Sums::add;
+  }
   void add(const DerivativeSums& other);
   /// Parallel to the parameters in the order of their names.
   const std::vector<Tensor>& tensors() const { return tensors_; }
@@ -23,6 +34,7 @@ class DerivativeSums {
  private:
   State state_;
   std::vector<Tensor> tensors_;
+  bool empty_ = true;
 };
 
 /// The passes of a potential f over a block of points, float32, without a graph. One for each
@@ -32,8 +44,6 @@ class PotentialPass {
   explicit PotentialPass(const State& parameters) : sums(parameters) {}
   virtual ~PotentialPass() = default;
 
-  /// To be called whenever the parameters have changed.
-  virtual void load() = 0;
   /// f at `n` points `x` [n, d], which have to stay until accumulate(); value [n].
   virtual void forward(const float* x, std::int64_t n, float* value) = 0;
   /// ∇f at those points, [n, d].
@@ -53,7 +63,6 @@ class MapPass {
   explicit MapPass(const State& parameters) : sums(parameters) {}
   virtual ~MapPass() = default;
 
-  virtual void load() = 0;
   /// T at `n` points, [n, d].
   virtual void forward(const float* x, std::int64_t n, float* out) = 0;
   /// Adds Σ <along_i, ∂T(x_i)/∂parameters> to `sums`; `along` [n, d].
@@ -63,12 +72,30 @@ class MapPass {
   DerivativeSums sums;
 };
 
-std::unique_ptr<PotentialPass> make_pass(const DenseIcnn& potential, std::int64_t rows);
-std::unique_ptr<PotentialPass> make_pass(const MlpPotential& potential, std::int64_t rows);
+/// What the passes of one network share: its weights as they want them.
+class SharedWeights {
+ public:
+  virtual ~SharedWeights() = default;
+  /// To be called whenever the parameters have changed.
+  virtual void load() = 0;
+};
+
+/// A potential of either network, or a map, that makes passes for blocks of up to `rows` points.
+struct PotentialPasses {
+  std::shared_ptr<SharedWeights> weights;
+  std::function<std::unique_ptr<PotentialPass>(std::int64_t rows)> make;
+};
+struct MapPasses {
+  std::shared_ptr<SharedWeights> weights;
+  std::function<std::unique_ptr<MapPass>(std::int64_t rows)> make;
+};
+
+PotentialPasses passes_of(const DenseIcnn& potential);
+PotentialPasses passes_of(const MlpPotential& potential);
 /// T = ∇psi.
-std::unique_ptr<MapPass> make_gradient_pass(const DenseIcnn& psi, std::int64_t rows);
+MapPasses gradient_passes(const DenseIcnn& psi);
 /// T(x, z) = F(x, z), plus x where `residual`.
-std::unique_ptr<MapPass> make_map_pass(const Mlp& network, bool residual, std::int64_t rows);
+MapPasses map_passes(const Mlp& network, bool residual);
 
 /// Multiplications of one point in one pass forward: those of the first and of the other weights.
 struct PassWork {

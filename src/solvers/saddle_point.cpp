@@ -5,16 +5,11 @@
 
 #include "kernels/icnn_view.h"
 #include "kernels/mlp_view.h"
+#include "solvers/frame_entry.h"
 #include "solvers/saddle_point_step.h"
 
 namespace monge {
 namespace {
-
-/// avg += (1 - keep) (now - avg).
-void average_into(const State& average, const State& now, double keep) {
-  const at::NoGradGuard no_graph;
-  for (const auto& [name, tensor] : average) Tensor(tensor).lerp_(now.at(name), 1 - keep);
-}
 
 std::int64_t usual_batch(std::int64_t dimension, bool icnn) {
   if (icnn) return 256;
@@ -150,32 +145,26 @@ void SaddlePoint::build(Random& random) {
   copy_parameters(map_->average(), map_->parameters(), "saddle_point");
 
   set_frame(identity_frame(d));
-  map_adam_.emplace(map_->parameters(),
-                    AdamOptions{options_.learning_rate, options_.beta1, options_.beta2, 1e-8},
-                    map_->lower_bounds());
+  map_adam_.emplace(
+      map_->parameters(),
+      AdamOptions{options_.learning_rate, options_.beta1, options_.beta2, 1e-8, options_.average},
+      map_->lower_bounds(), options_.average > 0 ? map_->average() : State());
   potential_adam_.emplace(
       potential_.any().parameters(),
       AdamOptions{options_.potential_learning_rate, options_.beta1, options_.beta2, 1e-8},
       potential_.any().lower_bounds());
   step_ = std::make_unique<SaddlePointStep>(
       SaddlePointObjective{d, options_.noise_dimension, options_.noise_samples, gamma_, icnn}, rows,
-      [this](std::int64_t block) {
-        return potential_.icnn ? make_pass(*potential_.icnn, block)
-                               : make_pass(*potential_.mlp, block);
-      },
-      [this](std::int64_t block) {
-        return map_->icnn ? make_gradient_pass(*map_->icnn, block)
-                          : make_map_pass(*map_->mlp, options_.residual, block);
-      });
+      icnn ? passes_of(*potential_.icnn) : passes_of(*potential_.mlp),
+      map_->icnn ? gradient_passes(*map_->icnn) : map_passes(*map_->mlp, options_.residual));
 }
 
 void SaddlePoint::set_frame(const AffineFrame& frame) {
   exact_frame_ = frame;
   frame_ = frame.to_dtype(at::kFloat);
   inverse_frame_ = frame.inverse().to_dtype(at::kFloat);
-  const AffineFrame plain = identity_frame(frame.from.size(0));
-  framed_ = frame.scale != 1 || !at::equal(frame.matrix, plain.matrix) ||
-            !at::equal(frame.from, plain.from) || !at::equal(frame.to, plain.to);
+  enter_ = std::make_unique<FrameEntry>(frame_);
+  enter_inverse_ = std::make_unique<FrameEntry>(inverse_frame_);
 }
 
 /// In the affine frame only the correlation form keeps its meaning: the frame changes |x - y|², and
@@ -189,25 +178,23 @@ void SaddlePoint::start(const Problem& problem, Random& random) {
                                     sampled_moments(problem.target.measure(), random)));
 }
 
-Tensor SaddlePoint::source_batch(Problem& problem) const {
-  const Tensor x = problem.source.next(options_.batch);
-  return framed_ ? frame_.enter(x).contiguous() : x;
-}
-
-Tensor SaddlePoint::noise() {
-  if (!noisy()) return {};
-  return noise_.normal({options_.batch * options_.noise_samples, options_.noise_dimension});
+const Tensor& SaddlePoint::noise() {
+  if (!noisy()) return drawn_;
+  if (!drawn_.defined())
+    drawn_ = at::empty({options_.batch * options_.noise_samples, options_.noise_dimension});
+  noise_.fill_normal({drawn_.data_ptr<float>(), static_cast<std::size_t>(drawn_.numel())});
+  return drawn_;
 }
 
 /// One step of the map; false where it would have left the finite numbers.
 bool SaddlePoint::improve_map(Problem& problem, double rate) {
-  const Tensor x = source_batch(problem);
+  const Tensor x = enter_->enter(problem.source.next(options_.batch));
   const SaddlePointTerms terms = step_->for_map(x, noise());
   const double norm = norm_of(step_->map_derivatives());
   if (!std::isfinite(terms.cost) || !std::isfinite(terms.mapped) || !std::isfinite(norm))
     return false;
   map_adam_->step(step_->map_derivatives(), rate);
-  average_into(map_->average(), map_->parameters(), options_.average);
+  step_->load_map();
   return true;
 }
 
@@ -219,16 +206,17 @@ StepReport SaddlePoint::step(Problem& problem, double rate) {
       report.finite = false;
       return report;
     }
-  const Tensor x = source_batch(problem);
-  Tensor y = problem.target.next(options_.batch);
-  if (framed_) y = inverse_frame_.enter(y).contiguous();
+  const Tensor x = enter_->enter(problem.source.next(options_.batch));
+  const Tensor y = enter_inverse_->enter(problem.target.next(options_.batch));
   const SaddlePointTerms terms = step_->for_potential(x, noise(), y);
   const double sign = potential_.icnn ? -1 : 1;  // f is -phi
   report.loss = terms.cost + sign * (terms.target - terms.mapped);
   report.terms = {{"cost", terms.cost}, {"gap", sign * (terms.target - terms.mapped)}};
   report.gradient_norm = norm_of(step_->potential_derivatives());
   report.finite = std::isfinite(report.loss) && std::isfinite(report.gradient_norm);
-  if (report.finite) potential_adam_->step(step_->potential_derivatives(), rate);
+  if (!report.finite) return report;
+  potential_adam_->step(step_->potential_derivatives(), rate);
+  step_->load_potential();
   return report;
 }
 
@@ -277,6 +265,8 @@ void SaddlePoint::restore(const State& state) {
   copied("average", map_->average());
   map_adam_->restore(extract_state(state, "map_adam"));
   potential_adam_->restore(extract_state(state, "potential_adam"));
+  step_->load_potential();
+  step_->load_map();
   noise_.set_state(require_tensor(state, "noise", "saddle_point"));
   set_frame(frame_from_state(extract_state(state, "frame"), potential_.any().dimension()));
 }

@@ -8,9 +8,9 @@ namespace monge {
 
 /// What one thread writes.
 struct SaddlePointStep::Worker {
-  Worker(const SaddlePointObjective& o, std::int64_t rows, const MakePotential& make_potential,
-         const MakeMap& make_map)
-      : potential(make_potential(rows)), map(make_map(rows)) {
+  Worker(const SaddlePointObjective& o, std::int64_t rows, const PotentialPasses& potentials,
+         const MapPasses& maps)
+      : potential(potentials.make(rows)), map(maps.make(rows)) {
     const auto size = [rows](std::int64_t numbers) {
       return static_cast<std::size_t>(rows * numbers);
     };
@@ -35,12 +35,14 @@ struct SaddlePointStep::Block {
 };
 
 SaddlePointStep::SaddlePointStep(const SaddlePointObjective& objective, std::int64_t rows,
-                                 MakePotential potential, MakeMap map)
+                                 PotentialPasses potential, MapPasses map)
     : objective_(objective),
       rows_(std::max(rows, objective.noise_samples)),
-      make_potential_(std::move(potential)),
-      make_map_(std::move(map)) {
-  workers_.push_back(std::make_unique<Worker>(objective_, rows_, make_potential_, make_map_));
+      potential_(std::move(potential)),
+      map_(std::move(map)) {
+  load_potential();
+  load_map();
+  prepare(1);
 }
 
 SaddlePointStep::~SaddlePointStep() = default;
@@ -59,13 +61,13 @@ std::int64_t SaddlePointStep::threads_for(std::int64_t n) const {
   return std::min(std::clamp<std::int64_t>(passes / fewest, 1, at::get_num_threads()), n);
 }
 
-/// Workers with the parameters as they are now, their sums at zero.
+/// At least `threads` workers, all with nothing summed.
 void SaddlePointStep::prepare(std::int64_t threads) {
   while (std::ssize(workers_) < threads)
-    workers_.push_back(std::make_unique<Worker>(objective_, rows_, make_potential_, make_map_));
+    workers_.push_back(std::make_unique<Worker>(objective_, rows_, potential_, map_));
   for (const auto& worker : workers_) {
-    worker->map->load();
-    worker->potential->load();
+    worker->map->sums.reset();
+    worker->potential->sums.reset();
     worker->terms = {};
   }
 }
@@ -143,7 +145,6 @@ SaddlePointTerms SaddlePointStep::for_map(const Tensor& x, const Tensor& z) {
   const float share = 1 / static_cast<float>(n);
   const std::int64_t threads = threads_for(n);
   prepare(threads);
-  for (const auto& worker : workers_) worker->map->sums.clear();
   over_blocks(n, rows_ / samples, [&](Worker& worker, std::int64_t from, std::int64_t count) {
     const Block block{points + from * d,
                       noise ? noise + from * samples * objective_.noise_dimension : nullptr, count};
@@ -159,6 +160,7 @@ SaddlePointTerms SaddlePointStep::for_map(const Tensor& x, const Tensor& z) {
   Worker& whole = *workers_.front();
   for (std::int64_t thread = 0; thread < threads; ++thread) {
     Worker& worker = *workers_[thread];
+    if (worker.map->sums.empty()) continue;
     worker.map->finish();
     if (thread == 0) continue;
     whole.map->sums.add(worker.map->sums);
@@ -179,7 +181,6 @@ SaddlePointTerms SaddlePointStep::for_potential(const Tensor& x, const Tensor& z
   const float sign = objective_.correlation ? -1.0f : 1.0f;
   const std::int64_t threads = std::max(threads_for(n), threads_for(m));
   prepare(threads);
-  for (const auto& worker : workers_) worker->potential->sums.clear();
   // One pass of the potential over values whose weights are all `weight`.
   const auto learn = [](Worker& worker, const float* at, std::int64_t count, float weight) {
     worker.potential->forward(at, count, worker.values.data());
@@ -202,6 +203,7 @@ SaddlePointTerms SaddlePointStep::for_potential(const Tensor& x, const Tensor& z
   Worker& whole = *workers_.front();
   for (std::int64_t thread = 0; thread < threads; ++thread) {
     Worker& worker = *workers_[thread];
+    if (worker.potential->sums.empty()) continue;
     worker.potential->finish();
     if (thread == 0) continue;
     whole.potential->sums.add(worker.potential->sums);

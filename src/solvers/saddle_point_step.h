@@ -2,8 +2,6 @@
 
 #include "solvers/passes.h"
 
-#include <functional>
-
 namespace monge {
 
 /// The two objectives of a max–min solver and their derivatives, without a graph: with f the
@@ -37,12 +35,14 @@ struct SaddlePointTerms {
 
 class SaddlePointStep {
  public:
-  using MakePotential = std::function<std::unique_ptr<PotentialPass>(std::int64_t rows)>;
-  using MakeMap = std::function<std::unique_ptr<MapPass>(std::int64_t rows)>;
-
-  SaddlePointStep(const SaddlePointObjective& objective, std::int64_t rows, MakePotential potential,
-                  MakeMap map);
+  /// `rows`: how many points pass together.
+  SaddlePointStep(const SaddlePointObjective& objective, std::int64_t rows,
+                  PotentialPasses potential, MapPasses map);
   ~SaddlePointStep();
+
+  /// To be called whenever the parameters of one have changed.
+  void load_potential() { potential_.weights->load(); }
+  void load_map() { map_.weights->load(); }
 
   /// `x` [n, d] and, where the map has noise, `z` [n k, noise dimension]; float32, contiguous. Sets
   /// map_derivatives().
@@ -66,8 +66,8 @@ class SaddlePointStep {
 
   SaddlePointObjective objective_;
   std::int64_t rows_;
-  MakePotential make_potential_;
-  MakeMap make_map_;
+  PotentialPasses potential_;
+  MapPasses map_;
   std::vector<std::unique_ptr<Worker>> workers_;
 };
 

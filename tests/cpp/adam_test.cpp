@@ -59,6 +59,19 @@ TEST_P(AdamOf, KeepsParametersAboveTheirBounds) {
   EXPECT_TRUE(at::equal(parameters.at("held"), at::full({40}, 0.25, GetParam())));
 }
 
+TEST_P(AdamOf, KeepsTheAverageOfTheParameters) {
+  const State parameters{{"a", at::ones({37}, GetParam())}};
+  const State averages{{"a", at::ones({37}, GetParam())}};
+  Adam adam(parameters, {.learning_rate = 0.1, .average = 0.5}, {}, averages);
+  Tensor expected = at::ones({37}, at::kDouble);
+  for (int step = 1; step <= 8; ++step) {
+    adam.step({at::linspace(-1, 2, 37, GetParam())}, 1);
+    const double keep = std::min(0.5, (1.0 + step) / (10.0 + step));
+    expected = keep * expected + (1 - keep) * parameters.at("a").to(at::kDouble);
+  }
+  EXPECT_LT((averages.at("a").to(at::kDouble) - expected).abs().max().item<double>(), 1e-6);
+}
+
 TEST_P(AdamOf, GoesOnFromItsState) {
   const auto fresh = [] { return State{{"a", at::ones({9}, GetParam())}}; };
   const std::vector<Tensor> gradient{at::arange(9, GetParam())};

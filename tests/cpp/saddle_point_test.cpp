@@ -66,15 +66,8 @@ std::unique_ptr<SaddlePointStep> step_of(const Case& one, const Parts& parts) {
   return std::make_unique<SaddlePointStep>(
       SaddlePointObjective{one.dimension, one.noise_dimension, one.samples, one.gamma,
                            one.icnn_potential},
-      32,
-      [&parts](std::int64_t rows) {
-        return parts.icnn_potential ? make_pass(*parts.icnn_potential, rows)
-                                    : make_pass(*parts.mlp_potential, rows);
-      },
-      [&parts, residual = one.residual](std::int64_t rows) {
-        return parts.icnn_map ? make_gradient_pass(*parts.icnn_map, rows)
-                              : make_map_pass(*parts.mlp_map, residual, rows);
-      });
+      32, parts.icnn_potential ? passes_of(*parts.icnn_potential) : passes_of(*parts.mlp_potential),
+      parts.icnn_map ? gradient_passes(*parts.icnn_map) : map_passes(*parts.mlp_map, one.residual));
 }
 
 /// T at every x with each of its noise samples, with a graph: [n k, d].

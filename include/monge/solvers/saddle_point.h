@@ -10,6 +10,7 @@
 
 namespace monge {
 
+class FrameEntry;
 class SaddlePointStep;
 
 /// Options of the saddle-point solver.
@@ -82,8 +83,7 @@ class SaddlePoint final : public Solver {
   void build(Random& random);
   bool noisy() const { return options_.noise_dimension > 0; }
   void set_frame(const AffineFrame& frame);
-  Tensor source_batch(Problem& problem) const;
-  Tensor noise();
+  const Tensor& noise();
   bool improve_map(Problem& problem, double rate);
 
   SaddlePointOptions options_;
@@ -92,8 +92,9 @@ class SaddlePoint final : public Solver {
   std::unique_ptr<Maps> map_;
   AffineFrame exact_frame_;            // float64
   AffineFrame frame_, inverse_frame_;  // float32
-  bool framed_ = false;                // the frame is not the identity
+  std::unique_ptr<FrameEntry> enter_, enter_inverse_;
   Random noise_;
+  Tensor drawn_;  // the last noise
   std::optional<Adam> map_adam_, potential_adam_;
   std::unique_ptr<SaddlePointStep> step_;
 };
