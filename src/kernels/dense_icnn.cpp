@@ -1,6 +1,7 @@
 #include "kernels/dense_icnn.h"
 
 #include "kernels/product.h"
+#include "kernels/product_loops.h"
 
 #include <numeric>
 
@@ -11,33 +12,71 @@ std::int64_t IcnnShape::units() const {
 }
 
 template <class T>
-IcnnInput<T>::IcnnInput(const IcnnShape& shape)
-    : shape_(shape), copies_(shape.small() || shape.rank > 1) {
-  if (copies_) copy_.resize(static_cast<std::size_t>(shape.columns() * shape.dimension));
+IcnnWeights<T>::IcnnWeights(const IcnnShape& shape) : shape_(shape) {
+  if (shape_.small() || shape_.rank > 1)
+    copy_.resize(static_cast<std::size_t>(shape_.columns() * shape_.dimension));
 }
 
 template <class T>
-std::int64_t IcnnInput<T>::place(std::int64_t row, std::int64_t column) const {
+std::int64_t IcnnWeights<T>::place(std::int64_t row, std::int64_t column) const {
   const std::int64_t units = shape_.units(), rank = shape_.rank;
   if (row < rank * units) row = row % rank * units + row / rank;
   return shape_.small() ? column * shape_.columns() + row : row * shape_.dimension + column;
 }
 
 template <class T>
-void IcnnInput<T>::load(const T* input_weight) {
-  weight_ = copies_ ? copy_.data() : input_weight;
-  if (!copies_) return;
-  for (std::int64_t row = 0; row < shape_.columns(); ++row)
-    for (std::int64_t column = 0; column < shape_.dimension; ++column)
-      copy_[place(row, column)] = input_weight[row * shape_.dimension + column];
+void IcnnWeights<T>::load(const IcnnTensors<const T>& parameters, std::int64_t points) {
+  constexpr std::int64_t few = 64;
+  const std::int64_t d = shape_.dimension, columns = shape_.columns();
+  const auto transpose = product_loops<T>().transpose;
+  parameters_ = parameters;
+  input_ = input_copied() ? copy_.data() : parameters.input_weight;
+  if (input_copied())
+    for (std::int64_t row = 0; row < columns; ++row)
+      for (std::int64_t column = 0; column < d; ++column)
+        copy_[place(row, column)] = parameters.input_weight[row * d + column];
+  upward_ = points >= few;
+  if (!upward_) return;
+  if (!shape_.small()) {
+    input_up_.resize(static_cast<std::size_t>(columns * d));
+    transpose(columns, d, input_, input_up_.data());
+  }
+  convex_up_.resize(shape_.hidden.size() - 1);
+  for (std::size_t k = 1; k < shape_.hidden.size(); ++k) {
+    const std::int64_t above = shape_.hidden[k], below = shape_.hidden[k - 1];
+    convex_up_[k - 1].resize(static_cast<std::size_t>(above * below));
+    transpose(above, below, parameters.convex[k - 1], convex_up_[k - 1].data());
+  }
 }
 
 template <class T>
-void IcnnInput<T>::add_back(const T* derivative, T* input_weight) const {
+void IcnnWeights<T>::project(std::int64_t n, const T* x, T* rows) const {
+  const std::int64_t d = shape_.dimension, columns = shape_.columns();
+  if (upward_)
+    product(n, columns, d, x, d, Transposed::no, input_up_.data(), columns, Transposed::no, 0, rows,
+            columns);
+  else
+    product(n, columns, d, x, d, Transposed::no, input_, d, Transposed::yes, 0, rows, columns);
+}
+
+template <class T>
+void IcnnWeights<T>::climb(std::size_t k, std::int64_t n, const T* below, T* above,
+                           std::int64_t ld) const {
+  const std::int64_t wide = shape_.hidden[k], deep = shape_.hidden[k - 1];
+  if (upward_)
+    product(n, wide, deep, below, ld, Transposed::no, convex_up_[k - 1].data(), wide,
+            Transposed::no, 1, above, ld);
+  else
+    product(n, wide, deep, below, ld, Transposed::no, parameters_.convex[k - 1], deep,
+            Transposed::yes, 1, above, ld);
+}
+
+template <class T>
+void IcnnWeights<T>::put_back(const T* derivative, T* input_weight) const {
   for (std::int64_t row = 0; row < shape_.columns(); ++row)
     for (std::int64_t column = 0; column < shape_.dimension; ++column)
-      input_weight[row * shape_.dimension + column] +=
-          derivative[copies_ ? place(row, column) : row * shape_.dimension + column];
+      input_weight[row * shape_.dimension + column] =
+          derivative[input_copied() ? place(row, column) : row * shape_.dimension + column];
 }
 
 template <class T>
@@ -52,20 +91,21 @@ IcnnBlock<T>::IcnnBlock(const IcnnShape& shape, std::int64_t rows, const IcnnLoo
       states_(static_cast<std::size_t>(2 * rows * columns_)),
       adjoints_(states_.size()),
       slope_(static_cast<std::size_t>(rows * units_)),
-      bend_(slope_.size()) {
+      bend_(slope_.size()),
+      points_(static_cast<std::size_t>(2 * rows * shape.dimension)) {
   for (const std::int64_t width : shape.hidden) offsets_.push_back(offsets_.back() + width);
 }
 
 template <class T>
-void IcnnBlock<T>::forward(const IcnnTensors<const T>& weights, const IcnnInput<T>& input,
-                           const T* x, std::int64_t n) {
-  weights_ = weights;
-  input_ = input.weight();
-  x_ = x;
+void IcnnBlock<T>::forward(const IcnnWeights<T>& weights, const T* x, std::int64_t n) {
+  layout_ = &weights;
+  weights_ = weights.parameters();
+  x_ = points_.data();
   v_ = c_ = nullptr;
   n_ = n;
-  project(x, states_.data());
-  loops_.square_forms(n, shape_.rank, units_, weights.input_bias, states_.data(), columns_);
+  std::copy_n(x, n * shape_.dimension, points_.data());
+  project(x_, states_.data());
+  loops_.square_forms(n, shape_.rank, units_, weights_.input_bias, states_.data(), columns_);
   for (std::size_t k = 1; k < shape_.hidden.size(); ++k) {
     climb(k, states_.data());
     loops_.celu(n, shape_.hidden[k], T(shape_.celu_alpha), layer(states_, k), columns_, slope(k),
@@ -76,28 +116,26 @@ void IcnnBlock<T>::forward(const IcnnTensors<const T>& weights, const IcnnInput<
 /// Rows [u, q] of the input's products.
 template <class T>
 void IcnnBlock<T>::project(const T* x, T* rows) {
-  const std::int64_t d = shape_.dimension;
   if (shape_.small())
-    loops_.project(n_, d, columns_, x, input_, rows, columns_);
+    loops_.project(n_, shape_.dimension, columns_, x, layout_->input(), rows, columns_);
   else
-    product(n_, columns_, d, x, d, Transposed::no, input_, d, Transposed::yes, 0, rows, columns_);
+    layout_->project(n_, x, rows);
 }
 
 template <class T>
 void IcnnBlock<T>::project_back(const T* rows, T* out) {
   const std::int64_t d = shape_.dimension;
   if (shape_.small())
-    loops_.project_back(n_, d, columns_, rows, columns_, input_, out);
+    loops_.project_back(n_, d, columns_, rows, columns_, layout_->input(), out);
   else
-    product(n_, d, columns_, rows, columns_, Transposed::no, input_, d, Transposed::no, 0, out, d);
+    product(n_, d, columns_, rows, columns_, Transposed::no, layout_->input(), d, Transposed::no, 0,
+            out, d);
 }
 
 /// Layer k of the rows gains C_k times the layer below.
 template <class T>
 void IcnnBlock<T>::climb(std::size_t k, T* rows) {
-  const std::int64_t above = shape_.hidden[k], below = shape_.hidden[k - 1];
-  product(n_, above, below, rows + first_ + offsets_[k - 1], columns_, Transposed::no,
-          weights_.convex[k - 1], below, Transposed::yes, 1, rows + first_ + offsets_[k], columns_);
+  layout_->climb(k, n_, rows + first_ + offsets_[k - 1], rows + first_ + offsets_[k], columns_);
 }
 
 /// Layer k - 1 of the rows becomes C_kᵀ times the layer above.
@@ -147,10 +185,12 @@ void IcnnBlock<T>::gradient(T* out) {
 
 template <class T>
 void IcnnBlock<T>::tangent(const T* v) {
-  v_ = v;
+  const std::int64_t numbers = n_ * shape_.dimension;
+  std::copy_n(v, numbers, points_.data() + numbers);
+  v_ = points_.data() + numbers;
   T* rows = states_.data() + n_ * columns_;
   const T* deltas = adjoints_.data() + n_ * columns_;
-  project(v, rows);
+  project(v_, rows);
   loops_.square_forms_tangent(n_, shape_.rank, units_, states_.data(), rows, columns_);
   for (std::size_t k = 1; k < shape_.hidden.size(); ++k) {
     climb(k, rows);
@@ -187,27 +227,35 @@ void IcnnBlock<T>::adjoint(const T* c) {
     loops_.square_forms_delta(n_, shape_.rank, units_, states_.data(), rows, columns_);
 }
 
+/// What is summed by loops begins with 0.
 template <class T>
-void IcnnBlock<T>::accumulate(const IcnnTensors<T>& derivatives, T* input) {
+void IcnnBlock<T>::begin_sums(const IcnnTensors<T>& derivatives, T* input) const {
+  const std::int64_t d = shape_.dimension;
+  if (shape_.small()) std::fill_n(input, columns_ * d, T(0));
+  std::fill_n(derivatives.input_bias, units_, T(0));
+  std::fill_n(derivatives.final, shape_.hidden.back(), T(0));
+  if (!shape_.skip) return;
+  std::fill_n(derivatives.skip_quadratic, d, T(0));
+  std::fill_n(derivatives.skip_linear, d, T(0));
+}
+
+template <class T>
+void IcnnBlock<T>::accumulate(const IcnnTensors<T>& derivatives, T* input, Sums sums) {
   const std::int64_t d = shape_.dimension;
   const std::size_t last = shape_.hidden.size() - 1;
   const std::int64_t stacked = v_ ? 2 * n_ : n_;
-  const T* below = adjoints_.data() + n_ * columns_;
-  if (shape_.small()) {
-    loops_.outer(n_, d, columns_, adjoints_.data(), columns_, x_, input);
-    if (v_) loops_.outer(n_, d, columns_, below, columns_, v_, input);
-  } else {
-    product(columns_, d, n_, adjoints_.data(), columns_, Transposed::yes, x_, d, Transposed::no, 1,
-            input, d);
-    if (v_)
-      product(columns_, d, n_, below, columns_, Transposed::yes, v_, d, Transposed::no, 1, input,
-              d);
-  }
+  const T keep = sums == Sums::add ? T(1) : T(0);
+  if (sums == Sums::begin) begin_sums(derivatives, input);
+  if (shape_.small())
+    loops_.outer(stacked, d, columns_, adjoints_.data(), columns_, x_, input);
+  else
+    product(columns_, d, stacked, adjoints_.data(), columns_, Transposed::yes, x_, d,
+            Transposed::no, keep, input, d);
   loops_.column_sums(n_, units_, nullptr, adjoints_.data() + first_, columns_,
                      derivatives.input_bias);
   for (std::size_t k = 1; k <= last; ++k)
     product(shape_.hidden[k], shape_.hidden[k - 1], stacked, layer(adjoints_, k), columns_,
-            Transposed::yes, layer(states_, k - 1), columns_, Transposed::no, 1,
+            Transposed::yes, layer(states_, k - 1), columns_, Transposed::no, keep,
             derivatives.convex[k - 1], shape_.hidden[k - 1]);
   T* top = layer(states_, last);
   if (c_) loops_.column_sums(n_, shape_.hidden[last], c_, top, columns_, derivatives.final);
@@ -241,13 +289,13 @@ void IcnnBlock<T>::point_adjoint(T* out) {
 
 template <class T>
 std::int64_t IcnnBlock<T>::bytes() const {
-  return static_cast<std::int64_t>(
-      (states_.size() + adjoints_.size() + slope_.size() + bend_.size() + zeros_.size()) *
-      sizeof(T));
+  return static_cast<std::int64_t>((states_.size() + adjoints_.size() + slope_.size() +
+                                    bend_.size() + points_.size() + zeros_.size()) *
+                                   sizeof(T));
 }
 
-template class IcnnInput<float>;
-template class IcnnInput<double>;
+template class IcnnWeights<float>;
+template class IcnnWeights<double>;
 template class IcnnBlock<float>;
 template class IcnnBlock<double>;
 

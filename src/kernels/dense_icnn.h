@@ -32,28 +32,42 @@ struct IcnnTensors {
   T* skip_linear = nullptr;
 };
 
-/// The input's weights as the passes want them: the forms' rows of all units for s = 1, then for
-/// s = 2, ..., then the linear rows; for a small dimension transposed, so that units lie side by
-/// side. In the other cases it is the parameter itself.
+/// The weights as the passes want them. The input's: the forms' rows of all units for s = 1, then
+/// for s = 2, ..., then the linear rows; for a small dimension transposed, so that units lie side
+/// by side. In the other cases it is the parameter itself. Beside them what the way up through the
+/// layers multiplies by, transposed.
 template <class T>
-class IcnnInput {
+class IcnnWeights {
  public:
-  explicit IcnnInput(const IcnnShape& shape);
-  /// To be called whenever the parameters have changed.
-  void load(const T* input_weight);
-  const T* weight() const { return weight_; }
-  bool copies() const { return copies_; }
-  /// Adds a derivative in that layout to one in the parameter's.
-  void add_back(const T* derivative, T* input_weight) const;
+  explicit IcnnWeights(const IcnnShape& shape);
+  /// To be called whenever the parameters have changed, for passes of `points` points: few of them
+  /// do without the transposed copies.
+  void load(const IcnnTensors<const T>& parameters, std::int64_t points);
+
+  const IcnnTensors<const T>& parameters() const { return parameters_; }
+  const T* input() const { return input_; }
+  bool input_copied() const { return !copy_.empty(); }
+  /// rows [n, columns] = x [n, d] times the transposed input weights; not for a small dimension.
+  void project(std::int64_t n, const T* x, T* rows) const;
+  /// `above` [n, h_k] gains C_k times `below` [n, h_{k-1}], in rows of `ld` numbers.
+  void climb(std::size_t k, std::int64_t n, const T* below, T* above, std::int64_t ld) const;
+  /// Brings a derivative in the layout of input() into the parameter's.
+  void put_back(const T* derivative, T* input_weight) const;
 
  private:
   std::int64_t place(std::int64_t row, std::int64_t column) const;
 
   IcnnShape shape_;
-  bool copies_;
-  std::vector<T> copy_;
-  const T* weight_ = nullptr;
+  IcnnTensors<const T> parameters_;
+  const T* input_ = nullptr;
+  std::vector<T> copy_;                    // of the input's weights, where input() is not they
+  bool upward_ = false;                    // whether the following hold the parameters
+  std::vector<T> input_up_;                // [d, columns]
+  std::vector<std::vector<T>> convex_up_;  // [h_{k-1}, h_k]
 };
+
+/// Whether derivatives begin a sum, over whatever was there, or are added to one.
+enum class Sums { begin, add };
 
 /// The passes of a DenseICNN psi over a block of points that stays in the cache, without a graph.
 /// With c_i a weight and v_i a direction of each point, its derivatives are those of
@@ -79,21 +93,20 @@ class IcnnBlock {
  public:
   IcnnBlock(const IcnnShape& shape, std::int64_t rows, const IcnnLoops<T>& loops = icnn_loops<T>());
 
-  /// z and CELU' at `n` <= rows points `x` [n, d], which have to stay until accumulate().
-  void forward(const IcnnTensors<const T>& weights, const IcnnInput<T>& input, const T* x,
-               std::int64_t n);
+  /// z and CELU' at `n` <= rows points `x` [n, d].
+  void forward(const IcnnWeights<T>& weights, const T* x, std::int64_t n);
   /// psi at the points, [n]; after forward().
   void value(T* out) const;
   /// d psi / d a of every layer; after forward().
   void delta();
   /// ∇psi at the points, [n, d]; after delta().
   void gradient(T* out);
-  /// The derivatives along `v` [n, d], which has to stay until accumulate(); after delta().
+  /// The derivatives along `v` [n, d]; after delta().
   void tangent(const T* v);
   /// dS / d a of every layer, with weights `c` [n] (null: 0, after tangent() only).
   void adjoint(const T* c);
-  /// Adds dS / d parameters; `input` in the layout of IcnnInput, the rest in the parameters'.
-  void accumulate(const IcnnTensors<T>& derivatives, T* input);
+  /// Sums dS / d parameters; `input` in the layout of IcnnWeights, the rest in the parameters'.
+  void accumulate(const IcnnTensors<T>& derivatives, T* input, Sums sums);
   /// dS / dx, [n, d]; after adjoint().
   void point_adjoint(T* out);
 
@@ -104,6 +117,7 @@ class IcnnBlock {
   void project_back(const T* rows, T* out);
   void climb(std::size_t k, T* rows);
   void descend(std::size_t k, T* rows);
+  void begin_sums(const IcnnTensors<T>& derivatives, T* input) const;
   void accumulate_skip(const IcnnTensors<T>& derivatives) const;
   T* layer(std::vector<T>& rows, std::size_t k) { return rows.data() + first_ + offsets_[k]; }
   T* slope(std::size_t k) { return slope_.data() + offsets_[k]; }
@@ -120,11 +134,12 @@ class IcnnBlock {
   // Two blocks of rows [u_1 ... u_r, layers]: z over z., and the adjoints E over delta.
   std::vector<T> states_, adjoints_;
   std::vector<T> slope_, bend_;  // CELU' and CELU'' a. (d psi / d z), rows of `units_`
+  std::vector<T> points_;        // [2 n, d]: x over v
   std::vector<T> zeros_;
 
+  const IcnnWeights<T>* layout_ = nullptr;
   IcnnTensors<const T> weights_;
-  const T* input_ = nullptr;
-  const T* x_ = nullptr;
+  const T* x_ = nullptr;  // into points_
   const T* v_ = nullptr;
   const T* c_ = nullptr;
   std::int64_t n_ = 0;

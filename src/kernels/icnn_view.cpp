@@ -34,16 +34,15 @@ namespace {
 template <class T>
 void evaluate(const IcnnShape& shape, const State& parameters, const Tensor& x, T* value,
               T* gradient) {
-  const auto weights = icnn_tensors<const T>(parameters, shape.hidden.size());
-  IcnnInput<T> input(shape);
-  input.load(weights.input_weight);
+  IcnnWeights<T> weights(shape);
+  weights.load(icnn_tensors<const T>(parameters, shape.hidden.size()), x.size(0));
   const std::int64_t n = x.size(0), rows = icnn_block_rows(shape, sizeof(T));
   const std::int64_t blocks = (n + rows - 1) / rows;
   const T* points = x.const_data_ptr<T>();
   at::parallel_for(0, blocks, 1, [&](std::int64_t first, std::int64_t last) {
     IcnnBlock<T> block(shape, std::min(rows, n));
     for (std::int64_t from = first * rows; from < std::min(last * rows, n); from += rows) {
-      block.forward(weights, input, points + from * shape.dimension, std::min(rows, n - from));
+      block.forward(weights, points + from * shape.dimension, std::min(rows, n - from));
       if (value) block.value(value + from);
       if (!gradient) continue;
       block.delta();

@@ -1,13 +1,16 @@
 #include "solvers/w2gn_step.h"
 
+#include "kernels/adam_loop.h"
+
 #include <ATen/Parallel.h>
 
 namespace monge {
 
 using kernels::IcnnBlock;
-using kernels::IcnnInput;
 using kernels::IcnnShape;
 using kernels::IcnnTensors;
+using kernels::IcnnWeights;
+using kernels::Sums;
 
 /// What one thread writes: the derivatives of its points, and the blocks that hold them.
 struct W2gnStep::Worker {
@@ -24,7 +27,7 @@ struct W2gnStep::Worker {
           kernels::icnn_tensors<float>(zeros, shape.hidden.size());
     }
     for (const auto& [name, tensor] : named) derivatives.push_back(tensor);
-    if (IcnnInput<float>(shape).copies()) {
+    if (IcnnWeights<float>(shape).input_copied()) {
       psi_input.resize(static_cast<std::size_t>(shape.columns() * shape.dimension));
       omega_input.resize(psi_input.size());
     }
@@ -40,17 +43,10 @@ struct W2gnStep::Worker {
     return omega_input.empty() ? omega_derivatives.input_weight : omega_input.data();
   }
 
-  void clear() {
-    for (Tensor& tensor : derivatives) tensor.zero_();
-    std::ranges::fill(psi_input, 0.0f);
-    std::ranges::fill(omega_input, 0.0f);
-    terms = {};
-  }
-
   IcnnBlock<float> psi, omega;
   std::vector<Tensor> derivatives;
   IcnnTensors<float> psi_derivatives, omega_derivatives;  // into `derivatives`
-  std::vector<float> psi_input, omega_input;              // in the layout of IcnnInput
+  std::vector<float> psi_input, omega_input;              // in the layout of IcnnWeights
   std::vector<float> back, forth, along, along_back, values, weights;
   W2gnTerms terms;  // sums
 };
@@ -67,10 +63,10 @@ W2gnStep::W2gnStep(const DenseIcnn& psi, const DenseIcnn& omega, const W2gnWeigh
       rows_(kernels::icnn_block_rows(shape_, sizeof(float))),
       psi_state_(psi.parameters()),
       omega_state_(omega.parameters()),
-      psi_(kernels::icnn_tensors<const float>(psi_state_, shape_.hidden.size())),
-      omega_(kernels::icnn_tensors<const float>(omega_state_, shape_.hidden.size())),
-      psi_input_(shape_),
-      omega_input_(shape_) {}
+      psi_tensors_(kernels::icnn_tensors<const float>(psi_state_, shape_.hidden.size())),
+      omega_tensors_(kernels::icnn_tensors<const float>(omega_state_, shape_.hidden.size())),
+      psi_(shape_),
+      omega_(shape_) {}
 
 W2gnStep::~W2gnStep() = default;
 
@@ -78,54 +74,72 @@ const std::vector<Tensor>& W2gnStep::derivatives() const { return workers_.front
 
 W2gnTerms W2gnStep::run(const Tensor& x, const Tensor& y) {
   constexpr std::int64_t fewest = 32;  // points of a thread
-  const at::NoGradGuard no_graph;
   const std::int64_t n = x.size(0), d = shape_.dimension;
-  const std::int64_t threads = std::clamp<std::int64_t>(n / fewest, 1, at::get_num_threads());
-  const std::int64_t part = (n + threads - 1) / threads;
+  const std::int64_t most = std::clamp<std::int64_t>(n / fewest, 1, at::get_num_threads());
+  const std::int64_t part = (n + most - 1) / most, threads = (n + part - 1) / part;
   while (std::ssize(workers_) < threads)
     workers_.emplace_back(shape_, rows_, psi_state_, omega_state_);
-  psi_input_.load(psi_.input_weight);
-  omega_input_.load(omega_.input_weight);
+  at::parallel_for(0, 2, 1, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t side = first; side < last; ++side)
+      side == 0 ? psi_.load(psi_tensors_, n) : omega_.load(omega_tensors_, n);
+  });
   const Batch batch{x.const_data_ptr<float>(), y.const_data_ptr<float>(),
                     1.0f / static_cast<float>(n)};
   at::parallel_for(0, threads, 1, [&](std::int64_t first, std::int64_t last) {
-    for (std::int64_t thread = first; thread < last; ++thread) {
-      Worker& worker = workers_[thread];
-      worker.clear();
-      const std::int64_t end = std::min((thread + 1) * part, n);
-      for (std::int64_t from = thread * part; from < end; from += rows_) {
-        const Batch block{batch.x + from * d, batch.y + from * d, batch.share};
-        from_target(worker, block, std::min(rows_, end - from));
-        from_source(worker, block, std::min(rows_, end - from));
-      }
-      if (!psi_input_.copies()) continue;
-      psi_input_.add_back(worker.psi_input.data(), worker.psi_derivatives.input_weight);
-      omega_input_.add_back(worker.omega_input.data(), worker.omega_derivatives.input_weight);
-    }
+    for (std::int64_t from = first * part; from < std::min(last * part, n); from += part)
+      run_part(workers_[from / part], {batch.x + from * d, batch.y + from * d, batch.share},
+               std::min(part, n - from));
   });
+  add_workers(threads);
+  const W2gnTerms& sums = workers_.front().terms;
+  const auto count = static_cast<double>(n);
+  return {sums.correlation / count, sums.cycle / count, sums.source_cycle / count};
+}
+
+/// The `n` points of one thread, block by block.
+void W2gnStep::run_part(Worker& worker, const Batch& batch, std::int64_t n) const {
+  const std::int64_t d = shape_.dimension;
+  worker.terms = {};
+  for (std::int64_t from = 0; from < n; from += rows_) {
+    const Batch block{batch.x + from * d, batch.y + from * d, batch.share};
+    const std::int64_t count = std::min(rows_, n - from);
+    from_target(worker, block, count, from == 0 ? Sums::begin : Sums::add);
+    from_source(worker, block, count);
+  }
+  if (!psi_.input_copied()) return;
+  psi_.put_back(worker.psi_input.data(), worker.psi_derivatives.input_weight);
+  omega_.put_back(worker.omega_input.data(), worker.omega_derivatives.input_weight);
+}
+
+/// The sums of the first `threads` workers, in the first one.
+void W2gnStep::add_workers(std::int64_t threads) {
+  constexpr std::int64_t grain = 1 << 16;  // numbers that are worth a thread
   Worker& whole = workers_.front();
+  const auto add = kernels::adam_loops<float>().add;
   for (std::int64_t thread = 1; thread < threads; ++thread) {
     const Worker& other = workers_[thread];
-    for (std::size_t i = 0; i < whole.derivatives.size(); ++i)
-      whole.derivatives[i].add_(other.derivatives[i]);
+    for (std::size_t i = 0; i < whole.derivatives.size(); ++i) {
+      float* sum = whole.derivatives[i].data_ptr<float>();
+      const float* part = other.derivatives[i].const_data_ptr<float>();
+      at::parallel_for(
+          0, whole.derivatives[i].numel(), grain,
+          [&](std::int64_t from, std::int64_t to) { add(to - from, part + from, sum + from); });
+    }
     whole.terms.correlation += other.terms.correlation;
     whole.terms.cycle += other.terms.cycle;
     whole.terms.source_cycle += other.terms.source_cycle;
   }
-  const auto count = static_cast<double>(n);
-  return {whole.terms.correlation / count, whole.terms.cycle / count,
-          whole.terms.source_cycle / count};
 }
 
 /// <∇omega(y), y> - psi(∇omega(y)) + cycle |∇psi(∇omega(y)) - y|².
-void W2gnStep::from_target(Worker& worker, const Batch& batch, std::int64_t n) const {
+void W2gnStep::from_target(Worker& worker, const Batch& batch, std::int64_t n, Sums sums) const {
   const std::int64_t numbers = n * shape_.dimension;
   const float* y = batch.y;
   float *back = worker.back.data(), *forth = worker.forth.data(), *along = worker.along.data();
-  worker.omega.forward(omega_, omega_input_, y, n);
+  worker.omega.forward(omega_, y, n);
   worker.omega.delta();
   worker.omega.gradient(back);
-  worker.psi.forward(psi_, psi_input_, back, n);
+  worker.psi.forward(psi_, back, n);
   worker.psi.value(worker.values.data());
   worker.psi.delta();
   worker.psi.gradient(forth);
@@ -145,7 +159,7 @@ void W2gnStep::from_target(Worker& worker, const Batch& batch, std::int64_t n) c
   std::fill_n(worker.weights.begin(), n, -batch.share);
   worker.psi.tangent(along);
   worker.psi.adjoint(worker.weights.data());
-  worker.psi.accumulate(worker.psi_derivatives, worker.psi_input_sum());
+  worker.psi.accumulate(worker.psi_derivatives, worker.psi_input_sum(), sums);
   float* along_back = worker.along_back.data();
   worker.psi.point_adjoint(along_back);
   // That holds -∇psi / n from the value. Detached, the correlation has no derivative in ∇omega(y);
@@ -154,20 +168,20 @@ void W2gnStep::from_target(Worker& worker, const Batch& batch, std::int64_t n) c
   for (std::int64_t i = 0; i < numbers; ++i) along_back[i] += batch.share * other[i];
   worker.omega.tangent(along_back);
   worker.omega.adjoint(nullptr);
-  worker.omega.accumulate(worker.omega_derivatives, worker.omega_input_sum());
+  worker.omega.accumulate(worker.omega_derivatives, worker.omega_input_sum(), sums);
 }
 
 /// psi(x) + source_cycle |∇omega(∇psi(x)) - x|².
 void W2gnStep::from_source(Worker& worker, const Batch& batch, std::int64_t n) const {
   const float* x = batch.x;
-  worker.psi.forward(psi_, psi_input_, x, n);
+  worker.psi.forward(psi_, x, n);
   worker.psi.value(worker.values.data());
   for (std::int64_t i = 0; i < n; ++i) worker.terms.correlation += worker.values[i];
   if (weights_.source_cycle > 0) {
     float *forth = worker.forth.data(), *back = worker.back.data(), *along = worker.along.data();
     worker.psi.delta();
     worker.psi.gradient(forth);
-    worker.omega.forward(omega_, omega_input_, forth, n);
+    worker.omega.forward(omega_, forth, n);
     worker.omega.delta();
     worker.omega.gradient(back);
     const float pull = 2 * static_cast<float>(weights_.source_cycle) * batch.share;
@@ -178,13 +192,13 @@ void W2gnStep::from_source(Worker& worker, const Batch& batch, std::int64_t n) c
     }
     worker.omega.tangent(along);
     worker.omega.adjoint(nullptr);
-    worker.omega.accumulate(worker.omega_derivatives, worker.omega_input_sum());
+    worker.omega.accumulate(worker.omega_derivatives, worker.omega_input_sum(), Sums::add);
     worker.omega.point_adjoint(worker.along_back.data());
     worker.psi.tangent(worker.along_back.data());
   }
   std::fill_n(worker.weights.begin(), n, batch.share);
   worker.psi.adjoint(worker.weights.data());
-  worker.psi.accumulate(worker.psi_derivatives, worker.psi_input_sum());
+  worker.psi.accumulate(worker.psi_derivatives, worker.psi_input_sum(), Sums::add);
 }
 
 }  // namespace monge

@@ -37,15 +37,17 @@ class W2gnStep {
  private:
   struct Worker;
   struct Batch;
-  void from_target(Worker& worker, const Batch& batch, std::int64_t n) const;
+  void run_part(Worker& worker, const Batch& batch, std::int64_t n) const;
+  void from_target(Worker& worker, const Batch& batch, std::int64_t n, kernels::Sums sums) const;
   void from_source(Worker& worker, const Batch& batch, std::int64_t n) const;
+  void add_workers(std::int64_t threads);
 
   W2gnWeights weights_;
   kernels::IcnnShape shape_;
   std::int64_t rows_;
   State psi_state_, omega_state_;
-  kernels::IcnnTensors<const float> psi_, omega_;
-  kernels::IcnnInput<float> psi_input_, omega_input_;
+  kernels::IcnnTensors<const float> psi_tensors_, omega_tensors_;
+  kernels::IcnnWeights<float> psi_, omega_;
   std::vector<Worker> workers_;
 };
 

@@ -1,0 +1,143 @@
+// The loops of product_loops.h for the instruction set that the including file is compiled for; it
+// defines MONGE_REGISTER_BYTES, the size of that set's registers, MONGE_TILE_ROWS, how many rows of
+// three of them there are registers for, and MONGE_LARGEST_BYTES of b.
+#include "kernels/lanes.h"
+#include "kernels/product_loops.h"
+
+namespace monge::kernels {
+namespace {
+
+using Size = std::int64_t;
+
+constexpr Size depth = 128;  // rows of b that stay in the first-level cache with a tile's columns
+constexpr Size group = 2 * MONGE_TILE_ROWS;  // rows of a that are copied side by side
+constexpr Size part = 8 * group;             // rows of a that are copied at a time
+constexpr Size far = 512;                    // distance at which they are copied
+
+/// The left matrix: rows lie together in groups, which are what a copy is made of.
+template <class T>
+struct Left {
+  const T* at;
+  Size row, column, next_group;  // distances
+
+  MONGE_INLINE Left from_row(Size i) const {
+    return {at + i / group * next_group + i % group * row, row, column, next_group};
+  }
+};
+
+/// `Rows` rows and `Vectors` registers of columns of the result, which stay in registers.
+template <class L, int Rows, int Vectors, class T>
+MONGE_INLINE void tile(Size k, Left<T> a, const T* b, Size b_ld, T keep, T* out, Size out_ld) {
+  constexpr int N = sizeof(typename L::Vector) / sizeof(T);
+  typename L::Vector sum[Rows][Vectors] = {};
+  for (Size p = 0; p < k; ++p) {
+    typename L::Vector weight[Vectors];
+    for (int v = 0; v < Vectors; ++v) weight[v] = L::load(b + p * b_ld + v * N);
+#pragma GCC unroll 16
+    for (int i = 0; i < Rows; ++i) {
+      const T value = a.at[i * a.row + p * a.column];
+      for (int v = 0; v < Vectors; ++v) sum[i][v] = sum[i][v] + weight[v] * value;
+    }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < Rows; ++i)
+    for (int v = 0; v < Vectors; ++v) {
+      T* to = out + i * out_ld + v * N;
+      L::store(to, keep == 0 ? sum[i][v] : L::load(to) * keep + sum[i][v]);
+    }
+}
+
+/// All rows of `Vectors` registers of columns, for a `k` of at most `depth`. The rows of b are
+/// brought together where they lie apart and serve many: at some distances few of them fit the
+/// first-level cache together.
+template <class L, int Vectors, class T>
+MONGE_INLINE void panel(Size n, Size k, Left<T> a, const T* b, Size b_ld, T keep, T* out,
+                        Size out_ld) {
+  constexpr int rows = Vectors == 1 ? group : MONGE_TILE_ROWS;
+  constexpr Size width = Vectors * Size(sizeof(typename L::Vector) / sizeof(T)), many = 4 * rows;
+  alignas(64) T near[depth * width];
+  if (n >= many && b_ld > 2 * width) {
+    for (Size p = 0; p < k; ++p)
+      __builtin_memcpy(near + p * width, b + p * b_ld, width * sizeof(T));
+    b = near;
+    b_ld = width;
+  }
+  Size i = 0;
+  for (; i + rows <= n; i += rows)
+    tile<L, rows, Vectors>(k, a.from_row(i), b, b_ld, keep, out + i * out_ld, out_ld);
+  for (; i + 2 <= n; i += 2)
+    tile<L, 2, Vectors>(k, a.from_row(i), b, b_ld, keep, out + i * out_ld, out_ld);
+  for (; i < n; ++i) tile<L, 1, Vectors>(k, a.from_row(i), b, b_ld, keep, out + i * out_ld, out_ld);
+}
+
+/// The product for a `k` of at most `depth`.
+template <class T>
+void panels(Size n, Size m, Size k, Left<T> a, const T* b, Size b_ld, T keep, T* out, Size out_ld) {
+  constexpr int N = MONGE_REGISTER_BYTES / sizeof(T), quarter = N >= 8 ? N / 4 : 1;
+  Size j = 0;
+  for (; j + 3 * N <= m; j += 3 * N)
+    panel<Lanes<T, N>, 3>(n, k, a, b + j, b_ld, keep, out + j, out_ld);
+  for (; j + 2 * N <= m; j += 2 * N)
+    panel<Lanes<T, N>, 2>(n, k, a, b + j, b_ld, keep, out + j, out_ld);
+  for (; j + N <= m; j += N) panel<Lanes<T, N>, 1>(n, k, a, b + j, b_ld, keep, out + j, out_ld);
+  for (; j + quarter <= m; j += quarter)
+    panel<Lanes<T, quarter>, 1>(n, k, a, b + j, b_ld, keep, out + j, out_ld);
+  for (; j < m; ++j) panel<Lanes<T, 1>, 1>(n, k, a, b + j, b_ld, keep, out + j, out_ld);
+}
+
+/// Whole groups of a transposed matrix, whose rows lie far apart, one after the other; `copy` has
+/// room for a part.
+template <class T>
+Left<T> copied(Size n, Size k, const T* a, Size a_column, T* copy) {
+  const Size next_group = depth * group + 64 / Size(sizeof(T));  // not all in one set of the cache
+  for (Size p = 0; p < k; ++p)
+    for (Size i = 0; i < n; i += group)
+      __builtin_memcpy(copy + i / group * next_group + p * group, a + p * a_column + i,
+                       group * sizeof(T));
+  return {copy, 1, group, next_group};
+}
+
+template <class T>
+void multiply(Size n, Size m, Size k, const T* a, Size a_row, Size a_column, const T* b, Size b_ld,
+              T keep, T* out, Size out_ld) {
+  constexpr Size wide = 2 * MONGE_REGISTER_BYTES / Size(sizeof(T));  // repays a copy
+  const Size whole = a_row == 1 && a_column >= far && m > wide ? n / part * part : 0;
+  alignas(64) T copy[part * depth + 8 * 64 / sizeof(T)];
+  for (Size p = 0; p < k; p += depth) {
+    const Size deep = k - p < depth ? k - p : depth;
+    const T kept = p == 0 ? keep : T(1);
+    const T* from = a + p * a_column;
+    for (Size i = 0; i < whole; i += part)
+      panels(part, m, deep, copied(part, deep, from + i, a_column, copy), b + p * b_ld, b_ld, kept,
+             out + i * out_ld, out_ld);
+    const Left<T> rest{from + whole * a_row, a_row, a_column, group * a_row};
+    panels(n - whole, m, deep, rest, b + p * b_ld, b_ld, kept, out + whole * out_ld, out_ld);
+  }
+}
+
+/// Squares of a side that the first-level cache holds with both their lines.
+template <class T>
+void transpose(Size rows, Size columns, const T* a, T* out) {
+  constexpr Size side = 16;
+  const auto square = [&](Size row, Size column, Size high, Size wide) MONGE_INLINED {
+    for (Size j = 0; j < wide; ++j)
+      for (Size i = 0; i < high; ++i)
+        out[(column + j) * rows + row + i] = a[(row + i) * columns + column + j];
+  };
+  for (Size row = 0; row < rows; row += side)
+    for (Size column = 0; column < columns; column += side) {
+      const Size high = rows - row, wide = columns - column;
+      if (high >= side && wide >= side)
+        square(row, column, side, side);
+      else
+        square(row, column, high < side ? high : side, wide < side ? wide : side);
+    }
+}
+
+template <class T>
+constexpr ProductLoops<T> loops{.largest = MONGE_LARGEST_BYTES / Size(sizeof(T)),
+                                .multiply = multiply<T>,
+                                .transpose = transpose<T>};
+
+}  // namespace
+}  // namespace monge::kernels
