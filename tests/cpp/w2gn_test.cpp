@@ -74,8 +74,8 @@ TEST(W2gn, TheAffineStartIsTheOptimalMapBetweenGaussians) {
   const auto q =
       gaussian(at::tensor({-40.0, 7.0}), at::tensor({0.7, 0.3, 0.3, 180.0}).view({2, 2}));
   const Fitted start = fit(p, q, {.start = "affine", .network_share = 0}, 0);
-  // The affine map itself is right to 0.01 %; the network, which is near zero and not zero, adds 0.7
-  // to 5.5 % over seeds.
+  // The affine map itself is right to 0.01 %; the network, which is near zero and not zero, adds
+  // 0.7 to 5.5 % over seeds.
   EXPECT_LT(start.forward, 10);
   EXPECT_LT(start.inverse, 10);
 }
