@@ -32,6 +32,7 @@ struct Bits<double> {
 /// N numbers; N = 1 is a plain number, for what a row has left over.
 template <class T, int N>
 struct Lanes {
+  static constexpr int count = N;
   using Vector [[gnu::vector_size(N * sizeof(T))]] = T;
   using Integers [[gnu::vector_size(N * sizeof(T))]] = typename Bits<T>::Integer;
 
@@ -58,6 +59,7 @@ struct Lanes {
 };
 template <class T>
 struct Lanes<T, 1> {
+  static constexpr int count = 1;
   using Vector = T;
   using Integers = typename Bits<T>::Integer;
 

@@ -28,7 +28,7 @@ struct Left {
 /// `Rows` rows and `Vectors` registers of columns of the result, which stay in registers.
 template <class L, int Rows, int Vectors, class T>
 MONGE_INLINE void tile(Size k, Left<T> a, const T* b, Size b_ld, T keep, T* out, Size out_ld) {
-  constexpr int N = sizeof(typename L::Vector) / sizeof(T);
+  constexpr int N = L::count;
   typename L::Vector sum[Rows][Vectors] = {};
   for (Size p = 0; p < k; ++p) {
     typename L::Vector weight[Vectors];
@@ -54,7 +54,7 @@ template <class L, int Vectors, class T>
 MONGE_INLINE void panel(Size n, Size k, Left<T> a, const T* b, Size b_ld, T keep, T* out,
                         Size out_ld) {
   constexpr int rows = Vectors == 1 ? group : MONGE_TILE_ROWS;
-  constexpr Size width = Vectors * Size(sizeof(typename L::Vector) / sizeof(T)), many = 4 * rows;
+  constexpr Size width = Vectors * L::count, many = 4 * rows;
   alignas(64) T near[depth * width];
   if (n >= many && b_ld > 2 * width) {
     for (Size p = 0; p < k; ++p)

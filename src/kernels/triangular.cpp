@@ -20,10 +20,12 @@ void row_times_triangular(std::int64_t d, float* x, const float* r, const float*
 void columns_times_triangular(std::int64_t n, std::int64_t d, std::int64_t from, std::int64_t width,
                               float* x, const float* r, const float* offset) {
   std::array<float, block_rows * block_columns> kept;
-  for (std::int64_t i = 0; i < n; ++i) {
-    std::copy_n(x + i * d + from, width, kept.data() + i * width);
-    std::copy_n(offset + from, width, x + i * d + from);
-  }
+  if (width == d)
+    std::copy_n(x, n * d, kept.data());
+  else
+    for (std::int64_t i = 0; i < n; ++i)
+      std::copy_n(x + i * d + from, width, kept.data() + i * width);
+  for (std::int64_t i = 0; i < n; ++i) std::copy_n(offset + from, width, x + i * d + from);
   if (from > 0)
     product(n, width, from, x, d, Transposed::no, r + from, d, Transposed::no, 1, x + from, d);
   product(n, width, width, kept.data(), width, Transposed::no, r + from * d + from, d,

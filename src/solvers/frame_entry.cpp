@@ -11,27 +11,26 @@ bool is_identity(const AffineFrame& frame) {
          frame.from.eq(0).all().item<bool>();
 }
 
-/// The points of few dimensions by loops: a BLAS takes longer to begin.
-void times_transposed(std::int64_t n, std::int64_t d, const float* x, const float* matrix,
-                      float* out) {
+/// The points of few dimensions by loops: a product takes longer to begin.
+void multiply(std::int64_t n, std::int64_t d, const float* x, const float* matrix, float* out) {
   using kernels::Transposed;
   constexpr std::int64_t small = 8;
   if (d > small)
-    return kernels::product(n, d, d, x, d, Transposed::no, matrix, d, Transposed::yes, 0, out, d);
+    return kernels::product(n, d, d, x, d, Transposed::no, matrix, d, Transposed::no, 0, out, d);
   for (std::int64_t i = 0; i < n; ++i, x += d, out += d)
-    for (std::int64_t row = 0; row < d; ++row) {
+    for (std::int64_t column = 0; column < d; ++column) {
       float sum = 0;
-      for (std::int64_t j = 0; j < d; ++j) sum += matrix[row * d + j] * x[j];
-      out[row] = sum;
+      for (std::int64_t j = 0; j < d; ++j) sum += x[j] * matrix[j * d + column];
+      out[column] = sum;
     }
 }
 
 }  // namespace
 
-FrameEntry::FrameEntry(const AffineFrame& frame) : frame_(frame), identity_(is_identity(frame)) {
-  frame_.matrix = frame_.matrix.contiguous();
-  frame_.from = frame_.from.contiguous();
-}
+FrameEntry::FrameEntry(const AffineFrame& frame)
+    : identity_(is_identity(frame)),
+      matrix_((frame.matrix / frame.scale).t().contiguous()),
+      from_(frame.from.contiguous()) {}
 
 const Tensor& FrameEntry::enter(const Tensor& points) {
   if (identity_) return points;
@@ -40,13 +39,11 @@ const Tensor& FrameEntry::enter(const Tensor& points) {
     centred_ = at::empty({n, d}, points.options());
     entered_ = at::empty({n, d}, points.options());
   }
-  const float *x = points.const_data_ptr<float>(), *from = frame_.from.const_data_ptr<float>();
+  const float *x = points.const_data_ptr<float>(), *from = from_.const_data_ptr<float>();
   float* centred = centred_.data_ptr<float>();
-  const auto scale = static_cast<float>(frame_.scale);
   for (std::int64_t i = 0; i < n; ++i)
-    for (std::int64_t j = 0; j < d; ++j) centred[i * d + j] = (x[i * d + j] - from[j]) / scale;
-  times_transposed(n, d, centred, frame_.matrix.const_data_ptr<float>(),
-                   entered_.data_ptr<float>());
+    for (std::int64_t j = 0; j < d; ++j) centred[i * d + j] = x[i * d + j] - from[j];
+  multiply(n, d, centred, matrix_.const_data_ptr<float>(), entered_.data_ptr<float>());
   return entered_;
 }
 

@@ -15,8 +15,8 @@ class FrameEntry {
   const Tensor& enter(const Tensor& points);
 
  private:
-  AffineFrame frame_;
   bool identity_;
+  Tensor matrix_, from_;      // Mᵀ / c [d, d] and [d]
   Tensor centred_, entered_;  // [n, d]
 };
 
