@@ -52,8 +52,7 @@ struct IcnnLoops {
   void (*row_products)(Size rows, Size width, const T* p, Size ld, const T* w, T* out);
 };
 
-/// The table for this machine, chosen at run time: AVX-512, AVX2 with FMA, or any processor. It
-/// follows ATen's choice, so that ATEN_CPU_CAPABILITY=avx2 or =default narrows both.
+/// The table for this machine's instruction_set(): AVX-512, AVX2 with FMA, or any processor.
 template <class T>
 const IcnnLoops<T>& icnn_loops();
 
