@@ -20,11 +20,12 @@ Tensor Anderson::next(const Tensor& point, const Tensor& image) {
   last_residual_ = residual, last_image_ = image;
   if (count_ == 0) return image;
   const Tensor steps = residual_steps_.narrow(0, 0, std::min(count_, depth_));
-  Tensor gram = steps.mm(steps.t());
+  // Sums of products rather than BLAS, which would wake all threads for a few thousand numbers.
+  Tensor gram = (steps.unsqueeze(1) * steps).sum(2);
   // Nearly parallel steps would give wild coefficients.
   gram.diagonal().mul_(1 + 1e-10).add_(1e-14 * gram.trace() + std::numeric_limits<double>::min());
-  const Tensor coefficients = std::get<0>(at::linalg_solve_ex(gram, steps.mv(residual)));
-  return image - image_steps_.narrow(0, 0, steps.size(0)).t().mv(coefficients);
+  const Tensor coefficients = std::get<0>(at::linalg_solve_ex(gram, (steps * residual).sum(1)));
+  return image - (image_steps_.narrow(0, 0, steps.size(0)) * coefficients.unsqueeze(1)).sum(0);
 }
 
 }  // namespace monge

@@ -32,8 +32,8 @@ void CostRows::center(const Tensor& x, const Tensor& y) {
   x_ = (x - x_mean).contiguous();
   y_ = y - y_mean;
   y_transposed_ = y_.t().contiguous();
-  source_shift_ = x_.mv(apart) + 0.5 * apart.dot(apart);
-  target_shift_ = -y_.mv(apart);
+  source_shift_ = (x_ * apart).sum(1) + 0.5 * apart.square().sum();
+  target_shift_ = -(y_ * apart).sum(1);
 }
 
 void CostRows::store() {

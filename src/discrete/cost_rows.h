@@ -50,6 +50,9 @@ class CostRows {
   void store();
   void compute(std::int64_t first, std::int64_t count, double* out) const;
   std::int64_t blocks() const { return (sources_ + block_ - 1) / block_; }
+  /// A thread takes at least 2^20 pairs, a millisecond or two: on a busy machine threads wait for
+  /// each other about that long.
+  std::int64_t grain() const { return std::max<std::int64_t>((1 << 20) / (block_ * targets_), 1); }
   /// work(first, count, buffer) for every block of rows, in parallel.
   template <class Work>
   void for_each_block(const Work& work) const;
@@ -63,7 +66,7 @@ class CostRows {
 
 template <class Work>
 void CostRows::for_each_block(const Work& work) const {
-  at::parallel_for(0, blocks(), 1, [&](std::int64_t from, std::int64_t to) {
+  at::parallel_for(0, blocks(), grain(), [&](std::int64_t from, std::int64_t to) {
     Buffer buffer;
     for (std::int64_t b = from; b < to; ++b)
       work(b * block_, std::min(block_, sources_ - b * block_), buffer);

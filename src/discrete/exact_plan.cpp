@@ -66,6 +66,21 @@ DiscretePlan plan_of(const SimplexSolution& solution, const CostRows& costs, dou
           at::tensor(solution.target_potential, at::kDouble) + costs.target_shift()};
 }
 
+/// In blocks too small for ATen to wake its threads, which wait for each other on a busy machine.
+double cost_of(const DiscretePlan& plan, const DiscreteProblem& problem, const Cost& cost) {
+  const std::int64_t block = std::max<std::int64_t>((1 << 14) / problem.x.size(1), 1);
+  double sum = 0;
+  for (std::int64_t from = 0; from < plan.mass.size(0); from += block) {
+    const auto part = [&](const Tensor& all) {
+      return all.narrow(0, from, std::min(block, all.size(0) - from));
+    };
+    const Tensor costs = cost.between(problem.x.index_select(0, part(plan.rows)),
+                                      problem.y.index_select(0, part(plan.columns)));
+    sum += (costs * part(plan.mass)).sum().item<double>();
+  }
+  return sum;
+}
+
 }  // namespace
 
 DiscretePlan exact_plan(const Tensor& x, const Tensor& y, const Cost& cost,
@@ -79,10 +94,7 @@ DiscretePlan exact_plan(const Tensor& x, const Tensor& y, const Cost& cost,
   const SimplexSolution solution =
       network_simplex(costs, masses.supplies, masses.demands, guess_potential(costs, problem));
   DiscretePlan plan = plan_of(solution, costs, masses.unit);
-  plan.cost =
-      cost.between(problem.x.index_select(0, plan.rows), problem.y.index_select(0, plan.columns))
-          .dot(plan.mass)
-          .item<double>();
+  plan.cost = cost_of(plan, problem, cost);
   plan.gap =
       plan.cost -
       (problem.a.dot(plan.source_potential) + problem.b.dot(plan.target_potential)).item<double>();

@@ -66,7 +66,7 @@ void Sinkhorn::pass(double epsilon) {
   column_sums_ = sums.sum(0);
   cost_ = spent.sum().item<double>();
   error_ = (column_sums_ - b_).abs().sum().item<double>();
-  value_ = (a_.dot(f_) + b_.dot(g_)).item<double>();
+  value_ = ((a_ * f_).sum() + (b_ * g_).sum()).item<double>();
 }
 
 /// log Σ_i a_i exp((f_i - c_ij) / epsilon) of each column j, without underflow.
