@@ -15,12 +15,13 @@ void check_shapes(std::string_view where, const Tensor& x, const Tensor& y) {
 }
 
 Tensor finite(std::string_view where, std::string_view side, const Tensor& points) {
-  const Tensor wrong = points.isfinite().logical_not().any(1);
+  const Tensor numbers = points.to(at::kCPU, at::kDouble).contiguous();
+  const Tensor wrong = numbers.sum(1).isfinite().logical_not();
   if (wrong.any().item<bool>())
     fail(where, fmt::format("finite {} points", side),
          fmt::format("row {} with a value that is not finite",
                      wrong.to(at::kInt).argmax().item<std::int64_t>()));
-  return points.to(at::kCPU, at::kDouble).contiguous();
+  return numbers;
 }
 
 }  // namespace
