@@ -8,7 +8,7 @@ import sys
 
 import common
 
-NAMES = ["gaussian", "toys", "starts", "colour", "steps", "sampling"]
+NAMES = ["gaussian", "toys", "starts", "colour", "kernels", "steps", "sampling", "discrete", "startup"]
 
 
 def module(name):

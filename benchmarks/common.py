@@ -25,9 +25,13 @@ class Finished:
     text: str
 
 
-def process(arguments, threads):
-    """Runs a command, with its numerical libraries on `threads` threads."""
-    environment = dict(os.environ, OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
+def process(arguments, threads, without=()):
+    """Runs a command, with its numerical libraries on `threads` threads and without some variables
+    of the environment."""
+    environment = dict(os.environ, OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads),
+                       OPENBLAS_NUM_THREADS=str(threads))
+    for name in without:
+        environment.pop(name, None)
     begin = time.perf_counter()
     child = subprocess.Popen([str(a) for a in arguments], env=environment,
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -134,6 +138,17 @@ def text_of(values):
     if s["count"] == 1:
         return digits(s["median"])
     return f"{digits(s['median'])} ({digits(s['low'])}–{digits(s['high'])})"
+
+
+def interval(ratios):
+    """The median of paired ratios with the 95 % interval of a bootstrap."""
+    import numpy
+
+    rng = numpy.random.default_rng(0)
+    ratios = numpy.asarray(ratios)
+    medians = numpy.median(rng.choice(ratios, (2000, len(ratios))), axis=1)
+    low, high = numpy.percentile(medians, [2.5, 97.5])
+    return f"{numpy.median(ratios):.2f} ({low:.2f}–{high:.2f})"
 
 
 def markdown(header, rows):

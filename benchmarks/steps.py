@@ -7,7 +7,6 @@ import sys
 from dataclasses import dataclass
 
 import common
-import numpy
 
 PROGRAMS = common.MONGE.parent / "benchmarks"
 PEERS = common.ROOT / "benchmarks" / "peers"
@@ -99,15 +98,6 @@ def run():
                      for name, setting in SETTINGS.items() for threads in THREADS]}
 
 
-def interval(ratios):
-    """The median of paired ratios with the 95 % interval of a bootstrap."""
-    rng = numpy.random.default_rng(0)
-    ratios = numpy.asarray(ratios)
-    medians = numpy.median(rng.choice(ratios, (2000, len(ratios))), axis=1)
-    low, high = numpy.percentile(medians, [2.5, 97.5])
-    return f"{numpy.median(ratios):.2f} ({low:.2f}–{high:.2f})"
-
-
 def rate(run):
     cube = next(product for product in run["products"] if product["name"] == "1024 cubed")
     return cube["flop"] / cube["seconds"] / 1e9
@@ -122,8 +112,8 @@ def table(result):
             one["name"], one["network"], one["threads"],
             common.text_of(1e3 * run["step"] for run in ours),
             common.text_of(1e3 * run["step"] for run in eager),
-            interval([e["step"] / m["step"] for m, e in zip(ours, eager)]),
-            interval([run["step"] / floor(run) for run in ours]),
+            common.interval([e["step"] / m["step"] for m, e in zip(ours, eager)]),
+            common.interval([run["step"] / floor(run) for run in ours]),
             f"{flop / 1e6:.0f}",
             common.text_of(flop / run["step"] / 1e9 for run in ours),
             common.text_of(rate(run) for run in ours),

@@ -1,6 +1,7 @@
 #include "evaluation.h"
 
 #include "monge/affine.h"
+#include "monge/discrete.h"
 #include "monge/error.h"
 #include "monge/measures/gaussian.h"
 #include "monge/measures/gaussian_mixture.h"

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "monge/cost.h"
+#include "monge/discrete.h"  // exact_w2_squared is a metric too
 #include "monge/options.h"
 #include "monge/potential.h"
 #include "monge/random.h"
@@ -25,22 +26,6 @@ double transport_cost(const Tensor& x, const Tensor& mapped, const Cost& cost);
 /// Energy distance 2 E|x - y| - E|x - x'| - E|y - y'| from [n, d] and [m, d], by unbiased pair
 /// averages (it can be slightly negative). Memory is bounded: pairs are taken in blocks.
 double energy_distance(const Tensor& x, const Tensor& y);
-
-/// The value and plan of discrete optimal transport.
-struct DiscretePlan {
-  double cost;     ///< sum of plan · cost
-  Tensor rows;     ///< int64 [k]
-  Tensor columns;  ///< int64 [k]
-  Tensor mass;     ///< float64 [k], sums to 1
-};
-
-/// Exact discrete OT between equally weighted points x [n, d] and y [m, d] (network simplex).
-/// n and m may differ; at most 2^31 pairs, about 45 bytes each. Time grows about as n² log n: 1000
-/// points take a fraction of a second, 2000 a few seconds.
-DiscretePlan exact_plan(const Tensor& x, const Tensor& y, const Cost& cost);
-
-/// Exact squared W2, min E|x - y|² over plans, between equally weighted samples.
-double exact_w2_squared(const Tensor& x, const Tensor& y);
 
 /// Sliced W2 squared: the mean over `projections` random directions of the squared 1-D W2.
 /// n and m may differ.

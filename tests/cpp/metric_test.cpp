@@ -1,6 +1,7 @@
 #include "monge/metric.h"
 
 #include "monge/affine.h"
+#include "monge/discrete.h"
 #include "monge/error.h"
 #include "monge/measures/gaussian.h"
 
