@@ -1,25 +1,8 @@
 #include "kernels/icnn_loops.h"
 
-#include <ATen/Version.h>
+#include "kernels/instruction_set.h"
 
 namespace monge::kernels {
-namespace {
-
-enum class InstructionSet { any, avx2, avx512 };
-
-InstructionSet instruction_set() {
-  static const InstructionSet chosen = [] {
-#ifdef __x86_64__
-    const std::string capability = at::get_cpu_capability();
-    if (capability == "AVX512") return InstructionSet::avx512;
-    if (capability == "AVX2") return InstructionSet::avx2;
-#endif
-    return InstructionSet::any;
-  }();
-  return chosen;
-}
-
-}  // namespace
 
 template <>
 const IcnnLoops<float>& icnn_loops() {
