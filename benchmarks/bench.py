@@ -8,7 +8,7 @@ import sys
 
 import common
 
-NAMES = ["gaussian", "toys", "starts", "colour", "steps"]
+NAMES = ["gaussian", "toys", "starts", "colour", "steps", "conv"]
 
 
 def module(name):

@@ -2,7 +2,7 @@
 //
 //   monge_bench_conv unet|critic|not BATCH SIZE STEPS
 //   monge_bench_conv idle
-//   monge_bench_conv numbers BATCH SIZE FILE
+//   monge_bench_conv numbers BATCH SIZE float32|float64 FILE
 //
 // The first two print a line of JSON: the wall and processor seconds of every step and the largest
 // memory that the process held, in bytes. The last writes the weights, the inputs and what a step
@@ -23,6 +23,7 @@
 #include <ctime>
 #include <fstream>
 #include <iostream>
+#include <optional>
 
 namespace {
 
@@ -43,17 +44,11 @@ std::int64_t peak_bytes() {
   return 0;
 }
 
-std::vector<Tensor> values_of(const State& state) {
-  std::vector<Tensor> values;
-  for (const auto& [name, tensor] : state) values.push_back(tensor);
-  return values;
-}
-
 /// Strong NOT with the cost of the official code, the mean squared difference of all pixels.
 class Step {
  public:
-  explicit Step(std::int64_t size)
-      : map({.size = size}, random), potential({.size = size}, random) {}
+  explicit Step(std::int64_t size, at::ScalarType dtype = at::kFloat)
+      : map({.size = size}, random, dtype), potential({.size = size}, random, dtype) {}
 
   struct Derivatives {
     double loss = 0;
@@ -64,32 +59,50 @@ class Step {
     const monge::Frozen frozen(potential.parameters());
     const at::AutoGradMode recording(true);
     const Tensor moved = map.forward(x, Graph::create);
-    return of(at::mse_loss(moved, x) - potential.value(moved, Graph::create).mean(),
-              map.parameters());
+    const double loss =
+        backward(at::mse_loss(moved, x) - potential.value(moved, Graph::create).mean());
+    return {loss, take_gradients(map.parameters())};
   }
 
   /// The two batches one after the other, so that the activations of one are held at a time.
   Derivatives of_potential(const Tensor& moved, const Tensor& y) const {
     const at::AutoGradMode recording(true);
-    const State parameters = potential.parameters();
-    Derivatives sum = of(potential.value(moved, Graph::create).mean(), parameters);
-    const Derivatives target = of(-potential.value(y, Graph::create).mean(), parameters);
-    sum.loss += target.loss;
-    for (std::size_t i = 0; i < sum.gradients.size(); ++i)
-      sum.gradients[i].add_(target.gradients[i]);
-    return sum;
+    const double at_moved = backward(potential.value(moved, Graph::create).mean());
+    const double at_target = backward(-potential.value(y, Graph::create).mean());
+    return {at_moved + at_target, take_gradients(potential.parameters())};
+  }
+
+  void update_map(const Tensor& x) { update(map_optimiser_, map.parameters(), of_map(x)); }
+  void update_potential(const Tensor& moved, const Tensor& y) {
+    update(potential_optimiser_, potential.parameters(), of_potential(moved, y));
   }
 
   monge::Random random{1, "network"};
   monge::UNet map;
   monge::ResNetCritic potential;
-  monge::Adam map_optimiser{map.parameters(), {.learning_rate = 1e-4}};
-  monge::Adam potential_optimiser{potential.parameters(), {.learning_rate = 1e-4}};
 
  private:
-  static Derivatives of(const Tensor& loss, const State& parameters) {
-    return {loss.item<double>(), torch::autograd::grad({loss}, values_of(parameters))};
+  static double backward(const Tensor& loss) {
+    torch::autograd::backward({loss});
+    return loss.item<double>();
   }
+
+  static std::vector<Tensor> take_gradients(const State& parameters) {
+    std::vector<Tensor> gradients;
+    for (const auto& [name, parameter] : parameters) {
+      gradients.push_back(parameter.grad());
+      parameter.mutable_grad().reset();
+    }
+    return gradients;
+  }
+
+  static void update(std::optional<monge::Adam>& optimiser, const State& parameters,
+                     const Derivatives& found) {
+    if (!optimiser) optimiser.emplace(parameters, monge::AdamOptions{.learning_rate = 1e-4});
+    optimiser->step(found.gradients, 1.0);
+  }
+
+  std::optional<monge::Adam> map_optimiser_, potential_optimiser_;
 };
 
 template <class Work>
@@ -108,27 +121,24 @@ Json timed(int steps, Work work) {
 Json measure(const std::string& mode, std::int64_t batch, std::int64_t size, int steps) {
   Step step(size);
   const auto images = [&] { return at::randn({batch, 3, size, size}); };
-  const auto move = [&] { step.map_optimiser.step(step.of_map(images()).gradients, 1.0); };
-  const auto judge = [&](const Tensor& moved) {
-    step.potential_optimiser.step(step.of_potential(moved, images()).gradients, 1.0);
-  };
   const auto work = [&] {
-    if (mode != "critic") move();
-    if (mode == "critic") judge(images());
-    if (mode == "not") judge(step.map.forward(images(), Graph::none));
+    if (mode != "critic") step.update_map(images());
+    if (mode == "critic") step.update_potential(images(), images());
+    if (mode == "not") step.update_potential(step.map.forward(images(), Graph::none), images());
   };
   timed(1, work);
   return timed(steps, work);
 }
 
-void write_numbers(std::int64_t batch, std::int64_t size, const std::string& path) {
-  Step step(size);
+void write_numbers(std::int64_t batch, std::int64_t size, at::ScalarType dtype,
+                   const std::string& path) {
+  Step step(size, dtype);
   State all;
   for (const auto& [name, tensor] : step.map.parameters()) all["map." + name] = tensor.detach();
   for (const auto& [name, tensor] : step.potential.parameters())
     all["potential." + name] = tensor.detach();
-  const Tensor x = all["x"] = at::randn({batch, 3, size, size});
-  const Tensor y = all["y"] = at::randn({batch, 3, size, size});
+  const Tensor x = all["x"] = at::randn({batch, 3, size, size}, dtype);
+  const Tensor y = all["y"] = at::randn({batch, 3, size, size}, dtype);
   const auto put = [&](const std::string& part, const Step::Derivatives& found,
                        const State& parameters) {
     all[part + ".loss"] = at::full({}, found.loss, at::kDouble);
@@ -147,7 +157,8 @@ int run(const std::vector<std::string>& arguments) {
   const std::string& mode = arguments.at(0);
   Json result;
   if (mode == "numbers") {
-    write_numbers(std::stoll(arguments.at(1)), std::stoll(arguments.at(2)), arguments.at(3));
+    const at::ScalarType dtype = arguments.at(3) == "float64" ? at::kDouble : at::kFloat;
+    write_numbers(std::stoll(arguments.at(1)), std::stoll(arguments.at(2)), dtype, arguments.at(4));
   } else if (mode != "idle") {
     result = measure(mode, std::stoll(arguments.at(1)), std::stoll(arguments.at(2)),
                      std::stoi(arguments.at(3)));

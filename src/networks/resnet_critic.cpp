@@ -110,7 +110,8 @@ ValueAndGradient ResNetCritic::value_and_gradient(const Tensor& x, Graph graph) 
   const Tensor value = this->value(at, Graph::create);
   const Tensor gradient =
       torch::autograd::grad({value.sum()}, {at}, {}, std::nullopt, create).front();
-  if (create) return {value, gradient};
+  // The value is piecewise linear in x: the second derivative is 0 rather than missing.
+  if (create) return {value, gradient + 0 * at};
   return {value.detach(), gradient.detach()};
 }
 
