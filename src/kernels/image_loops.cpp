@@ -88,7 +88,8 @@ void ImageLoops<T>::relu_sums(Size rows, Size channels, const T* g, const T* y,
   for (Size i = 0; i < rows; ++i) {
     const T *g_row = g + i * channels, *y_row = y + i * channels;
     for (Size j = 0; j < channels; ++j) {
-      const T masked = a[j] * y_row[j] + c[j] > 0 ? g_row[j] : T(0);
+      const T gradient = g_row[j];  // read in any case, or the loop cannot be a vector's
+      const T masked = a[j] * y_row[j] + c[j] > 0 ? gradient : T(0);
       sums[j] += masked;
       products[j] += masked * (y_row[j] - mean[j]);
     }
@@ -103,7 +104,8 @@ void ImageLoops<T>::normalised_back(Size rows, Size channels, const T* g, const 
     const T *g_row = g + i * channels, *y_row = y + i * channels;
     T* out_row = out + i * channels;
     for (Size j = 0; j < channels; ++j) {
-      const T masked = a[j] * y_row[j] + c[j] > 0 ? g_row[j] : T(0);
+      const T gradient = g_row[j];  // read in any case, or the loop cannot be a vector's
+      const T masked = a[j] * y_row[j] + c[j] > 0 ? gradient : T(0);
       out_row[j] = a[j] * masked + k[j] * y_row[j] + l[j];
     }
   }
@@ -136,7 +138,10 @@ void ImageLoops<T>::max_pool_back(Size width, Size channels, const T* g, const s
                      bottom + 2 * i * channels, bottom + (2 * i + 1) * channels};
     for (int corner = 0; corner < 4; ++corner) {
       T* __restrict target = targets[corner];
-      for (Size j = 0; j < channels; ++j) target[j] = index[j] == corner ? g_row[j] : T(0);
+      for (Size j = 0; j < channels; ++j) {
+        const T gradient = g_row[j];
+        target[j] = index[j] == corner ? gradient : T(0);
+      }
     }
   }
 }

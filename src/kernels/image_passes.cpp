@@ -34,10 +34,10 @@ void share_rows(const Tensor& y, Body body) {
   at::parallel_for(0, rows, std::max<Size>(1, grain / channels), body);
 }
 
-/// Σ over the rows of what `body(first row, rows, sums)` leaves in 2 c numbers, in double and in an
-/// order that does not depend on the threads.
+/// What `body(first row, rows, out)` leaves in 2 c numbers for each block of rows, [blocks, 2 c];
+/// it does not depend on the threads.
 template <class T, class Body>
-Tensor sums_over_rows(const Tensor& y, Body body) {
+Tensor over_blocks(const Tensor& y, Body body) {
   const Size channels = y.size(1), rows = y.numel() / channels;
   const Size blocks = (rows + rows_at_once - 1) / rows_at_once;
   const Tensor parts = at::zeros({blocks, 2 * channels}, y.options().memory_format(std::nullopt));
@@ -59,7 +59,7 @@ Tensor channels_last(const Tensor& images) {
 }
 
 Tensor rows_of(const Tensor& images) {
-  return images.permute({0, 2, 3, 1}).reshape({-1, images.size(1)});
+  return images.permute({0, 2, 3, 1}).view({-1, images.size(1)});
 }
 
 void residual_leaky_(Tensor& d, const Tensor& x, double ratio, double slope) {
@@ -132,7 +132,7 @@ Moments moments_of(const Tensor& y) {
   dispatch(y, [&](auto zero) {
     using T = decltype(zero);
     const T* from = y.const_data_ptr<T>();
-    const Tensor parts = sums_over_rows<T>(y, [&](Size first, Size count, T* out) {
+    const Tensor parts = over_blocks<T>(y, [&](Size first, Size count, T* out) {
       ImageLoops<T>::moments(count, channels, from + first * channels, out, out + channels);
     });
     const Tensor whole = parts.to(at::kDouble).view({-1, 2, channels});
@@ -192,7 +192,7 @@ NormalisedBack normalised_relu_back(const Tensor& g, const Tensor& y, const Norm
     const T *g_from = g.const_data_ptr<T>(), *y_from = y.const_data_ptr<T>();
     const T *a = norm.a.const_data_ptr<T>(), *c = norm.c.const_data_ptr<T>();
     const T* mean = norm.mean.const_data_ptr<T>();
-    const Tensor parts = sums_over_rows<T>(y, [&](Size first, Size count, T* out) {
+    const Tensor parts = over_blocks<T>(y, [&](Size first, Size count, T* out) {
       ImageLoops<T>::relu_sums(count, channels, g_from + first * channels,
                                y_from + first * channels, a, c, mean, out, out + channels);
     });

@@ -55,12 +55,13 @@ Normalisation normalisation(const Tensor& mean, const Tensor& variance, const Te
 Tensor normalised_relu(const Tensor& y, const Normalisation& norm);
 void normalised_relu_(Tensor& y, const Normalisation& norm);
 
-/// The derivatives of relu(a y + c) where mean and deviation are those of y itself.
+enum class Reuse { none, in_place };
+
+/// The derivatives of relu(a y + c) where mean and deviation are those of y itself, from g in its
+/// result; `in_place` overwrites g by that in y.
 struct NormalisedBack {
   Tensor y, scale, shift;
 };
-/// `in_place`: the result overwrites g.
-enum class Reuse { none, in_place };
 NormalisedBack normalised_relu_back(const Tensor& g, const Tensor& y, const Normalisation& norm,
                                     Reuse reuse);
 

@@ -20,7 +20,9 @@ Tensor any_input(const Tensor& g, std::int64_t channels) {
 /// A node's inputs are all defined: an empty tensor stands for no shortcut.
 bool is_weight(const Tensor& shortcut) { return shortcut.numel() > 0; }
 
-bool trains(const Tensor& parameter) { return parameter.requires_grad(); }
+bool any_trains(std::initializer_list<Tensor> parameters) {
+  return std::ranges::any_of(parameters, [](const Tensor& p) { return p.requires_grad(); });
+}
 
 struct BlockNode : torch::autograd::Function<BlockNode> {
   enum Input { x, first_weight, first_bias, second_weight, second_bias, shortcut, inputs };
@@ -38,7 +40,8 @@ struct BlockNode : torch::autograd::Function<BlockNode> {
     } else {
       kernels::residual_leaky_(out, x, ratio, slope);
     }
-    const bool training = trains(first_weight);
+    const bool training =
+        any_trains({first_weight, first_bias, second_weight, second_bias, shortcut});
     const auto kept = [&](const Tensor& activation) {
       return training ? activation : Signs::packed(activation).stored();
     };
@@ -109,7 +112,7 @@ struct FirstNode : torch::autograd::Function<FirstNode> {
                         const Tensor& bias, double slope) {
     Tensor out = kernels::convolve(x, weight, bias);
     kernels::leaky_(out, slope);
-    const bool training = trains(weight);
+    const bool training = any_trains({weight, bias});
     ctx->save_for_backward(
         {training ? x : Tensor(), weight, bias, training ? out : Signs::packed(out).stored()});
     ctx->saved_data["slope"] = slope;
