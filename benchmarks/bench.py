@@ -8,7 +8,8 @@ import sys
 
 import common
 
-NAMES = ["gaussian", "toys", "starts", "colour", "kernels", "steps", "sampling", "discrete", "startup"]
+NAMES = ["gaussian", "toys", "starts", "colour", "kernels", "steps", "conv", "sampling", "discrete",
+         "startup"]
 
 
 def module(name):

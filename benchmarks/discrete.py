@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 
 import common
@@ -63,7 +62,6 @@ def disagreement(runs, method):
 
 
 def run():
-    install_peer()
     FOLDER.mkdir(parents=True, exist_ok=True)
     return {"settings": {"repetitions": REPETITIONS, "epsilon": EPSILON, "tolerance": TOLERANCE,
                          "peer": REQUIREMENTS.read_text().split()},

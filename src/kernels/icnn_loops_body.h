@@ -13,17 +13,6 @@ struct Dimension {
   static constexpr int value = D;
 };
 
-/// body(lanes, m) for every m in [0, width) in steps of a register, then a quarter, then one.
-template <class T, class Body>
-MONGE_INLINE void over(Size width, Body body) {
-  constexpr int lanes = MONGE_REGISTER_BYTES / sizeof(T);
-  constexpr int quarter = lanes >= 8 ? lanes / 4 : 1;
-  Size m = 0;
-  for (; m + lanes <= width; m += lanes) body(Lanes<T, lanes>{}, m);
-  for (; m + quarter <= width; m += quarter) body(Lanes<T, quarter>{}, m);
-  for (; m < width; ++m) body(Lanes<T, 1>{}, m);
-}
-
 /// body(Dimension<d>) for a small d, so that a point's numbers stay in registers.
 template <class Body>
 MONGE_INLINE void with_dimension(Size d, Body body) {

@@ -71,6 +71,18 @@ struct Lanes<T, 1> {
   MONGE_INLINE static Vector numbers(Integers value) { return static_cast<Vector>(value); }
 };
 
+/// body(lanes, m) for every m in [0, width) in steps of a register, then a quarter, then one.
+/// The including file defines MONGE_REGISTER_BYTES.
+template <class T, class Body>
+MONGE_INLINE void over(std::int64_t width, Body body) {
+  constexpr int lanes = MONGE_REGISTER_BYTES / sizeof(T);
+  constexpr int quarter = lanes >= 8 ? lanes / 4 : 1;
+  std::int64_t m = 0;
+  for (; m + lanes <= width; m += lanes) body(Lanes<T, lanes>{}, m);
+  for (; m + quarter <= width; m += quarter) body(Lanes<T, quarter>{}, m);
+  for (; m < width; ++m) body(Lanes<T, 1>{}, m);
+}
+
 template <class T>
 constexpr T inverse_factorial(int n) {
   T product = 1;

@@ -1,0 +1,20 @@
+#include "networks/images.h"
+
+#include "monge/error.h"
+
+namespace monge::networks {
+
+Tensor as_images(const Tensor& x, std::int64_t channels, std::int64_t size,
+                 std::string_view where) {
+  if (!x.is_cpu()) fail(where, "images on the processor", x.device().str());
+  const std::int64_t length = channels * size * size;
+  const bool rows = x.dim() == 2 && x.size(1) == length;
+  const bool images = x.dim() == 4 && x.size(1) == channels;
+  if (!rows && !images)
+    fail(where, fmt::format("images [n, {}, h, w] or rows [n, {}]", channels, length),
+         shape_text(x));
+  return (rows ? x.reshape({-1, channels, size, size}) : x)
+      .contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+}  // namespace monge::networks
