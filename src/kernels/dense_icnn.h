@@ -67,9 +67,6 @@ class IcnnWeights {
   std::vector<std::vector<T>> convex_up_;  // [h_{k-1}, h_k]
 };
 
-/// Whether derivatives begin a sum, over whatever was there, or are added to one.
-enum class Sums { begin, add };
-
 /// The passes of a DenseICNN psi over a block of points that stays in the cache, without a graph.
 /// With c_i a weight and v_i a direction of each point, its derivatives are those of
 ///

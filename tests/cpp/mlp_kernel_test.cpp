@@ -85,10 +85,10 @@ void check_passes(const Case& one, const std::string& activation,
   for (const Tensor& derivative : plain)
     if (derivative.defined()) size = std::max(size, derivative.abs().max().item<double>());
   std::size_t i = 0;
-  for (const auto& [key, derivative] : derivatives)
-    EXPECT_LE((derivative / 2 - expected(++i, derivative)).abs().max().item<double>(),
-              Suite::tolerance * size)
-        << name << " " << key;
+  for (const auto& [key, derivative] : derivatives) {
+    const Tensor gap = (derivative / 2 - expected(++i, derivative)).abs();
+    EXPECT_LE(gap.max().item<double>(), Suite::tolerance * size) << name << " " << key;
+  }
 }
 
 TYPED_TEST(MlpKernel, PassesAgreeWithAutograd) {
