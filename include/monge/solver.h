@@ -48,8 +48,8 @@ class Solver {
   /// One update, on fresh batches from both streams; `rate` multiplies the learning rates.
   virtual StepReport step(Problem& problem, double rate) = 0;
 
-  /// About how many multiplications one step does, by which train() chooses its threads; 0:
-  /// unknown.
+  /// About how many multiplications one step does between two meetings of its threads, by which
+  /// train() chooses how many there are; 0: unknown.
   virtual double step_work() const { return 0; }
 
   virtual Solution solution() const = 0;

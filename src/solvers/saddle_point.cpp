@@ -220,14 +220,13 @@ StepReport SaddlePoint::step(Problem& problem, double rate) {
   return report;
 }
 
+/// Of one inner step, whose threads then meet for the update.
 double SaddlePoint::step_work() const {
   const PassWork f =
       potential_.icnn ? pass_work(*potential_.icnn) : pass_work(potential_.mlp->network());
-  const double points = static_cast<double>(options_.batch * options_.noise_samples);
-  const double map_pass = map_->icnn ? 6 : 3;
-  return points * (static_cast<double>(options_.inner_steps) *
-                       (map_pass * map_->work().all() + 2 * f.all()) +
-                   map_->work().all() + 6 * f.all());
+  const double passes = map_->icnn ? 6 : 3;
+  return static_cast<double>(options_.batch * options_.noise_samples) *
+         (passes * map_->work().all() + 2 * f.all());
 }
 
 Solution SaddlePoint::solution() const {
