@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import subprocess
+import time
 
 import numpy
 import pytest
@@ -39,6 +40,19 @@ class Monge:
         run = self(*arguments, **options)
         assert (run.returncode, run.stderr) == (0, ""), (arguments, run.stderr)
         return run.stdout
+
+    def start(self, *arguments):
+        """The program as a process that goes on beside the test."""
+        return subprocess.Popen([self.binary, *map(str, arguments)], cwd=self.folder,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def wait_for_lines(self, process, count):
+        """Returns when the run has evaluated so often, or the process has ended."""
+        metrics = self.folder / "run" / "metrics.jsonl"
+        while process.poll() is None:
+            if metrics.exists() and metrics.read_bytes().count(b"\n") >= count:
+                return
+            time.sleep(0.001)
 
     def refuses(self, *arguments, **options):
         """One clear line on stderr, a failure, and every file as it was; returns the line."""

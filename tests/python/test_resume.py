@@ -2,7 +2,6 @@
 
 import random
 import signal
-import subprocess
 import time
 
 import pytest
@@ -22,19 +21,6 @@ def whole(binary, tmp_path_factory):
     return program
 
 
-def start(monge, *arguments):
-    return subprocess.Popen([monge.binary, *map(str, arguments)], cwd=monge.folder,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def wait_for_lines(monge, process, count):
-    metrics = monge.folder / "run" / "metrics.jsonl"
-    while process.poll() is None:
-        if metrics.exists() and metrics.read_bytes().count(b"\n") >= count:
-            return
-        time.sleep(0.001)
-
-
 def assert_same(monge, whole):
     assert monge.lines() == whole.lines()
     assert monge.tensors() == whole.tensors()
@@ -43,8 +29,8 @@ def assert_same(monge, whole):
 
 
 def test_interrupt_and_resume(monge, whole):
-    process = start(monge, *fit_arguments(*ALWAYS, steps=STEPS, out="./run"))
-    wait_for_lines(monge, process, 5)
+    process = monge.start(*fit_arguments(*ALWAYS, steps=STEPS, out="./run"))
+    monge.wait_for_lines(process, 5)
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130 and stdout == ""
@@ -60,8 +46,8 @@ def test_kills_and_resumes(monge, whole):
     draw = random.Random(5)
     arguments = fit_arguments(*ALWAYS, steps=STEPS)
     for number in range(6):
-        process = start(monge, *arguments)
-        wait_for_lines(monge, process, 2 + 4 * number)
+        process = monge.start(*arguments)
+        monge.wait_for_lines(process, 2 + 4 * number)
         time.sleep(draw.uniform(0, 0.05))
         process.kill()
         process.communicate()
@@ -75,7 +61,7 @@ def test_kills_and_resumes(monge, whole):
 
 def test_a_kill_at_the_start_leaves_no_riddle(monge):
     for delay in (0, 0.02, 0.05, 0.1, 0.2):
-        process = start(monge, *fit_arguments(steps=2000))
+        process = monge.start(*fit_arguments(steps=2000))
         time.sleep(delay)
         process.kill()
         process.communicate()

@@ -1,0 +1,74 @@
+"""The saddle-point solver from the command line: its parts, its maps, its checkpoints."""
+
+import json
+
+import numpy
+import pytest
+
+from command_line import fit_arguments
+
+PARTS = {
+    "strong": ["network.hidden=[8,8]"],
+    "weak": ["network.hidden=[8,8]", "cost.name=weak_quadratic", "solver.noise_dimension=1"],
+    "mm2": ["network.name=dense_icnn", "network.hidden=[8,8]"],
+    "mmb": ["network.name=dense_icnn", "network.hidden=[8,8]", "solver.map=network",
+            "solver.residual=true"],
+}
+
+
+def settings(name, *more):
+    chosen = ["solver.name=saddle_point", "solver.batch=16", "evaluate.points=50", *PARTS[name],
+              *more]
+    return [part for setting in chosen for part in ("--set", setting)]
+
+
+def arguments(name, steps, out="run"):
+    return ["fit", "--source", "a.npy", "--target", "b.npy", "--out", out, *settings(name),
+            "--set", f"train.max_steps={steps}", "--set", "train.evaluate_every=10", "--set",
+            "train.checkpoint_seconds=0"]
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_map_is_applied_and_a_run_goes_on(monge, name):
+    monge.works(*arguments(name, 40, "whole"))
+    figures = json.loads((monge.folder / "whole" / "evaluation.json").read_text())
+    assert figures["solver"] == "saddle_point"
+    for out in ("moved.npy", "again.npy"):
+        monge.works("apply", "whole", "--in", "a.npy", "--out", out)
+    moved = numpy.load(monge.folder / "moved.npy")
+    assert moved.shape == (300, 2) and numpy.isfinite(moved).all()
+    assert (numpy.load(monge.folder / "again.npy") == moved).all()
+    inverse = ["apply", "whole", "--in", "b.npy", "--out", "back.npy", "--inverse"]
+    if name.startswith("mm"):
+        monge.works(*inverse)
+    else:
+        assert "no inverse" in monge.refuses(*inverse)
+    # A config that was written gives the same run.
+    monge.works("fit", "whole/config.toml", "--out", "copy")
+    assert monge.map_bytes("copy") == monge.map_bytes("whole")
+
+
+@pytest.mark.parametrize("name", ["weak", "mm2"])
+def test_a_stopped_run_reaches_the_same_numbers(monge, name):
+    monge.works(*arguments(name, 60, "whole"))
+    process = monge.start(*arguments(name, 60))
+    monge.wait_for_lines(process, 3)
+    process.kill()
+    process.communicate()
+    monge.works("fit", "--resume", "--out", "run")
+    assert monge.lines() == monge.lines("whole")
+    assert monge.tensors() == monge.tensors("whole")
+
+
+@pytest.mark.parametrize("name, setting, words", [
+    ("strong", "solver.map=gradient", "solver.map"),
+    ("mm2", "cost.name=weak_quadratic", "weak"),
+    ("weak", "solver.noise_dimension=0", "noise_dimension"),
+    ("weak", "solver.noise_samples=1", "noise_samples"),
+    ("weak", "cost.gamma=1.5", "0 to 1"), ("strong", "solver.average=1", "average"),
+    ("strong", "solver.name=w2gn", "dense_icnn"), ("weak", "cost.gama=1", "'gamma'")])
+def test_parts_that_do_not_fit(fitted, name, setting, words):
+    command = [*fit_arguments(out="new")[:5], "--out", "new", *settings(name, setting)]
+    if setting == "solver.name=w2gn":
+        command += ["--set", "network.name=mlp"]
+    assert words in fitted.refuses(*command)
