@@ -24,11 +24,11 @@ def table(result):
     for name in names:
         rows = [row for row in result["rows"] if row["name"] == name]
 
-        def column(key, scale=1.0):
-            return (common.text_of(scale * row[key] for row in rows) if key in rows[0] else "")
+        def column(key):
+            return (common.text_of(row[key] for row in rows) if key in rows[0] else "")
 
         lines.append([name, common.text_of(row["real_time"] / 1e3 for row in rows),
-                      column("GFLOP/s"), column("share"), column("ns each", 1e9)])
+                      column("GFLOP/s"), column("share"), column("ns each")])
     header = ["kernel", "µs", "GFLOP/s", "of a 1024³ product", "ns a number"]
     return common.markdown(header, lines) + (
         f"\n\nOne thread, a block of 128 points, median (range) of {REPETITIONS} repetitions. "
