@@ -13,6 +13,8 @@
 #include "monge/networks/unet.h"
 #include "monge/safetensors.h"
 
+#include "timing.h"
+
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -174,10 +176,5 @@ int run(const std::vector<std::string>& arguments) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  try {
-    return run({arguments + 1, arguments + count});
-  } catch (const std::exception& error) {
-    std::cerr << "monge_bench_conv: " << error.what() << "\n";
-    return 1;
-  }
+  return bench::main_of("monge_bench_conv", count, arguments, run);
 }

@@ -7,6 +7,8 @@
 #include "monge/arrays.h"
 #include "monge/discrete.h"
 
+#include "timing.h"
+
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
@@ -58,10 +60,5 @@ int run(const std::vector<std::string>& arguments) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  try {
-    return run({arguments + 1, arguments + count});
-  } catch (const std::exception& error) {
-    std::cerr << "monge_bench_discrete: " << error.what() << "\n";
-    return 1;
-  }
+  return bench::main_of("monge_bench_discrete", count, arguments, run);
 }

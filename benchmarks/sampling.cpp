@@ -12,6 +12,7 @@
 
 #include "allocations.h"
 #include "solvers/frame_entry.h"
+#include "timing.h"
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
@@ -203,10 +204,5 @@ int run(const std::vector<std::string>& arguments) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  try {
-    return run({arguments + 1, arguments + count});
-  } catch (const std::exception& error) {
-    std::cerr << "monge_bench_sampling: " << error.what() << "\n";
-    return 1;
-  }
+  return bench::main_of("monge_bench_sampling", count, arguments, run);
 }

@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include <chrono>
+#include <iostream>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -63,6 +64,17 @@ inline std::vector<std::int64_t> widths(const std::string& text) {
   std::istringstream stream(text);
   for (std::string width; std::getline(stream, width, ',');) all.push_back(std::stoll(width));
   return all;
+}
+
+/// The main function of a program: `run` gets the arguments; what it throws is printed.
+template <class Run>
+int main_of(const char* name, int count, char** arguments, Run run) {
+  try {
+    return run(std::vector<std::string>(arguments + 1, arguments + count));
+  } catch (const std::exception& error) {
+    std::cerr << name << ": " << error.what() << "\n";
+    return 1;
+  }
 }
 
 /// Standard Gaussians of means 0 and 1.

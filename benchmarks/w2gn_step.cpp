@@ -57,10 +57,5 @@ int run(const std::vector<std::string>& arguments) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  try {
-    return run({arguments + 1, arguments + count});
-  } catch (const std::exception& error) {
-    std::cerr << "monge_bench_w2gn: " << error.what() << "\n";
-    return 1;
-  }
+  return bench::main_of("monge_bench_w2gn", count, arguments, run);
 }
