@@ -148,6 +148,8 @@ std::vector<EvaluatedFigure> evaluate_solution(const Solution& solution, const M
     throw Error("evaluate: the map gives values that are not finite");
   const QuadraticCost cost;
   std::vector<EvaluatedFigure> figures;
+  figures.push_back({"points", static_cast<double>(set.x.size(0)),
+                     "of each measure, on which the following figures stand"});
   add_known_figures(figures, solution, source, target, set);
   figures.push_back(
       {"energy_distance", energy_distance(mapped, set.y),
@@ -159,8 +161,9 @@ std::vector<EvaluatedFigure> evaluate_solution(const Solution& solution, const M
   figures.push_back({"w2_squared_floor", exact_w2_squared(set.y_other, set.y),
                      "the same between two samples of the target"});
   figures.push_back({"transport_cost", transport_cost(set.x, mapped, cost), "½ E|x - T(x)|²"});
-  figures.push_back({"optimal_cost", exact_plan(set.x, set.y, cost).cost,
-                     "the cost of the exact discrete plan between samples; sampling raises it"});
+  figures.push_back(
+      {"optimal_cost", exact_plan(set.x, set.y, cost).cost,
+       "the cost of the exact discrete plan between these very points, which varies with them"});
   if (solution.inverse) {
     const Tensor returned = solution.inverse->transport(mapped);
     figures.push_back({"inverse_energy_distance",

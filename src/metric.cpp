@@ -76,6 +76,11 @@ std::span<const PartInfo> metrics() {
       metric("transport_cost",
              "E c(x, T(x)), with c = |x - y|^2 / 2: no map onto Q has less than the optimal one.",
              "Korotin et al. 2021 (W2GN), eq. 4"),
+      metric(
+          "bures_wasserstein",
+          "|mp - mq|^2 + tr(Sp + Sq - 2 (Sp^1/2 Sq Sp^1/2)^1/2): squared W2 between Gaussians in "
+          "closed form; from C++, bures_wasserstein_squared().",
+          "Korotin et al. 2021 (W2GN), appendix C.4"),
       metric("energy_distance",
              "2 E|X - Y| - E|X - X'| - E|Y - Y'| by unbiased averages over pairs: 0 exactly where "
              "the measures are equal, and a sample of equal measures scatters around 0.",

@@ -132,6 +132,11 @@ std::vector<PartInfo> all_parts() {
   for (const NetworkRow& row : network_rows()) parts.push_back(row.info);
   for (const PartInfo& info : cost_infos()) parts.push_back(info);
   for (const MeasureRow& row : measure_rows()) parts.push_back(row.info);
+  parts.push_back({"measure",
+                   "pushforward",
+                   "T#P, the points T(x) of another measure's x under a map; from C++.",
+                   "",
+                   {}});
   for (const PartInfo& info : metrics()) parts.push_back(info);
   parts.push_back(train_declaration().info());
   parts.push_back(evaluate_declaration().info());

@@ -28,8 +28,19 @@ def test_evaluate_and_report(fitted):
     figures = json.loads(fitted.works("evaluate", "run", "--json"))
     assert figures == json.loads((fitted.folder / "run" / "evaluation.json").read_text())
     assert figures["solver"] == "w2gn" and numpy.isfinite(figures["energy_distance"])
+    assert figures["source_trained_on"] == 1  # 300 rows are too few to hold any out
     assert "energy_distance" in fitted.works("evaluate", "run")
     assert fitted.works("report", "run") == "run/report.html\n"
+
+
+def test_figures_stand_on_rows_held_out(monge):
+    random = numpy.random.default_rng(1)
+    for name, rows in [("x.npy", 600), ("y.npy", 500)]:
+        monge.save(name, random.normal(size=(rows, 2)))
+    monge.fits(source="x.npy", target="y.npy", steps=1)
+    figures = json.loads((monge.folder / "run" / "evaluation.json").read_text())
+    assert figures["points"] == 25  # half of the fifty of the smaller
+    assert not [name for name in figures if name.endswith("trained_on")]
 
 
 def test_list_and_describe(fitted):
