@@ -72,3 +72,12 @@ def test_parts_that_do_not_fit(fitted, name, setting, words):
     if setting == "solver.name=w2gn":
         command += ["--set", "network.name=mlp"]
     assert words in fitted.refuses(*command)
+
+
+def test_a_checkpoint_of_another_solver_is_refused(monge):
+    monge.fits(steps=1)
+    monge.works(*arguments("strong", 1, "other"))
+    (monge.folder / "run" / "checkpoint.safetensors").write_bytes(
+        (monge.folder / "other" / "checkpoint.safetensors").read_bytes())
+    refused = monge.refuses("fit", "--resume", "--out", "run")
+    assert "'w2gn'" in refused and "'saddle_point'" in refused
