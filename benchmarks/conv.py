@@ -6,7 +6,7 @@ import statistics
 import sys
 
 import common
-from steps import interval
+from common import interval
 
 BATCH, SIZE = 16, 64
 MODES = {"unet": "T (UNet, through f)", "critic": "f (ResNet critic)", "not": "T, then f"}
