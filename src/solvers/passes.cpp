@@ -38,7 +38,7 @@ class IcnnParts {
         shared_(std::move(shared)),
         sums_(sums),
         derivatives_(kernels::icnn_tensors<float>(sums.state(), shared_->shape.hidden.size())) {
-    if (IcnnShape(shared_->shape).small() || shared_->shape.rank > 1)
+    if (shared_->weights.input_copied())
       input_sum_.resize(
           static_cast<std::size_t>(shared_->shape.columns() * shared_->shape.dimension));
   }
