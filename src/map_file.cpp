@@ -1,5 +1,6 @@
 #include "monge/map_file.h"
 
+#include "monge/conjugate.h"
 #include "monge/error.h"
 #include "monge/network_map.h"
 #include "monge/registry.h"
@@ -58,13 +59,48 @@ Json describe_map(const TransportMap& map, State& tensors) {
   }
   if (const auto* network = dynamic_cast<const StochasticNetworkMap*>(&map))
     return free("stochastic_network", network->network(), network->residual());
+  const auto of_potential = [&](const char* kind, const Potential& potential,
+                                const AffineFrame& frame) -> Json {
+    insert_state(tensors, "potential", potential.parameters());
+    insert_state(tensors, "frame", frame.state());
+    return {{"kind", kind},
+            {"dimension", map.dimension()},
+            {"network", potential.name()},
+            {"options", json_of(potential.options())}};
+  };
+  if (const auto* inverse = dynamic_cast<const ConjugateMap*>(&map)) {
+    Json json = of_potential("conjugate", inverse->potential(), inverse->frame());
+    json["tolerance"] = inverse->options().tolerance;
+    json["evaluations"] = inverse->options().evaluations;
+    if (inverse->options().low.defined()) {
+      tensors["low"] = inverse->options().low;
+      tensors["high"] = inverse->options().high;
+    }
+    return json;
+  }
   const auto& brenier = dynamic_cast<const BrenierMap&>(map);
-  insert_state(tensors, "potential", brenier.potential().parameters());
-  insert_state(tensors, "frame", brenier.frame().state());
-  return {{"kind", "brenier"},
-          {"dimension", map.dimension()},
-          {"network", brenier.potential().name()},
-          {"options", json_of(brenier.potential().options())}};
+  return of_potential("brenier", brenier.potential(), brenier.frame());
+}
+
+std::shared_ptr<const TransportMap> rebuild_potential_map(const Json& description,
+                                                          const State& tensors,
+                                                          const std::string& where) {
+  const auto dimension = description.at("dimension").get<std::int64_t>();
+  const NetworkRow& row = find_network(description.at("network").get<std::string>(), where);
+  auto potential = row.make(dimension, table_of(description.at("options")));
+  load_parameters(*potential, extract_state(tensors, "potential"), where);
+  const AffineFrame frame =
+      frame_from_state(extract_state(tensors, "frame"), dimension).to_dtype(at::kFloat);
+  if (description.at("kind") == "brenier") return std::make_shared<BrenierMap>(potential, frame);
+  ConjugateOptions options{description.at("tolerance").get<double>(),
+                           description.at("evaluations").get<std::int64_t>(),
+                           {},
+                           {}};
+  if (tensors.contains("low")) {
+    options.low = require_tensor(tensors, "low", where);
+    options.high = require_tensor(tensors, "high", where);
+  }
+  return std::make_shared<ConjugateMap>(potential, frame, options);
 }
 
 std::shared_ptr<const TransportMap> rebuild_network_map(const Json& description,
@@ -106,13 +142,9 @@ std::shared_ptr<const TransportMap> rebuild_map(const Json& description, const S
   }
   if (kind == "network" || kind == "stochastic_network")
     return rebuild_network_map(description, tensors, where);
-  if (kind != "brenier")
-    fail(where, "a map of kind affine, brenier, network or stochastic_network", kind);
-  const NetworkRow& row = find_network(description.at("network").get<std::string>(), where);
-  auto potential = row.make(dimension, table_of(description.at("options")));
-  load_parameters(*potential, extract_state(tensors, "potential"), where);
-  return std::make_shared<BrenierMap>(
-      potential, frame_from_state(extract_state(tensors, "frame"), dimension).to_dtype(at::kFloat));
+  if (kind == "brenier" || kind == "conjugate")
+    return rebuild_potential_map(description, tensors, where);
+  fail(where, "a map of kind affine, brenier, conjugate, network or stochastic_network", kind);
 }
 
 }  // namespace

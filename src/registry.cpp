@@ -6,6 +6,7 @@
 #include "monge/metric.h"
 #include "monge/networks/dense_icnn.h"
 #include "monge/networks/mlp.h"
+#include "monge/solvers/dual.h"
 #include "monge/solvers/saddle_point.h"
 #include "monge/solvers/w2gn.h"
 #include "monge/trainer.h"
@@ -33,6 +34,16 @@ std::unique_ptr<Solver> make_w2gn(std::int64_t dimension, SolverParts& parts, Ra
   parts.network_options = dense_icnn_declaration().write(icnn);
   parts.solver = w2gn_declaration().write(options);
   return std::make_unique<W2gn>(dimension, options, icnn, random);
+}
+
+std::unique_ptr<Solver> make_dual(std::int64_t dimension, SolverParts& parts, Random& random) {
+  const auto icnn =
+      sized_for(dense_icnn_declaration().read(parts.network_options, "network"), dimension);
+  const auto options = sized_for(dual_declaration().read(parts.solver, "solver"), dimension, icnn);
+  if (!icnn.skip) fail("network.skip", "true", "false");
+  parts.network_options = dense_icnn_declaration().write(icnn);
+  parts.solver = dual_declaration().write(options);
+  return std::make_unique<Dual>(dimension, options, icnn, random);
 }
 
 std::unique_ptr<Solver> make_saddle_point(std::int64_t dimension, SolverParts& parts,
@@ -64,6 +75,7 @@ std::unique_ptr<Solver> make_saddle_point(std::int64_t dimension, SolverParts& p
 std::span<const SolverRow> solver_rows() {
   static const std::vector<SolverRow> rows{
       {w2gn_declaration().info(), {"dense_icnn"}, {"quadratic"}, make_w2gn, w2gn_usual_steps},
+      {dual_declaration().info(), {"dense_icnn"}, {"quadratic"}, make_dual, dual_usual_steps},
       {saddle_point_declaration().info(),
        {"mlp", "dense_icnn"},
        {"quadratic", "weak_quadratic"},

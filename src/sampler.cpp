@@ -26,11 +26,14 @@ void Sampler::begin_pass(std::int64_t size) {
 
 void Sampler::next_of_pass(const FiniteMeasure& measure, std::span<float> points) {
   const std::int64_t size = measure.size(), d = measure.dimension();
+  indices_.clear();
   while (!points.empty()) {
     if (order_.empty() || position_ == size) begin_pass(size);
     const std::int64_t taken = std::min(std::ssize(points) / d, size - position_);
     const auto piece = points.first(static_cast<std::size_t>(taken * d));
-    measure.gather(std::span(order_).subspan(position_, taken), piece);
+    const auto taken_indices = std::span(order_).subspan(position_, taken);
+    measure.gather(taken_indices, piece);
+    indices_.insert(indices_.end(), taken_indices.begin(), taken_indices.end());
     position_ += taken;
     points = points.subspan(piece.size());
   }

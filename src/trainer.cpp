@@ -10,6 +10,8 @@
 namespace monge {
 namespace {
 
+constexpr std::int64_t evaluations = 40;  // in a run, about
+
 Tensor number(double value) { return at::scalar_tensor(value, at::kDouble); }
 Tensor number(std::int64_t value) { return at::scalar_tensor(value, at::kLong); }
 
@@ -56,6 +58,7 @@ class Loop {
     begin_ = Clock::now() - std::chrono::duration_cast<Clock::duration>(
                                 std::chrono::duration<double>(state_.seconds));
     view_.progress = progress();
+    evaluated_at_ = state_.seconds;
     for (Callback* callback : callbacks_) callback->on_start(view_);
     if (state_.kept_step >= 0 && view_.progress >= 1) return finish_again();
     state_.kept_step = -1;
@@ -113,8 +116,16 @@ class Loop {
     Next next = Next::go_on;
     for (Callback* callback : callbacks_)
       if (callback->on_step(view_, report) == Next::stop) next = Next::stop;
-    if (state_.step % options_.evaluate_every == 0 && view_.progress < 1) evaluate();
+    if (evaluation_due() && view_.progress < 1) evaluate();
     return next;
+  }
+
+  /// Every so many steps, or, where only the clock ends the run, at equal shares of it and so that
+  /// the evaluations take at most a twentieth.
+  bool evaluation_due() {
+    if (options_.evaluate_every > 0) return state_.step % options_.evaluate_every == 0;
+    const double since = state_.seconds - evaluated_at_;
+    return since >= std::max(options_.max_seconds / evaluations, 19 * evaluation_seconds_);
   }
 
   bool collapsed(const Quality& quality) const {
@@ -124,7 +135,10 @@ class Loop {
   }
 
   void evaluate() {
+    const auto before = Clock::now();
     quality_ = evaluator_(solver_.solution());
+    evaluation_seconds_ = std::chrono::duration<double>(Clock::now() - before).count();
+    evaluated_at_ = state_.seconds + evaluation_seconds_;
     const bool first = state_.best_step < 0;
     if (!first && collapsed(quality_)) {
       roll_back(fmt::format("the quality collapsed from {:.4g} to {:.4g}", state_.best_quality,
@@ -218,6 +232,7 @@ class Loop {
   Training view_;
   Quality quality_;
   Clock::time_point begin_;
+  double evaluated_at_ = 0, evaluation_seconds_ = 0;  // of the last evaluation
 };
 
 }  // namespace
@@ -254,9 +269,8 @@ const Declaration<TrainOptions>& train_declaration() {
 }
 
 TrainOptions sized_for(TrainOptions options) {
-  if (options.evaluate_every <= 0)
-    options.evaluate_every =
-        options.max_steps > 0 ? std::max<std::int64_t>(options.max_steps / 40, 1) : 100;
+  if (options.evaluate_every <= 0 && options.max_steps > 0)
+    options.evaluate_every = std::max<std::int64_t>(options.max_steps / evaluations, 1);
   return options;
 }
 

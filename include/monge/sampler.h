@@ -5,6 +5,7 @@
 #include "monge/tensor.h"
 
 #include <memory>
+#include <span>
 #include <vector>
 
 namespace monge {
@@ -19,6 +20,9 @@ class Sampler {
   /// The next `n` points, [n, d] float32. The memory of a batch serves the next one as soon as
   /// nobody holds it.
   Tensor next(std::int64_t n);
+
+  /// Of the points of the last batch, where they stand in a finite measure; empty for any other.
+  std::span<const std::int64_t> indices() const { return indices_; }
 
   const Measure& measure() const { return *measure_; }
 
@@ -35,6 +39,7 @@ class Sampler {
   Random pass_start_;                // the stream before this pass was shuffled
   std::vector<std::int64_t> order_;  // this pass's permutation; empty: none has begun
   std::int64_t position_ = 0;
+  std::vector<std::int64_t> indices_;
   Tensor batch_;
 };
 

@@ -25,7 +25,8 @@ struct TrainOptions {
 
 const Declaration<TrainOptions>& train_declaration();
 
-/// The options with `evaluate_every` chosen from the budget where it is 0.
+/// The options with `evaluate_every` chosen from max_steps where it is 0; it stays 0 where only the
+/// clock ends the run, which is then evaluated at equal shares of its time.
 TrainOptions sized_for(TrainOptions options);
 
 /// How good a solution is on held-out points.

@@ -220,6 +220,18 @@ void DenseIcnn::become_identity(const Tensor& x, double skip_share) {
   skip_linear_.copy_((1 - skip_quadratic_) * mean_x - share * mean_g);
 }
 
+std::vector<Tensor> DenseIcnn::layer_means(const Tensor& x) const {
+  require_points(x);
+  const at::NoGradGuard no_graph;
+  const Forward pass = forward(x);
+  std::vector<Tensor> means;
+  for (std::size_t k = 0; k < convex_.size(); ++k) {
+    const Tensor& a = pass.preactivation[k];
+    means.push_back((k == 0 ? a : at::celu(a, options_.celu_alpha)).mean(0));
+  }
+  return means;
+}
+
 Table DenseIcnn::options() const { return dense_icnn_declaration().write(options_); }
 
 }  // namespace monge

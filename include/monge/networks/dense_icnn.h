@@ -65,6 +65,9 @@ class DenseIcnn final : public Potential {
   /// ordinary size, so that a step moves the map's shape and not only its scale. Needs the skip.
   void become_identity(const Tensor& x, double skip_share);
 
+  /// The means over the rows of `x` [n, d] of the layers that another one sees, z_0 to z_{K-1}.
+  std::vector<Tensor> layer_means(const Tensor& x) const;
+
   std::string name() const override { return "dense_icnn"; }
   Table options() const override;
   const DenseIcnnOptions& settings() const { return options_; }

@@ -1,0 +1,79 @@
+#pragma once
+
+#include "monge/adam.h"
+#include "monge/networks/dense_icnn.h"
+#include "monge/solver.h"
+
+#include <optional>
+
+namespace monge {
+
+class CentredUpdate;
+class DualStep;
+class FrameEntry;
+
+/// Options of the dual solver.
+struct DualOptions {
+  std::string start = "affine";
+  double network_share = -1;
+  std::int64_t batch = 0;
+  double learning_rate = 0;
+  double beta1 = 0.9;
+  double beta2 = 0.99;
+  double average = 0.99;
+  double conjugate_tolerance = 0.03;
+  std::int64_t conjugate_evaluations = 14;
+};
+
+const Declaration<DualOptions>& dual_declaration();
+
+/// The options with every automatic value chosen from the dimension and the network.
+DualOptions sized_for(DualOptions options, std::int64_t dimension, const DenseIcnnOptions& network);
+
+/// Steps that usually suffice in that dimension.
+std::int64_t dual_usual_steps(std::int64_t dimension);
+
+/// The dual of optimal transport with the quadratic cost over convex potentials, its conjugate by
+/// searches (Taghvaei & Jalali 2019, eq. 5; MM-1 of Korotin et al. 2021):
+///
+///   min_psi  E psi(X) + E psi*(Y),   psi*(y) = max_x <x, y> - psi(x)
+///
+/// whose derivative is that of E psi(X) - E psi(x^(Y)) with the maximisers x^ held fixed. The map
+/// is ∇psi, the inverse map ∇psi*, both in the affine frame of the samples' moments.
+///
+/// Of a finite target, each search begins where the last one for that point has ended.
+class Dual final : public Solver {
+ public:
+  Dual(std::int64_t dimension, const DualOptions& options, const DenseIcnnOptions& network,
+       Random& random);
+  ~Dual() override;
+
+  std::string name() const override { return "dual"; }
+  Table options() const override { return dual_declaration().write(options_); }
+  void start(const Problem& problem, Random& random) override;
+  StepReport step(Problem& problem, double rate) override;
+  double step_work() const override;
+  Solution solution() const override;
+  State state() const override;
+  void restore(const State& state) override;
+
+ private:
+  void set_frame(const AffineFrame& frame);
+  void set_box(const Problem& problem, Random& random);
+  const Tensor& starts(const Sampler& target, const Tensor& y);
+  void keep(const Sampler& target);
+
+  DualOptions options_;
+  std::shared_ptr<DenseIcnn> psi_, average_;
+  AffineFrame exact_frame_;            // float64
+  AffineFrame frame_, inverse_frame_;  // float32
+  std::unique_ptr<FrameEntry> enter_source_, enter_target_;
+  Tensor low_, high_;  // of the source's points in the frame, widened; [d]
+  Tensor table_;       // [size of the target, d], or [0, d]
+  Tensor found_;       // [batch, d]
+  std::optional<Adam> adam_;
+  std::unique_ptr<CentredUpdate> update_;
+  std::unique_ptr<DualStep> step_;
+};
+
+}  // namespace monge

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+
+namespace monge::kernels {
+
+/// Steps and changes of the gradient that a quasi-Newton search remembers.
+constexpr std::int64_t search_memory = 6;
+
+/// What one search remembers: the approximation of the inverse Hessian begins as `scale` times the
+/// identity.
+template <class T>
+struct SearchPairs {
+  const T* steps;    // [search_memory, d]
+  const T* changes;  // [search_memory, d]
+  const T* inverse;  // [search_memory], 1 / <step, change>
+  std::int64_t count, newest;
+  T scale;
+};
+
+/// Of a step s from a point with residual r to one with residual r', the change being r - r'.
+template <class T>
+struct StepProducts {
+  T before, after;   // <s, r> and <s, r'>
+  T length, change;  // |s|² and |r - r'|²
+};
+
+/// The loops of one search in d dimensions; see conjugate_search.h. Float64 and float32 agree to
+/// rounding with the sums taken in any order.
+template <class T>
+struct SearchLoops {
+  using Size = std::int64_t;
+
+  /// r = y - gradient, and |r|² without the coordinates in which x is at a side of the box and r
+  /// points out of it; `low` null: no box.
+  T (*residual)(Size d, const T* y, const T* gradient, const T* x, const T* low, const T* high,
+                T* r);
+  /// Writes the step from `best` to `trial` and the change of the residual from r to `next`.
+  StepProducts<T> (*compare)(Size d, const T* best, const T* trial, const T* r, const T* next,
+                             T* step, T* change);
+  /// direction = H r by the two loops of Nocedal 1980.
+  void (*direction)(Size d, const SearchPairs<T>& pairs, const T* r, T* direction);
+  /// trial = best + direction, shortened to `longest` (0: as it is), in the box.
+  void (*trial)(Size d, const T* best, const T* direction, T longest, const T* low, const T* high,
+                T* trial);
+};
+
+/// The table for this machine, by instruction_set().
+template <class T>
+const SearchLoops<T>& search_loops();
+
+extern const SearchLoops<float> search_loops_float_any, search_loops_float_avx2,
+    search_loops_float_avx512;
+extern const SearchLoops<double> search_loops_double_any, search_loops_double_avx2,
+    search_loops_double_avx512;
+
+}  // namespace monge::kernels

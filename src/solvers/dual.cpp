@@ -1,0 +1,206 @@
+#include "monge/solvers/dual.h"
+
+#include "monge/conjugate.h"
+#include "monge/error.h"
+
+#include "kernels/icnn_view.h"
+#include "solvers/centred_update.h"
+#include "solvers/dual_step.h"
+#include "solvers/frame_entry.h"
+
+namespace monge {
+namespace {
+
+constexpr std::int64_t start_points = 4096;
+constexpr std::int64_t box_points = 1 << 16;
+constexpr std::int64_t largest_table = 1 << 25;  // numbers
+
+}  // namespace
+
+const Declaration<DualOptions>& dual_declaration() {
+  using O = DualOptions;
+  static const auto declaration =
+      Declaration<O>("solver", "dual",
+                     "The dual over input-convex potentials, the conjugate found by a quasi-Newton "
+                     "search for each point; the most accurate for the quadratic cost.",
+                     "Taghvaei and Jalali 2019, eq. 5; Korotin et al. 2021, Do Neural Optimal "
+                     "Transport Solvers Work?, MM-1")
+          .option("start", &O::start,
+                  "Where the map starts: the optimal affine map of the samples' moments, or the "
+                  "identity.",
+                  one_of({"affine", "identity"}))
+          .option("network_share", &O::network_share,
+                  "Share of the identity that the network gives at the start, the skip giving the "
+                  "rest. -1: chosen from the dimension and the network's width.",
+                  between(-1, 1))
+          .option("batch", &O::batch,
+                  "Points of each measure in a step; 0: chosen from the dimension.",
+                  between(0, 1 << 20))
+          .option("learning_rate", &O::learning_rate,
+                  "Adam's learning rate at its peak; 0: chosen from the dimension.", between(0, 1))
+          .option("beta1", &O::beta1, "Adam's decay of the first moment.", between(0, 0.9999))
+          .option("beta2", &O::beta2, "Adam's decay of the second moment.", between(0, 0.999999))
+          .option("average", &O::average,
+                  "Decay of the exponential average of the parameters, which is what the solution "
+                  "uses; 0: the parameters themselves.",
+                  between(0, 0.999999))
+          .option("conjugate_tolerance", &O::conjugate_tolerance,
+                  "A search ends where the root mean square of y - grad psi(x) is at most this, in "
+                  "standard deviations of the frame.",
+                  above(0))
+          .option("conjugate_evaluations", &O::conjugate_evaluations,
+                  "Gradients that a search may take at most.", between(1, 100000));
+  return declaration;
+}
+
+DualOptions sized_for(DualOptions options, std::int64_t dimension,
+                      const DenseIcnnOptions& network) {
+  if (options.network_share < 0)
+    options.network_share = bends_freely(network, dimension) ? 0.9 : 0.0;
+  if (options.batch == 0) options.batch = dimension <= 16 ? 512 : 256;
+  if (options.learning_rate == 0) options.learning_rate = 5e-3;
+  return options;
+}
+
+std::int64_t dual_usual_steps(std::int64_t dimension) { return dimension <= 32 ? 5000 : 4000; }
+
+Dual::Dual(std::int64_t dimension, const DualOptions& options, const DenseIcnnOptions& network,
+           Random& random)
+    : options_(sized_for(options, dimension, sized_for(network, dimension))) {
+  const auto initial =
+      options_.network_share > 0 ? DenseIcnn::Initial::paper : DenseIcnn::Initial::near_zero;
+  psi_ = std::make_shared<DenseIcnn>(dimension, network, initial, random);
+  average_ = std::make_shared<DenseIcnn>(dimension, network, initial, random);
+  load_parameters(*average_, psi_->parameters(), "dual");
+  set_frame(identity_frame(dimension));
+  table_ = at::empty({0, dimension});
+  adam_.emplace(
+      psi_->parameters(),
+      AdamOptions{options_.learning_rate, options_.beta1, options_.beta2, 1e-8, options_.average},
+      psi_->lower_bounds(), options_.average > 0 ? average_->parameters() : State());
+  update_ = std::make_unique<CentredUpdate>(*psi_, *adam_);
+  const kernels::IcnnShape shape = kernels::icnn_shape(dimension, psi_->settings());
+  step_ = std::make_unique<DualStep>(dimension, kernels::icnn_block_rows(shape, sizeof(float)),
+                                     passes_of(*psi_));
+}
+
+Dual::~Dual() = default;
+
+void Dual::set_frame(const AffineFrame& frame) {
+  exact_frame_ = frame;
+  frame_ = frame.to_dtype(at::kFloat);
+  inverse_frame_ = frame.inverse().to_dtype(at::kFloat);
+  enter_source_ = std::make_unique<FrameEntry>(frame_);
+  enter_target_ = std::make_unique<FrameEntry>(inverse_frame_);
+}
+
+void Dual::start(const Problem& problem, Random& random) {
+  const Measure &source = problem.source.measure(), &target = problem.target.measure();
+  if (options_.start == "affine")
+    set_frame(
+        bures_wasserstein_frame(sampled_moments(source, random), sampled_moments(target, random)));
+  if (options_.network_share > 0) {
+    psi_->become_identity(frame_.enter(source.sample(start_points, random)),
+                          1 - options_.network_share);
+    load_parameters(*average_, psi_->parameters(), "dual");
+    step_->load();
+  }
+  set_box(problem, random);
+  const auto* finite = dynamic_cast<const FiniteMeasure*>(&target);
+  if (!finite || finite->size() * target.dimension() > largest_table) return;
+  table_ = inverse_frame_.enter(finite->points(at::arange(finite->size(), at::kLong)));
+}
+
+/// The maximisers lie among the source's points: what is far outside is not searched.
+void Dual::set_box(const Problem& problem, Random& random) {
+  constexpr double wider = 0.1;
+  const Tensor points = frame_.enter(problem.source.measure().sample(box_points, random));
+  const auto [low, high] = at::aminmax(points, 0);
+  const Tensor margin = 0.5 * wider * (high - low);
+  low_ = low - margin;
+  high_ = high + margin;
+}
+
+/// Where the searches for the batch `y` begin.
+const Tensor& Dual::starts(const Sampler& target, const Tensor& y) {
+  if (!found_.defined()) found_ = at::empty_like(y);
+  if (table_.size(0) == 0) return found_.copy_(y);
+  const std::int64_t d = y.size(1);
+  const float* table = table_.const_data_ptr<float>();
+  float* out = found_.data_ptr<float>();
+  for (const std::int64_t index : target.indices()) out = std::copy_n(table + index * d, d, out);
+  return found_;
+}
+
+/// Stores what the searches have found.
+void Dual::keep(const Sampler& target) {
+  if (table_.size(0) == 0) return;
+  const std::int64_t d = table_.size(1);
+  float* table = table_.data_ptr<float>();
+  const float* found = found_.const_data_ptr<float>();
+  for (const std::int64_t index : target.indices()) {
+    std::copy_n(found, d, table + index * d);
+    found += d;
+  }
+}
+
+StepReport Dual::step(Problem& problem, double rate) {
+  const at::NoGradGuard no_graph;
+  const Tensor& x = enter_source_->enter(problem.source.next(options_.batch));
+  const Tensor& y = enter_target_->enter(problem.target.next(options_.batch));
+  const auto d = static_cast<std::size_t>(psi_->dimension());
+  const auto side = [d](const Tensor& bounds) {
+    const float* numbers = bounds.const_data_ptr<float>();
+    return std::vector<float>(numbers, numbers + d);
+  };
+  const ConjugateLimits limits{options_.conjugate_tolerance, options_.conjugate_evaluations,
+                               std::sqrt(static_cast<double>(d))};
+  const DualTerms terms =
+      step_->run(x, y, starts(problem.target, y), limits, {side(low_), side(high_)});
+  StepReport report{.loss = terms.source + terms.conjugate,
+                    .terms = {{"evaluations", terms.evaluations}, {"unfinished", terms.unfinished}},
+                    .gradient_norm = norm_of(step_->derivatives()),
+                    .finite = true};
+  report.finite = std::isfinite(report.loss) && std::isfinite(report.gradient_norm);
+  if (!report.finite) return report;
+  keep(problem.target);
+  update_->step(step_->derivatives(), x, rate);
+  step_->load();
+  return report;
+}
+
+double Dual::step_work() const {
+  constexpr double passes = 14;  // five gradients of a search, and the derivatives
+  return passes * static_cast<double>(options_.batch) * pass_work(*psi_).all();
+}
+
+Solution Dual::solution() const {
+  const std::shared_ptr<const DenseIcnn> psi = options_.average > 0 ? average_ : psi_;
+  return {
+      std::make_shared<BrenierMap>(psi, frame_),
+      std::make_shared<ConjugateMap>(psi, inverse_frame_, ConjugateOptions{1e-3, 50, low_, high_})};
+}
+
+State Dual::state() const {
+  State state{{"low", low_}, {"high", high_}, {"table", table_}};
+  insert_state(state, "psi", psi_->parameters());
+  insert_state(state, "average", average_->parameters());
+  insert_state(state, "adam", adam_->state());
+  insert_state(state, "update", update_->state());
+  insert_state(state, "frame", exact_frame_.state());
+  return state;
+}
+
+void Dual::restore(const State& state) {
+  load_parameters(*psi_, extract_state(state, "psi"), "dual");
+  load_parameters(*average_, extract_state(state, "average"), "dual");
+  adam_->restore(extract_state(state, "adam"));
+  update_->restore(extract_state(state, "update"));
+  set_frame(frame_from_state(extract_state(state, "frame"), psi_->dimension()));
+  low_ = require_tensor(state, "low", "dual").clone();
+  high_ = require_tensor(state, "high", "dual").clone();
+  table_ = require_tensor(state, "table", "dual").clone();
+  step_->load();
+}
+
+}  // namespace monge

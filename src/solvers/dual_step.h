@@ -1,0 +1,48 @@
+#pragma once
+
+#include "conjugate_search.h"
+#include "solvers/passes.h"
+
+namespace monge {
+
+/// What one step of the dual saw.
+struct DualTerms {
+  double source = 0;       ///< mean of psi(x)
+  double conjugate = 0;    ///< mean of <x^, y> - psi(x^), the conjugate where x^ is exact
+  double evaluations = 0;  ///< gradients for one search
+  double unfinished = 0;   ///< share of the searches that ended above the tolerance
+};
+
+/// E psi(X) + E psi*(Y) and its derivatives in the parameters, with the maximisers x^(Y) of the
+/// conjugate found by searches and held fixed: Danskin's theorem makes those the derivatives of the
+/// whole. Without a graph and on all threads.
+///
+/// In multiplications per pair of points, with I those of the network's input weights and M those
+/// of the others and s gradients for a search: 2 s (I + M) for the searches and 2 (2 I + 3 M) for
+/// the derivatives.
+class DualStep {
+ public:
+  DualStep(std::int64_t dimension, std::int64_t rows, PotentialPasses potential);
+  ~DualStep();
+
+  /// To be called whenever the parameters have changed.
+  void load() { potential_.weights->load(); }
+
+  /// `x` [n, d], `y` [m, d] and `found` [m, d], where each search begins and then what it found;
+  /// float32, contiguous.
+  DualTerms run(const Tensor& x, const Tensor& y, const Tensor& found,
+                const ConjugateLimits& limits, const Box<float>& box);
+
+  /// Parallel to the parameters in the order of their names; overwritten by the next run().
+  const std::vector<Tensor>& derivatives() const;
+
+ private:
+  struct Worker;
+  double learn(Worker& worker, const float* points, std::int64_t n, float weight) const;
+
+  std::int64_t d_, rows_;
+  PotentialPasses potential_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+};
+
+}  // namespace monge
