@@ -69,8 +69,9 @@ int fit(const FitArguments& arguments) {
   } else {
     const Config config = assembled(arguments);
     run = {arguments.out.empty()
-               ? free_folder(arguments.recipe.empty() ? config.part("solver", "w2gn")
-                                                      : arguments.recipe)
+               ? free_folder(arguments.recipe.empty()
+                                 ? config.part("solver", solver_rows().front().info.name)
+                                 : arguments.recipe)
                : std::filesystem::path(arguments.out)};
     result = fit_run(config, run, arguments.force ? Existing::replace : Existing::keep, callbacks);
   }
@@ -96,7 +97,7 @@ std::string settings_help() {
       text += "  " + section + "." + option.name + " = " + value_text(option.fallback) + "  " +
               option.sentence + "\n";
   };
-  add("solver", find_solver("w2gn", "help").info);
+  add("solver", solver_rows().front().info);
   add("network", find_network("dense_icnn", "help").info);
   for (const PartInfo& part : all_parts())
     if (part.kind == "section") add(part.name, part);

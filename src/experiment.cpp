@@ -80,7 +80,8 @@ std::pair<Split, Split> build_measures(const Config& config) {
 
 Experiment build_experiment(const Config& config) {
   Config resolved = config;
-  const SolverRow& row = find_solver(config.part("solver", "w2gn"), "solver.name");
+  const SolverRow& row =
+      find_solver(config.part("solver", solver_rows().front().info.name), "solver.name");
   const PartInfo& cost = find_cost(config.part("cost", row.costs.front()), "cost.name");
   const NetworkRow& network_row =
       find_network(config.part("network", row.networks.front()), "network.name");

@@ -74,8 +74,8 @@ std::unique_ptr<Solver> make_saddle_point(std::int64_t dimension, SolverParts& p
 
 std::span<const SolverRow> solver_rows() {
   static const std::vector<SolverRow> rows{
-      {w2gn_declaration().info(), {"dense_icnn"}, {"quadratic"}, make_w2gn, w2gn_usual_steps},
       {dual_declaration().info(), {"dense_icnn"}, {"quadratic"}, make_dual, dual_usual_steps},
+      {w2gn_declaration().info(), {"dense_icnn"}, {"quadratic"}, make_w2gn, w2gn_usual_steps},
       {saddle_point_declaration().info(),
        {"mlp", "dense_icnn"},
        {"quadratic", "weak_quadratic"},

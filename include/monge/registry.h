@@ -42,6 +42,7 @@ struct NetworkRow {
   std::function<std::shared_ptr<Potential>(std::int64_t dimension, const Table& options)> make;
 };
 
+/// The first one is what `monge fit` takes where no solver is named.
 std::span<const SolverRow> solver_rows();
 std::span<const NetworkRow> network_rows();
 std::span<const PartInfo> cost_infos();

@@ -108,7 +108,7 @@ TEST(Config, EveryRecipeReads) {
 TEST(Experiment, ResolvesEveryOption) {
   const Experiment experiment = build_experiment(parse(example));
   const Config& config = experiment.config;
-  EXPECT_EQ(config.part("solver", ""), "w2gn");
+  EXPECT_EQ(config.part("solver", ""), "dual");
   EXPECT_GT(std::get<std::int64_t>(config.options("solver").at("batch")), 0);
   EXPECT_EQ(std::get<std::int64_t>(config.options("train").at("max_steps")), 10);
   const Experiment again = build_experiment(parse(config_text(config)));
@@ -125,7 +125,8 @@ TEST(Experiment, RefusesWhatDoesNotFit) {
   };
   EXPECT_NE(build("source.dimension=3").find("same dimension"), std::string::npos);
   EXPECT_NE(build("solver.name=w2gan").find("did you mean 'w2gn'"), std::string::npos);
-  EXPECT_NE(build("solver.cycle=3").find("did you mean 'cycle_weight'"), std::string::npos);
+  EXPECT_NE(build("solver.conjugate_tol=3").find("did you mean 'conjugate_tolerance'"),
+            std::string::npos);
   EXPECT_NE(build("network.rank=0").find("network.rank: expected 1 to"), std::string::npos);
   EXPECT_NE(build("cost.name=cubic").find("unknown cost"), std::string::npos);
   EXPECT_NE(build("source.name=gausian").find("did you mean 'gaussian'"), std::string::npos);

@@ -27,7 +27,7 @@ def test_a_fit_leaves_a_whole_run(fitted):
 def test_evaluate_and_report(fitted):
     figures = json.loads(fitted.works("evaluate", "run", "--json"))
     assert figures == json.loads((fitted.folder / "run" / "evaluation.json").read_text())
-    assert figures["solver"] == "w2gn" and numpy.isfinite(figures["energy_distance"])
+    assert figures["solver"] == "dual" and numpy.isfinite(figures["energy_distance"])
     assert figures["source_trained_on"] == 1  # 300 rows are too few to hold any out
     assert "energy_distance" in fitted.works("evaluate", "run")
     assert fitted.works("report", "run") == "run/report.html\n"
@@ -134,7 +134,7 @@ def test_runs_are_numbered(monge):
     for number in (1, 2):
         monge.works("fit", "--source", "a.npy", "--target", "b.npy", *TINY,
                     "--set", "train.max_steps=1")
-        assert (monge.folder / "runs" / f"w2gn-{number}" / "report.html").is_file()
+        assert (monge.folder / "runs" / f"dual-{number}" / "report.html").is_file()
 
 
 def test_colour(monge):
