@@ -9,7 +9,7 @@ import sys
 import common
 
 NAMES = ["gaussian", "toys", "starts", "colour", "kernels", "steps", "conv", "sampling", "discrete",
-         "startup", "race"]
+         "cells", "startup", "race"]
 
 
 def module(name):
