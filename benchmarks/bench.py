@@ -9,7 +9,7 @@ import sys
 import common
 
 NAMES = ["gaussian", "toys", "starts", "colour", "kernels", "steps", "conv", "sampling", "discrete",
-         "startup", "race", "truth"]
+         "cells", "startup", "race", "truth"]
 
 
 def module(name):

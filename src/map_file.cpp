@@ -2,6 +2,7 @@
 
 #include "monge/conjugate.h"
 #include "monge/error.h"
+#include "monge/mixture_plan.h"
 #include "monge/network_map.h"
 #include "monge/registry.h"
 #include "monge/safetensors.h"
@@ -78,6 +79,15 @@ Json describe_map(const TransportMap& map, State& tensors) {
     }
     return json;
   }
+  const auto of_plan = [&](const char* kind, const MixturePlan& plan) -> Json {
+    tensors = plan.mixture().state();
+    insert_state(tensors, "frame", plan.frame().state());
+    return {{"kind", kind}, {"dimension", map.dimension()}, {"epsilon", plan.epsilon()}};
+  };
+  if (const auto* plan = dynamic_cast<const MixturePlan*>(&map))
+    return of_plan("mixture_plan", *plan);
+  if (const auto* barycentric = dynamic_cast<const BarycentricMap*>(&map))
+    return of_plan("mixture_barycentric", barycentric->plan());
   const auto& brenier = dynamic_cast<const BrenierMap&>(map);
   return of_potential("brenier", brenier.potential(), brenier.frame());
 }
@@ -125,6 +135,22 @@ std::shared_ptr<const TransportMap> rebuild_network_map(const Json& description,
       frame_from_state(extract_state(tensors, "frame"), dimension).to_dtype(at::kFloat));
 }
 
+/// The plan's constructor checks the mixture.
+std::shared_ptr<const TransportMap> rebuild_mixture_plan(const Json& description,
+                                                         const State& tensors,
+                                                         const std::string& where) {
+  const auto dimension = description.at("dimension").get<std::int64_t>();
+  const auto part = [&](const char* name) { return require_tensor(tensors, name, where); };
+  if (part("centres").dim() != 2 || part("centres").size(1) != dimension)
+    fail(where, fmt::format("centres [K, {}]", dimension), shape_text(part("centres")));
+  auto plan = std::make_shared<MixturePlan>(
+      PlanMixture{part("heights"), part("centres"), part("log_spreads")},
+      description.at("epsilon").get<double>(),
+      frame_from_state(extract_state(tensors, "frame"), dimension));
+  if (description.at("kind") == "mixture_plan") return plan;
+  return std::make_shared<BarycentricMap>(std::move(plan));
+}
+
 std::shared_ptr<const TransportMap> rebuild_map(const Json& description, const State& tensors,
                                                 const std::string& where) {
   const auto dimension = description.at("dimension").get<std::int64_t>();
@@ -144,7 +170,12 @@ std::shared_ptr<const TransportMap> rebuild_map(const Json& description, const S
     return rebuild_network_map(description, tensors, where);
   if (kind == "brenier" || kind == "conjugate")
     return rebuild_potential_map(description, tensors, where);
-  fail(where, "a map of kind affine, brenier, conjugate, network or stochastic_network", kind);
+  if (kind == "mixture_plan" || kind == "mixture_barycentric")
+    return rebuild_mixture_plan(description, tensors, where);
+  fail(where,
+       "a map of kind affine, brenier, conjugate, network, stochastic_network, mixture_plan or "
+       "mixture_barycentric",
+       kind);
 }
 
 }  // namespace

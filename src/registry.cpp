@@ -7,6 +7,7 @@
 #include "monge/networks/dense_icnn.h"
 #include "monge/networks/mlp.h"
 #include "monge/solvers/dual.h"
+#include "monge/solvers/light_sb.h"
 #include "monge/solvers/saddle_point.h"
 #include "monge/solvers/w2gn.h"
 #include "monge/trainer.h"
@@ -70,6 +71,12 @@ std::unique_ptr<Solver> make_saddle_point(std::int64_t dimension, SolverParts& p
   return solver;
 }
 
+std::unique_ptr<Solver> make_light_sb(std::int64_t dimension, SolverParts& parts, Random&) {
+  const auto options = light_sb_declaration().read(parts.solver, "solver");
+  parts.solver = light_sb_declaration().write(options);
+  return std::make_unique<LightSb>(dimension, options);
+}
+
 }  // namespace
 
 std::span<const SolverRow> solver_rows() {
@@ -81,6 +88,7 @@ std::span<const SolverRow> solver_rows() {
        {"quadratic", "weak_quadratic"},
        make_saddle_point,
        saddle_point_usual_steps},
+      {light_sb_declaration().info(), {}, {"quadratic"}, make_light_sb, light_sb_usual_steps},
   };
   return rows;
 }
