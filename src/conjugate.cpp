@@ -151,4 +151,10 @@ Tensor ConjugateMap::transport(const Tensor& y) const {
   return mapped;
 }
 
+double ConjugateMap::unfinished(const Tensor& y) const {
+  const at::NoGradGuard no_graph;
+  const Tensor residual = conjugate(*psi_, frame_.enter(y), options_).residual;
+  return 1 - (residual <= options_.tolerance).to(at::kDouble).mean().item<double>();
+}
+
 }  // namespace monge
