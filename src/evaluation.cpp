@@ -171,9 +171,10 @@ std::vector<EvaluatedFigure> evaluate_solution(const Solution& solution, const M
                        energy_distance(solution.inverse->transport(set.y), set.x),
                        "between the target mapped back and the source"});
     if (const auto* search = dynamic_cast<const ConjugateMap*>(solution.inverse.get()))
-      figures.push_back({"inverse_unfinished", search->unfinished(set.y),
-                         "share of target points whose search for the inverse does not come to rest: "
-                         "the potential is not convex there, or no source point goes near"});
+      figures.push_back(
+          {"inverse_unfinished", search->unfinished(set.y),
+           "share of target points whose search for the inverse does not come to rest: "
+           "the potential is not convex there, or no source point goes near"});
     const double variance = set.x.to(at::kDouble).var(0, false).sum().item<double>();
     if (variance > 0)
       figures.push_back({"cycle_error", l2_uvp(returned, set.x, variance),

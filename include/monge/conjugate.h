@@ -41,8 +41,8 @@ class ConjugateMap final : public TransportMap {
 
   std::int64_t dimension() const override { return psi_->dimension(); }
   Tensor transport(const Tensor& y) const override;
-  /// The share of the points [n, d] whose search ends above the tolerance: what lies where ∇psi does
-  /// not reach, or where psi is not convex.
+  /// The share of the points [n, d] whose search ends above the tolerance: what lies where ∇psi
+  /// does not reach, or where psi is not convex.
   double unfinished(const Tensor& y) const;
 
   const Potential& potential() const { return *psi_; }

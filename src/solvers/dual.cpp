@@ -4,7 +4,9 @@
 #include "monge/error.h"
 
 #include "kernels/icnn_view.h"
+#include "measures/numbers.h"
 #include "solvers/centred_update.h"
+#include "solvers/coupled_batches.h"
 #include "solvers/dual_step.h"
 #include "solvers/frame_entry.h"
 
@@ -15,7 +17,24 @@ constexpr std::int64_t start_points = 4096;
 constexpr std::int64_t box_points = 1 << 16;
 constexpr std::int64_t largest_table = 1 << 25;  // numbers
 
+Tensor all_points(const FiniteMeasure& measure) {
+  return measure.points(at::arange(measure.size(), at::kLong));
+}
+
+std::uint64_t drawn_seed(Random& random) {
+  std::uint64_t seed = 0;
+  random.fill_bits({&seed, 1});
+  return seed;
+}
+
 }  // namespace
+
+/// The points of a step in the frame, and where those of a finite target stand.
+struct Dual::Batch {
+  const Tensor& x;
+  const Tensor& y;
+  std::span<const std::int64_t> targets;
+};
 
 const Declaration<DualOptions>& dual_declaration() {
   using O = DualOptions;
@@ -49,7 +68,12 @@ const Declaration<DualOptions>& dual_declaration() {
                   "standard deviations of the frame.",
                   above(0))
           .option("conjugate_evaluations", &O::conjugate_evaluations,
-                  "Gradients that a search may take at most.", between(1, 100000));
+                  "Gradients that a search may take at most.", between(1, 100000))
+          .option(
+              "couple", &O::couple,
+              "Whether the batches of two finite measures are drawn so that they lie alike, which "
+              "takes noise out of the derivatives; auto: where both have 2^D points or more.",
+              one_of({"auto", "always", "never"}));
   return declaration;
 }
 
@@ -74,6 +98,7 @@ Dual::Dual(std::int64_t dimension, const DualOptions& options, const DenseIcnnOp
   load_parameters(*average_, psi_->parameters(), "dual");
   set_frame(identity_frame(dimension));
   table_ = at::empty({0, dimension});
+  batches_ = std::make_unique<CoupledBatches>(0);
   adam_.emplace(
       psi_->parameters(),
       AdamOptions{options_.learning_rate, options_.beta1, options_.beta2, 1e-8, options_.average},
@@ -106,9 +131,10 @@ void Dual::start(const Problem& problem, Random& random) {
     step_->load();
   }
   set_box(problem, random);
+  batches_ = std::make_unique<CoupledBatches>(drawn_seed(random));
   const auto* finite = dynamic_cast<const FiniteMeasure*>(&target);
   if (!finite || finite->size() * target.dimension() > largest_table) return;
-  table_ = inverse_frame_.enter(finite->points(at::arange(finite->size(), at::kLong)));
+  table_ = inverse_frame_.enter(all_points(*finite));
 }
 
 /// The maximisers lie among the source's points: what is far outside is not searched.
@@ -121,24 +147,53 @@ void Dual::set_box(const Problem& problem, Random& random) {
   high_ = high + margin;
 }
 
-/// Where the searches for the batch `y` begin.
-const Tensor& Dual::starts(const Sampler& target, const Tensor& y) {
-  if (!found_.defined()) found_ = at::empty_like(y);
-  if (table_.size(0) == 0) return found_.copy_(y);
-  const std::int64_t d = y.size(1);
+/// The cells that couple batches halve each coordinate at least once where there are 2^D points.
+bool Dual::couples(const FiniteMeasure* source, const FiniteMeasure* target) const {
+  if (!source || !target || table_.size(0) == 0 || options_.couple == "never") return false;
+  const auto fewest = static_cast<double>(std::min(source->size(), target->size()));
+  return options_.couple == "always" || std::log2(fewest) >= static_cast<double>(psi_->dimension());
+}
+
+/// Coupled batches, or independent ones.
+Dual::Batch Dual::draw(Problem& problem) {
+  const auto* source = dynamic_cast<const FiniteMeasure*>(&problem.source.measure());
+  const auto* target = dynamic_cast<const FiniteMeasure*>(&problem.target.measure());
+  if (!couples(source, target)) {
+    const Tensor& x = enter_source_->enter(problem.source.next(options_.batch));
+    const Tensor& y = enter_target_->enter(problem.target.next(options_.batch));
+    return {x, y, problem.target.indices()};
+  }
+  constexpr std::int64_t passes = 2;  // of the target between two orders
+  if (!batches_->ordered() || batches_->drawn() * options_.batch >= passes * target->size())
+    batches_->order(frame_.enter(all_points(*source)), table_);
+  batches_->draw(options_.batch);
+  if (!x_.defined()) {
+    x_ = at::empty({options_.batch, psi_->dimension()});
+    y_ = at::empty_like(x_);
+  }
+  source->gather(batches_->first(), numbers_of(x_));
+  target->gather(batches_->second(), numbers_of(y_));
+  return {enter_source_->enter(x_), enter_target_->enter(y_), batches_->second()};
+}
+
+/// Where the searches of a batch begin.
+const Tensor& Dual::starts(const Batch& batch) {
+  if (!found_.defined()) found_ = at::empty_like(batch.y);
+  if (table_.size(0) == 0) return found_.copy_(batch.y);
+  const std::int64_t d = table_.size(1);
   const float* table = table_.const_data_ptr<float>();
   float* out = found_.data_ptr<float>();
-  for (const std::int64_t index : target.indices()) out = std::copy_n(table + index * d, d, out);
+  for (const std::int64_t index : batch.targets) out = std::copy_n(table + index * d, d, out);
   return found_;
 }
 
 /// Stores what the searches have found.
-void Dual::keep(const Sampler& target) {
+void Dual::keep(const Batch& batch) {
   if (table_.size(0) == 0) return;
   const std::int64_t d = table_.size(1);
   float* table = table_.data_ptr<float>();
   const float* found = found_.const_data_ptr<float>();
-  for (const std::int64_t index : target.indices()) {
+  for (const std::int64_t index : batch.targets) {
     std::copy_n(found, d, table + index * d);
     found += d;
   }
@@ -146,8 +201,7 @@ void Dual::keep(const Sampler& target) {
 
 StepReport Dual::step(Problem& problem, double rate) {
   const at::NoGradGuard no_graph;
-  const Tensor& x = enter_source_->enter(problem.source.next(options_.batch));
-  const Tensor& y = enter_target_->enter(problem.target.next(options_.batch));
+  const Batch batch = draw(problem);
   const auto d = static_cast<std::size_t>(psi_->dimension());
   const auto side = [d](const Tensor& bounds) {
     const float* numbers = bounds.const_data_ptr<float>();
@@ -156,15 +210,15 @@ StepReport Dual::step(Problem& problem, double rate) {
   const ConjugateLimits limits{options_.conjugate_tolerance, options_.conjugate_evaluations,
                                std::sqrt(static_cast<double>(d))};
   const DualTerms terms =
-      step_->run(x, y, starts(problem.target, y), limits, {side(low_), side(high_)});
+      step_->run(batch.x, batch.y, starts(batch), limits, {side(low_), side(high_)});
   StepReport report{.loss = terms.source + terms.conjugate,
                     .terms = {{"evaluations", terms.evaluations}, {"unfinished", terms.unfinished}},
                     .gradient_norm = norm_of(step_->derivatives()),
                     .finite = true};
   report.finite = std::isfinite(report.loss) && std::isfinite(report.gradient_norm);
   if (!report.finite) return report;
-  keep(problem.target);
-  update_->step(step_->derivatives(), x, rate);
+  keep(batch);
+  update_->step(step_->derivatives(), batch.x, rate);
   step_->load();
   return report;
 }
@@ -188,6 +242,7 @@ State Dual::state() const {
   insert_state(state, "adam", adam_->state());
   insert_state(state, "update", update_->state());
   insert_state(state, "frame", exact_frame_.state());
+  insert_state(state, "batches", batches_->state());
   return state;
 }
 
@@ -200,6 +255,7 @@ void Dual::restore(const State& state) {
   low_ = require_tensor(state, "low", "dual").clone();
   high_ = require_tensor(state, "high", "dual").clone();
   table_ = require_tensor(state, "table", "dual").clone();
+  batches_->restore(extract_state(state, "batches"));
   step_->load();
 }
 

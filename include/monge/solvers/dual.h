@@ -9,6 +9,7 @@
 namespace monge {
 
 class CentredUpdate;
+class CoupledBatches;
 class DualStep;
 class FrameEntry;
 
@@ -23,6 +24,7 @@ struct DualOptions {
   double average = 0.99;
   double conjugate_tolerance = 0.03;
   std::int64_t conjugate_evaluations = 14;
+  std::string couple = "auto";
 };
 
 const Declaration<DualOptions>& dual_declaration();
@@ -41,7 +43,9 @@ std::int64_t dual_usual_steps(std::int64_t dimension);
 /// whose derivative is that of E psi(X) - E psi(x^(Y)) with the maximisers x^ held fixed. The map
 /// is ∇psi, the inverse map ∇psi*, both in the affine frame of the samples' moments.
 ///
-/// Of a finite target, each search begins where the last one for that point has ended.
+/// Of a finite target, each search begins where the last one for that point has ended. Where the
+/// source is finite too and there are points enough, batches are coupled: x and x^(y) lie alike
+/// (solvers/coupled_batches.h).
 class Dual final : public Solver {
  public:
   Dual(std::int64_t dimension, const DualOptions& options, const DenseIcnnOptions& network,
@@ -60,8 +64,11 @@ class Dual final : public Solver {
  private:
   void set_frame(const AffineFrame& frame);
   void set_box(const Problem& problem, Random& random);
-  const Tensor& starts(const Sampler& target, const Tensor& y);
-  void keep(const Sampler& target);
+  struct Batch;
+  bool couples(const FiniteMeasure* source, const FiniteMeasure* target) const;
+  Batch draw(Problem& problem);
+  const Tensor& starts(const Batch& batch);
+  void keep(const Batch& batch);
 
   DualOptions options_;
   std::shared_ptr<DenseIcnn> psi_, average_;
@@ -71,6 +78,8 @@ class Dual final : public Solver {
   Tensor low_, high_;  // of the source's points in the frame, widened; [d]
   Tensor table_;       // [size of the target, d], or [0, d]
   Tensor found_;       // [batch, d]
+  Tensor x_, y_;       // [batch, d], of coupled batches
+  std::unique_ptr<CoupledBatches> batches_;
   std::optional<Adam> adam_;
   std::unique_ptr<CentredUpdate> update_;
   std::unique_ptr<DualStep> step_;
