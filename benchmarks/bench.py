@@ -8,8 +8,8 @@ import sys
 
 import common
 
-NAMES = ["gaussian", "toys", "starts", "colour", "kernels", "steps", "conv", "sampling", "discrete",
-         "startup", "race"]
+NAMES = ["gaussian", "solvers", "toys", "icnn_ot", "starts", "colour", "kernels", "steps", "conv",
+         "sampling", "discrete", "startup", "race"]
 
 
 def module(name):

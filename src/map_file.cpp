@@ -58,6 +58,13 @@ Json describe_map(const TransportMap& map, State& tensors) {
   }
   if (const auto* network = dynamic_cast<const StochasticNetworkMap*>(&map))
     return free("stochastic_network", network->network(), network->residual());
+  if (const auto* kantorovich = dynamic_cast<const KantorovichMap*>(&map)) {
+    insert_state(tensors, "potential", kantorovich->potential().parameters());
+    return {{"kind", "kantorovich"},
+            {"dimension", map.dimension()},
+            {"network", kantorovich->potential().name()},
+            {"options", json_of(kantorovich->potential().options())}};
+  }
   const auto& brenier = dynamic_cast<const BrenierMap&>(map);
   insert_state(tensors, "potential", brenier.potential().parameters());
   insert_state(tensors, "frame", brenier.frame().state());
@@ -106,11 +113,12 @@ std::shared_ptr<const TransportMap> rebuild_map(const Json& description, const S
   }
   if (kind == "network" || kind == "stochastic_network")
     return rebuild_network_map(description, tensors, where);
-  if (kind != "brenier")
-    fail(where, "a map of kind affine, brenier, network or stochastic_network", kind);
+  if (kind != "brenier" && kind != "kantorovich")
+    fail(where, "a map of kind affine, brenier, kantorovich, network or stochastic_network", kind);
   const NetworkRow& row = find_network(description.at("network").get<std::string>(), where);
   auto potential = row.make(dimension, table_of(description.at("options")));
   load_parameters(*potential, extract_state(tensors, "potential"), where);
+  if (kind == "kantorovich") return std::make_shared<KantorovichMap>(potential);
   return std::make_shared<BrenierMap>(
       potential, frame_from_state(extract_state(tensors, "frame"), dimension).to_dtype(at::kFloat));
 }
