@@ -44,8 +44,8 @@ const Declaration<AdversarialOptions>& adversarial_declaration() {
                   between(0, 1 << 14))
           .option("learning_rate", &O::learning_rate,
                   "Adam's learning rate of the potentials at its peak.", between(0, 1))
-          .option("map_learning_rate", &O::map_learning_rate,
-                  "That of the map; 0: a fifth of the potentials'.", between(0, 1))
+          .option("map_learning_rate", &O::map_learning_rate, "That of the map; 0: half of it.",
+                  between(0, 1))
           .option("beta1", &O::beta1, "Adam's decay of the first moment.", between(0, 0.9999))
           .option("beta2", &O::beta2, "Adam's decay of the second moment.", between(0, 0.999999))
           .option("average", &O::average,
@@ -63,7 +63,7 @@ Adversarial::Adversarial(std::int64_t dimension, const AdversarialOptions& optio
                          const MlpOptions& network, Random& random)
     : options_(options), between_(0, "unset") {
   if (options_.batch == 0) options_.batch = 256;
-  if (options_.map_learning_rate == 0) options_.map_learning_rate = options_.learning_rate / 5;
+  if (options_.map_learning_rate == 0) options_.map_learning_rate = options_.learning_rate / 2;
   double penalty = options_.penalty;
   if (penalty == 0) penalty = is_w2() ? 100 : 10;
   penalty_ = at::scalar_tensor(penalty, at::kDouble);

@@ -253,9 +253,9 @@ struct Published {
 std::vector<Published> published() {
   SaddlePointOptions icnn_ot{.inner_steps = 10,
                              .batch = 128,
-                             .learning_rate = 3e-3,
+                             .learning_rate = 5e-3,
                              .beta1 = 0.5,
-                             .average = 0,
+                             .average = 0.9,
                              .convexity = "penalty",
                              .start = "identity"};
   SaddlePointOptions otm{
@@ -273,7 +273,7 @@ std::vector<Published> published() {
   both_ways.bidirectional = true;
   SaddlePointOptions convex = both_ways;
   convex.start = "identity";
-  return {{"ICNN-OT with the penalty", icnn_ot, true, 200, 2},
+  return {{"ICNN-OT with the penalty", icnn_ot, true, 300, 2},
           {"OTM, MM:R", otm, false, 300, 3},
           {"ENOT, free map", enot, false, 1500, 3},
           {"ENOT, both directions", both_ways, false, 600, 3},

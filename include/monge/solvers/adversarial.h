@@ -16,7 +16,7 @@ struct AdversarialOptions {
   std::vector<std::int64_t> map_hidden = {};
   std::string map_activation = "relu";
   std::int64_t batch = 0;
-  double learning_rate = 5e-4;
+  double learning_rate = 1e-3;
   double map_learning_rate = 0;
   double beta1 = 0.5;
   double beta2 = 0.9;
