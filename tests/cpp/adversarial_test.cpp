@@ -71,7 +71,7 @@ Fitted fit(const Pair& pair, const AdversarialOptions& options, std::int64_t ste
 }
 
 /// With a map that stays, the potential's objective is W1 plus what the soft constraint gives away:
-/// the slope 1 + s with s = W1 / (2 penalty) is the best one, and the value W1 + W1² / (4 penalty).
+/// a slope about 1 + W1 / (2 penalty) is the best one, and the value about W1 + W1² / (4 penalty).
 TEST(Adversarial, ThePotentialOfW1FindsTheDistanceOfATranslation) {
   AdversarialOptions options = settings("w1");
   options.map_learning_rate = 1e-12;
