@@ -35,7 +35,8 @@ const Declaration<RegularizedDualOptions>& regularized_dual_declaration() {
                   "where t > 0.",
                   one_of({"entropy", "l2"}))
           .option("epsilon", &O::epsilon,
-                  "epsilon, in units of the cost; 0: 2 % of the mean cost of independent points.",
+                  "epsilon, in units of the cost; 0: of the mean cost of independent points 2 % for "
+                  "entropy, 0.005 % for l2.",
                   at_least(0))
           .option("potential_steps", &O::potential_steps,
                   "Steps of the potentials for each step of the maps.", between(1, 10000))
@@ -103,7 +104,7 @@ RegularizedDual::RegularizedDual(std::int64_t dimension, const RegularizedDualOp
 RegularizedDual::~RegularizedDual() = default;
 
 void RegularizedDual::start(const Problem& problem, Random& random) {
-  constexpr double share = 0.02;
+  const double share = options_.regularizer == "l2" ? 5e-5 : 0.02;
   if (options_.epsilon == 0)
     epsilon_.fill_(share *
                    mean_quadratic_cost(problem.source.measure(), problem.target.measure(), random));

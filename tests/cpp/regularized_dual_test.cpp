@@ -74,6 +74,7 @@ struct Axes {
 RegularizedDualOptions settings(const char* regularizer, double epsilon) {
   return {.regularizer = regularizer,
           .epsilon = epsilon,
+          .residual = true,
           .map_activation = "elu",
           .batch = 128,
           .learning_rate = 3e-3};
@@ -129,11 +130,14 @@ TEST(RegularizedDual, LearnsNothingWithoutUpdates) {
 }
 
 TEST(RegularizedDual, ChoosesEpsilonByTheCost) {
-  Random random(1, "network");
-  RegularizedDual solver(2, {}, small, random);
-  const Axes axes;
-  solver.start(axes.problem(3), random);
-  EXPECT_NEAR(solver.state().at("epsilon").item<double>(), 0.02 * 2, 0.002);  // ½ tr (A + B) = 2
+  constexpr double cost = 2;  // ½ tr (A + B)
+  for (const auto& [regularizer, share] : {std::pair("entropy", 0.02), std::pair("l2", 5e-5)}) {
+    Random random(1, "network");
+    RegularizedDual solver(2, {.regularizer = regularizer}, small, random);
+    solver.start(Axes().problem(3), random);
+    const double epsilon = solver.state().at("epsilon").item<double>();
+    EXPECT_NEAR(epsilon, share * cost, 0.05 * share * cost) << regularizer;
+  }
 }
 
 TEST(RegularizedDual, ARestoredSolverGoesOnWithTheSameNumbers) {

@@ -13,7 +13,7 @@ struct RegularizedDualOptions {
   double epsilon = 0;
   std::int64_t potential_steps = 1;
   bool inverse = true;
-  bool residual = true;
+  bool residual = false;
   std::vector<std::int64_t> map_hidden = {};
   std::string map_activation = "relu";
   std::int64_t batch = 0;
