@@ -314,9 +314,9 @@ StepReport SaddlePoint::improve(const Direction& side, double rate) {
 }
 
 StepReport SaddlePoint::step(Problem& problem, double rate) {
-  const StepReport report = improve({*step_, *map_adam_, *potential_adam_, problem.source, *enter_,
-                                     problem.target, *enter_inverse_},
-                                    rate);
+  StepReport report = improve({*step_, *map_adam_, *potential_adam_, problem.source, *enter_,
+                               problem.target, *enter_inverse_},
+                              rate);
   if (!options_.bidirectional || !report.finite) return report;
   load();
   StepReport back = improve({*reverse_step_, *potential_adam_, *map_adam_, problem.target,
