@@ -9,7 +9,7 @@ import sys
 import common
 
 NAMES = ["gaussian", "solvers", "toys", "icnn_ot", "starts", "colour", "kernels", "steps", "conv",
-         "sampling", "discrete", "startup", "race"]
+         "sampling", "discrete", "cells", "startup", "race"]
 
 
 def module(name):

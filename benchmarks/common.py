@@ -5,7 +5,7 @@ import os
 import platform
 import statistics
 import subprocess
-import time
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,16 +32,18 @@ def process(arguments, threads, without=()):
                        OPENBLAS_NUM_THREADS=str(threads))
     for name in without:
         environment.pop(name, None)
-    begin = time.perf_counter()
-    child = subprocess.Popen([str(a) for a in arguments], env=environment,
-                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    text = child.stdout.read()
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    wall = time.perf_counter() - begin
-    if child.returncode != 0:
-        raise RuntimeError(f"{' '.join(map(str, arguments))}\nfailed:\n{text}")
-    return Finished(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, text)
+    command = [str(part) for part in arguments]
+    out, into = os.pipe()
+    with subprocess.Popen([sys.executable, "-I", "-S", ROOT / "benchmarks" / "measured.py",
+                           str(into), *command], env=environment, pass_fds=[into],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as child:
+        os.close(into)
+        text = child.stdout.read()
+    with os.fdopen(out) as figures:
+        finished = json.loads(figures.read() or '{"code": 1}')
+    if finished.pop("code") != 0:
+        raise RuntimeError(f"{' '.join(command)}\nfailed:\n{text}")
+    return Finished(**finished, text=text)
 
 
 def monge(*arguments, threads=1):

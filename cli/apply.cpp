@@ -15,6 +15,12 @@ namespace {
 struct ApplyArguments {
   std::string map, in, out;
   bool inverse = false, force = false;
+  double time = 1;
+
+  /// T(x), or where x is at that time of its way there.
+  Tensor moved(const TransportMap& by, const Tensor& x) const {
+    return time == 1 ? by.transport(x) : by.at_time(x, time);
+  }
 };
 
 constexpr std::int64_t rows_at_once = 1 << 16;
@@ -29,7 +35,7 @@ void apply_to_array(const TransportMap& map, const ApplyArguments& arguments, Ex
   if (rows.size(0) == 0) throw Error(arguments.in + ": expected at least one row, got none");
   for (; rows.size(0) > 0; rows = reader->next(rows_at_once)) {
     StopOnInterrupt::check();
-    writer->append(map.transport(rows));
+    writer->append(arguments.moved(map, rows));
   }
   writer->close();
 }
@@ -42,7 +48,7 @@ void apply_to_image(const TransportMap& map, const ApplyArguments& arguments, Ex
       .recolour(
           [&](const Tensor& colours) {
             StopOnInterrupt::check();
-            return map.transport(colours);
+            return arguments.moved(map, colours);
           },
           arguments.out, existing);
 }
@@ -54,6 +60,7 @@ void apply(const ApplyArguments& arguments) {
       load_map(std::filesystem::is_directory(path) ? open_run(path).map() : path);
   const auto& map = arguments.inverse ? loaded.solution.inverse : loaded.solution.map;
   if (!map) throw Error(arguments.map + ": this map has no inverse");
+  require_time(arguments.time);
   require_writable(arguments.out, existing);
   const StopOnInterrupt stop;
   if (is_array_location(arguments.in))
@@ -78,6 +85,10 @@ void add_apply(CLI::App& app) {
   command->add_option("--out", arguments->out, "Where the moved points go; format by extension.")
       ->required();
   command->add_flag("--inverse", arguments->inverse, "Maps from the target back to the source.");
+  command->add_option(
+      "--time", arguments->time,
+      "From 0 to 1: where the points are on their way, on a Schroedinger bridge for "
+      "a plan of light_sb, on straight lines for any other map.");
   command->add_flag("--force", arguments->force, "Replaces an existing output.");
   command->callback([arguments] { apply(*arguments); });
 }

@@ -62,6 +62,22 @@ Split build_measure(Config& config, std::string_view section, double holdout) {
   return {measure, measure};
 }
 
+/// The network that the solver works with; null where it has none. Throws Error on one that it does
+/// not take.
+const PartInfo* chosen_network(const Config& config, const SolverRow& solver) {
+  if (solver.networks.empty()) {
+    const auto section = config.sections.find("network");
+    if (section != config.sections.end() && !section->second.empty())
+      fail("network", fmt::format("none, since the solver '{}' has no network", solver.info.name),
+           fmt::format("{}", section->second.begin()->first));
+    return nullptr;
+  }
+  const NetworkRow& row =
+      find_network(config.part("network", solver.networks.front()), "network.name");
+  require_served(solver, "network", row.info.name, solver.networks);
+  return &row.info;
+}
+
 }  // namespace
 
 std::pair<Split, Split> build_measures(const Config& config) {
@@ -82,17 +98,15 @@ Experiment build_experiment(const Config& config) {
   Config resolved = config;
   const SolverRow& row = find_solver(config.part("solver", "w2gn"), "solver.name");
   const PartInfo& cost = find_cost(config.part("cost", row.costs.front()), "cost.name");
-  const NetworkRow& network_row =
-      find_network(config.part("network", row.networks.front()), "network.name");
+  const PartInfo* network = chosen_network(config, row);
   require_served(row, "cost", cost.name, row.costs);
-  require_served(row, "network", network_row.info.name, row.networks);
   TrainOptions train = train_declaration().read(config.options("train"), "train");
   const EvaluateOptions evaluate =
       evaluate_declaration().read(config.options("evaluate"), "evaluate");
-  SolverParts parts{config.options("solver"), network_row.info.name, config.options("network"),
-                    cost.name, config.options("cost")};
+  SolverParts parts{config.options("solver"), network ? network->name : "",
+                    config.options("network"), cost.name, config.options("cost")};
   require_known_keys(parts.solver, row.info, "solver");
-  require_known_keys(parts.network_options, network_row.info, "network");
+  if (network) require_known_keys(parts.network_options, *network, "network");
   require_known_keys(parts.cost_options, cost, "cost");
 
   const auto [source, target] = build_measures(config);
@@ -108,8 +122,10 @@ Experiment build_experiment(const Config& config) {
   resolved.sections["cost"]["name"] = cost.name;
   resolved.sections["solver"] = parts.solver;
   resolved.sections["solver"]["name"] = row.info.name;
-  resolved.sections["network"] = parts.network_options;
-  resolved.sections["network"]["name"] = network_row.info.name;
+  if (network) {
+    resolved.sections["network"] = parts.network_options;
+    resolved.sections["network"]["name"] = network->name;
+  }
   resolved.sections["train"] = train_declaration().write(train);
   resolved.sections["evaluate"] = evaluate_declaration().write(evaluate);
   return {std::move(resolved),

@@ -1,6 +1,7 @@
 #include "monge/map_file.h"
 
 #include "monge/error.h"
+#include "monge/mixture_plan.h"
 #include "monge/network_map.h"
 #include "monge/registry.h"
 #include "monge/safetensors.h"
@@ -65,6 +66,15 @@ Json describe_map(const TransportMap& map, State& tensors) {
             {"network", kantorovich->potential().name()},
             {"options", json_of(kantorovich->potential().options())}};
   }
+  const auto of_plan = [&](const char* kind, const MixturePlan& plan) -> Json {
+    tensors = plan.mixture().state();
+    insert_state(tensors, "frame", plan.frame().state());
+    return {{"kind", kind}, {"dimension", map.dimension()}, {"epsilon", plan.epsilon()}};
+  };
+  if (const auto* plan = dynamic_cast<const MixturePlan*>(&map))
+    return of_plan("mixture_plan", *plan);
+  if (const auto* barycentric = dynamic_cast<const BarycentricMap*>(&map))
+    return of_plan("mixture_barycentric", barycentric->plan());
   const auto& brenier = dynamic_cast<const BrenierMap&>(map);
   insert_state(tensors, "potential", brenier.potential().parameters());
   insert_state(tensors, "frame", brenier.frame().state());
@@ -96,6 +106,22 @@ std::shared_ptr<const TransportMap> rebuild_network_map(const Json& description,
       frame_from_state(extract_state(tensors, "frame"), dimension).to_dtype(at::kFloat));
 }
 
+/// The plan's constructor checks the mixture.
+std::shared_ptr<const TransportMap> rebuild_mixture_plan(const Json& description,
+                                                         const State& tensors,
+                                                         const std::string& where) {
+  const auto dimension = description.at("dimension").get<std::int64_t>();
+  const auto part = [&](const char* name) { return require_tensor(tensors, name, where); };
+  if (part("centres").dim() != 2 || part("centres").size(1) != dimension)
+    fail(where, fmt::format("centres [K, {}]", dimension), shape_text(part("centres")));
+  auto plan = std::make_shared<MixturePlan>(
+      PlanMixture{part("heights"), part("centres"), part("log_spreads")},
+      description.at("epsilon").get<double>(),
+      frame_from_state(extract_state(tensors, "frame"), dimension));
+  if (description.at("kind") == "mixture_plan") return plan;
+  return std::make_shared<BarycentricMap>(std::move(plan));
+}
+
 std::shared_ptr<const TransportMap> rebuild_map(const Json& description, const State& tensors,
                                                 const std::string& where) {
   const auto dimension = description.at("dimension").get<std::int64_t>();
@@ -113,8 +139,13 @@ std::shared_ptr<const TransportMap> rebuild_map(const Json& description, const S
   }
   if (kind == "network" || kind == "stochastic_network")
     return rebuild_network_map(description, tensors, where);
+  if (kind == "mixture_plan" || kind == "mixture_barycentric")
+    return rebuild_mixture_plan(description, tensors, where);
   if (kind != "brenier" && kind != "kantorovich")
-    fail(where, "a map of kind affine, brenier, kantorovich, network or stochastic_network", kind);
+    fail(where,
+         "a map of kind affine, brenier, kantorovich, network, stochastic_network, mixture_plan or "
+         "mixture_barycentric",
+         kind);
   const NetworkRow& row = find_network(description.at("network").get<std::string>(), where);
   auto potential = row.make(dimension, table_of(description.at("options")));
   load_parameters(*potential, extract_state(tensors, "potential"), where);

@@ -7,6 +7,7 @@
 #include "monge/networks/dense_icnn.h"
 #include "monge/networks/mlp.h"
 #include "monge/solvers/adversarial.h"
+#include "monge/solvers/light_sb.h"
 #include "monge/solvers/regularized_dual.h"
 #include "monge/solvers/saddle_point.h"
 #include "monge/solvers/w2gn.h"
@@ -85,6 +86,12 @@ std::unique_ptr<Solver> make_adversarial(std::int64_t dimension, SolverParts& pa
   return make_of_perceptrons<Adversarial>(adversarial_declaration(), dimension, parts, random);
 }
 
+std::unique_ptr<Solver> make_light_sb(std::int64_t dimension, SolverParts& parts, Random&) {
+  const auto options = light_sb_declaration().read(parts.solver, "solver");
+  parts.solver = light_sb_declaration().write(options);
+  return std::make_unique<LightSb>(dimension, options);
+}
+
 }  // namespace
 
 std::span<const SolverRow> solver_rows() {
@@ -105,6 +112,7 @@ std::span<const SolverRow> solver_rows() {
        {"quadratic"},
        make_adversarial,
        adversarial_usual_steps},
+      {light_sb_declaration().info(), {}, {"quadratic"}, make_light_sb, light_sb_usual_steps},
   };
   return rows;
 }

@@ -1,6 +1,17 @@
 #include "monge/transport_map.h"
 
+#include "monge/error.h"
+
 namespace monge {
+
+void require_time(double time) {
+  if (!(time >= 0 && time <= 1)) fail("time", "0 to 1", fmt::format("{}", time));
+}
+
+Tensor TransportMap::at_time(const Tensor& x, double time) const {
+  require_time(time);
+  return at::lerp(x, transport(x), time);
+}
 
 Tensor StochasticMap::sample(const Tensor& x, Random& noise) const {
   return transport(x, noise.normal({x.size(0), noise_dimension()}));

@@ -8,10 +8,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
+def requirements_file(name):
+    return ROOT / "tools" / f"requirements-peers-{name}.txt"
+
+
 def environment(name):
     """The Python of build/peers/NAME, made from tools/requirements-peers-NAME.txt when it is
     missing or the requirements have changed."""
-    requirements = ROOT / "tools" / f"requirements-peers-{name}.txt"
+    requirements = requirements_file(name)
     folder = ROOT / "build" / "peers" / name
     stamp = folder / hashlib.sha256(requirements.read_bytes()).hexdigest()[:16]
     python = folder / "bin" / "python"

@@ -26,8 +26,9 @@ struct SolverParts {
 /// A solver in the table of solvers: what `monge fit` can choose by name.
 struct SolverRow {
   PartInfo info;
-  std::vector<std::string> networks;  ///< what it can take for its potential, the default first
-  std::vector<std::string> costs;     ///< what it solves, the default first
+  /// What it can take for its potential, the default first; empty: it has no network.
+  std::vector<std::string> networks;
+  std::vector<std::string> costs;  ///< what it solves, the default first
   /// The solver for points of `dimension`; the tables come back with every option resolved.
   std::function<std::unique_ptr<Solver>(std::int64_t dimension, SolverParts& parts, Random& random)>
       make;

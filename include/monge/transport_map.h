@@ -17,7 +17,13 @@ class TransportMap {
   virtual std::int64_t dimension() const = 0;
   /// T(x) for x [n, d]; [n, d]. No graph.
   virtual Tensor transport(const Tensor& x) const = 0;
+  /// Where x is at `time` in [0, 1] of its way to T(x), [n, d]: the displacement interpolation
+  /// (1 - t) x + t T(x) (McCann 1997), unless the map says otherwise. Throws Error on another time.
+  virtual Tensor at_time(const Tensor& x, double time) const;
 };
+
+/// Throws Error unless `time` is in [0, 1].
+void require_time(double time);
 
 /// A map with noise, T(x, z), z standard normal: a plan that sends x to the law of T(x, z).
 class StochasticMap : public TransportMap {
