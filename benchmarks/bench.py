@@ -8,8 +8,8 @@ import sys
 
 import common
 
-NAMES = ["gaussian", "toys", "starts", "colour", "kernels", "steps", "conv", "sampling", "discrete",
-         "cells", "startup", "race", "truth"]
+NAMES = ["truth", "gaussian", "solvers", "toys", "icnn_ot", "starts", "colour", "kernels", "steps",
+         "conv", "sampling", "discrete", "cells", "startup", "race"]
 
 
 def module(name):

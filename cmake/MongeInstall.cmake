@@ -11,7 +11,8 @@ set(MONGE_PUBLIC_HEADERS
   measures/array.h measures/file.h measures/gaussian.h measures/gaussian_mixture.h
   measures/pushforward.h measures/registry.h measures/shapes.h measures/uniform.h
   networks/dense_icnn.h networks/mlp.h networks/resnet_critic.h networks/unet.h
-  solvers/dual.h solvers/light_sb.h solvers/saddle_point.h solvers/w2gn.h)
+  solvers/adversarial.h solvers/dual.h solvers/light_sb.h solvers/regularized_dual.h
+  solvers/saddle_point.h solvers/w2gn.h)
 foreach(header IN LISTS MONGE_PUBLIC_HEADERS)
   get_filename_component(folder "${header}" DIRECTORY)
   install(FILES include/monge/${header} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/monge/${folder})

@@ -60,17 +60,16 @@ Json describe_map(const TransportMap& map, State& tensors) {
   }
   if (const auto* network = dynamic_cast<const StochasticNetworkMap*>(&map))
     return free("stochastic_network", network->network(), network->residual());
-  const auto of_potential = [&](const char* kind, const Potential& potential,
-                                const AffineFrame& frame) -> Json {
+  const auto of_potential = [&](const char* kind, const Potential& potential) -> Json {
     insert_state(tensors, "potential", potential.parameters());
-    insert_state(tensors, "frame", frame.state());
     return {{"kind", kind},
             {"dimension", map.dimension()},
             {"network", potential.name()},
             {"options", json_of(potential.options())}};
   };
   if (const auto* inverse = dynamic_cast<const ConjugateMap*>(&map)) {
-    Json json = of_potential("conjugate", inverse->potential(), inverse->frame());
+    insert_state(tensors, "frame", inverse->frame().state());
+    Json json = of_potential("conjugate", inverse->potential());
     json["tolerance"] = inverse->options().tolerance;
     json["evaluations"] = inverse->options().evaluations;
     if (inverse->options().low.defined()) {
@@ -79,6 +78,8 @@ Json describe_map(const TransportMap& map, State& tensors) {
     }
     return json;
   }
+  if (const auto* kantorovich = dynamic_cast<const KantorovichMap*>(&map))
+    return of_potential("kantorovich", kantorovich->potential());
   const auto of_plan = [&](const char* kind, const MixturePlan& plan) -> Json {
     tensors = plan.mixture().state();
     insert_state(tensors, "frame", plan.frame().state());
@@ -89,7 +90,8 @@ Json describe_map(const TransportMap& map, State& tensors) {
   if (const auto* barycentric = dynamic_cast<const BarycentricMap*>(&map))
     return of_plan("mixture_barycentric", barycentric->plan());
   const auto& brenier = dynamic_cast<const BrenierMap&>(map);
-  return of_potential("brenier", brenier.potential(), brenier.frame());
+  insert_state(tensors, "frame", brenier.frame().state());
+  return of_potential("brenier", brenier.potential());
 }
 
 std::shared_ptr<const TransportMap> rebuild_potential_map(const Json& description,
@@ -99,6 +101,7 @@ std::shared_ptr<const TransportMap> rebuild_potential_map(const Json& descriptio
   const NetworkRow& row = find_network(description.at("network").get<std::string>(), where);
   auto potential = row.make(dimension, table_of(description.at("options")));
   load_parameters(*potential, extract_state(tensors, "potential"), where);
+  if (description.at("kind") == "kantorovich") return std::make_shared<KantorovichMap>(potential);
   const AffineFrame frame =
       frame_from_state(extract_state(tensors, "frame"), dimension).to_dtype(at::kFloat);
   if (description.at("kind") == "brenier") return std::make_shared<BrenierMap>(potential, frame);
@@ -168,14 +171,14 @@ std::shared_ptr<const TransportMap> rebuild_map(const Json& description, const S
   }
   if (kind == "network" || kind == "stochastic_network")
     return rebuild_network_map(description, tensors, where);
-  if (kind == "brenier" || kind == "conjugate")
-    return rebuild_potential_map(description, tensors, where);
   if (kind == "mixture_plan" || kind == "mixture_barycentric")
     return rebuild_mixture_plan(description, tensors, where);
-  fail(where,
-       "a map of kind affine, brenier, conjugate, network, stochastic_network, mixture_plan or "
-       "mixture_barycentric",
-       kind);
+  if (kind != "brenier" && kind != "conjugate" && kind != "kantorovich")
+    fail(where,
+         "a map of kind affine, brenier, conjugate, kantorovich, network, stochastic_network, "
+         "mixture_plan or mixture_barycentric",
+         kind);
+  return rebuild_potential_map(description, tensors, where);
 }
 
 }  // namespace

@@ -6,8 +6,10 @@
 #include "monge/metric.h"
 #include "monge/networks/dense_icnn.h"
 #include "monge/networks/mlp.h"
+#include "monge/solvers/adversarial.h"
 #include "monge/solvers/dual.h"
 #include "monge/solvers/light_sb.h"
+#include "monge/solvers/regularized_dual.h"
 #include "monge/solvers/saddle_point.h"
 #include "monge/solvers/w2gn.h"
 #include "monge/trainer.h"
@@ -71,6 +73,30 @@ std::unique_ptr<Solver> make_saddle_point(std::int64_t dimension, SolverParts& p
   return solver;
 }
 
+/// A solver whose networks are perceptrons and whose cost is quadratic.
+template <class Made, class Options>
+std::unique_ptr<Solver> make_of_perceptrons(const Declaration<Options>& declaration,
+                                            std::int64_t dimension, SolverParts& parts,
+                                            Random& random) {
+  const auto mlp = sized_for(mlp_declaration().read(parts.network_options, "network"), dimension);
+  auto solver =
+      std::make_unique<Made>(dimension, declaration.read(parts.solver, "solver"), mlp, random);
+  parts.network_options = mlp_declaration().write(mlp);
+  parts.solver = solver->options();
+  return solver;
+}
+
+std::unique_ptr<Solver> make_regularized_dual(std::int64_t dimension, SolverParts& parts,
+                                              Random& random) {
+  return make_of_perceptrons<RegularizedDual>(regularized_dual_declaration(), dimension, parts,
+                                              random);
+}
+
+std::unique_ptr<Solver> make_adversarial(std::int64_t dimension, SolverParts& parts,
+                                         Random& random) {
+  return make_of_perceptrons<Adversarial>(adversarial_declaration(), dimension, parts, random);
+}
+
 std::unique_ptr<Solver> make_light_sb(std::int64_t dimension, SolverParts& parts, Random&) {
   const auto options = light_sb_declaration().read(parts.solver, "solver");
   parts.solver = light_sb_declaration().write(options);
@@ -88,6 +114,16 @@ std::span<const SolverRow> solver_rows() {
        {"quadratic", "weak_quadratic"},
        make_saddle_point,
        saddle_point_usual_steps},
+      {regularized_dual_declaration().info(),
+       {"mlp"},
+       {"quadratic"},
+       make_regularized_dual,
+       regularized_dual_usual_steps},
+      {adversarial_declaration().info(),
+       {"mlp"},
+       {"quadratic"},
+       make_adversarial,
+       adversarial_usual_steps},
       {light_sb_declaration().info(), {}, {"quadratic"}, make_light_sb, light_sb_usual_steps},
   };
   return rows;

@@ -49,4 +49,11 @@ Tensor BrenierMap::value(const Tensor& x) const {
          x.mv(frame_.to);
 }
 
+KantorovichMap::KantorovichMap(std::shared_ptr<const Potential> potential)
+    : potential_(std::move(potential)) {}
+
+Tensor KantorovichMap::transport(const Tensor& x) const {
+  return x - potential_->gradient(x, Graph::none);
+}
+
 }  // namespace monge

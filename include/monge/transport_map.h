@@ -69,4 +69,18 @@ class BrenierMap final : public TransportMap {
   AffineFrame frame_;
 };
 
+/// T(x) = x - ∇f(x) of a Kantorovich potential f of the quadratic cost, which is what a c-concave
+/// f's first-order condition gives (Santambrogio 2015, theorem 1.17).
+class KantorovichMap final : public TransportMap {
+ public:
+  explicit KantorovichMap(std::shared_ptr<const Potential> potential);
+
+  std::int64_t dimension() const override { return potential_->dimension(); }
+  Tensor transport(const Tensor& x) const override;
+  const Potential& potential() const { return *potential_; }
+
+ private:
+  std::shared_ptr<const Potential> potential_;
+};
+
 }  // namespace monge

@@ -1,7 +1,5 @@
 #include "monge/measures/shapes.h"
 
-#include "monge/error.h"
-
 #include "measures/numbers.h"
 
 #include <numbers>
@@ -120,20 +118,55 @@ void draw_circles(std::span<float> points, float factor, Random& random) {
   });
 }
 
-/// Cells (i, j) with i + j even, in units of the board's width around 0.
-void draw_cells(std::span<float> points, std::int64_t count, Random& random) {
+/// Every second cell of a board, in units of its width around 0.
+struct Cells {
+  std::int64_t count;   // on a side
+  std::int64_t parity;  // of i + j
+
+  std::int64_t number() const {
+    return count % 2 == 0 ? count * (count / 2) : (count * count + 1) / 2 - parity;
+  }
+  /// Row i and column j of one of them. With an odd count the parity alternates through all rows.
+  std::pair<std::int64_t, std::int64_t> place(std::int64_t cell) const {
+    if (count % 2 != 0) return {(2 * cell + parity) / count, (2 * cell + parity) % count};
+    const std::int64_t i = cell / (count / 2);
+    return {i, 2 * (cell % (count / 2)) + (i + parity) % 2};
+  }
+  double centre(std::int64_t line) const {
+    return (static_cast<double>(line) + 0.5) / static_cast<double>(count) - 0.5;
+  }
+  /// Means over the cells of f(i) g(j) are those over the board plus those of (-1)^(i + j) f g,
+  /// with the sign of the parity; each of the four sums is a product of sums over a line.
+  Moments moments() const {
+    double square = 0, sign_sum = 0, signed_centre = 0, signed_square = 0;
+    for (std::int64_t line = 0; line < count; ++line) {
+      const double sign = line % 2 == 0 ? 1 : -1, at = centre(line);
+      square += at * at;
+      sign_sum += sign;
+      signed_centre += sign * at;
+      signed_square += sign * at * at;
+    }
+    const double side = parity == 0 ? 1 : -1, twice = 2 * static_cast<double>(number());
+    const auto cells = static_cast<double>(count);
+    const double variance =
+        (cells * square + side * sign_sum * signed_square) / twice + 1 / (12 * cells * cells);
+    return plane_moments(0, 0, variance, variance, side * signed_centre * signed_centre / twice);
+  }
+};
+
+void draw_cells(std::span<float> points, const Cells& board, Random& random) {
   random.fill_uniform(points);
   in_pieces(points, 2, [&](std::span<float> piece) {
     std::array<std::int64_t, piece_points> memory;
     const auto cells = std::span(memory).first(piece.size() / 2);
-    random.fill_integers(count * (count / 2), cells);
+    random.fill_integers(board.number(), cells);
     const auto placed = [&](std::int64_t line, float within) {
-      return static_cast<float>((static_cast<double>(line) + within) / static_cast<double>(count) -
-                                0.5);
+      return static_cast<float>(
+          (static_cast<double>(line) + within) / static_cast<double>(board.count) - 0.5);
     };
     float* point = piece.data();
     for (const std::int64_t cell : cells) {
-      const std::int64_t i = cell / (count / 2), j = 2 * (cell % (count / 2)) + i % 2;
+      const auto [i, j] = board.place(cell);
       point[0] = placed(i, point[0]);
       point[1] = placed(j, point[1]);
       point += 2;
@@ -202,22 +235,18 @@ const Declaration<CheckerboardOptions>& checkerboard_declaration() {
   static const auto declaration =
       Declaration<O>("measure", "checkerboard",
                      "Uniform on every second cell of a square board around 0 in the plane.", "")
-          .option("count", &O::count, "Cells on a side, an even number.", between(2, 10000))
-          .option("width", &O::width, "The side of the board.", above(0));
+          .option("count", &O::count, "Cells on a side.", between(2, 10000))
+          .option("width", &O::width, "The side of the board.", above(0))
+          .option("cells", &O::cells, "The cells (i, j) with i + j even, or odd.",
+                  one_of({"even", "odd"}));
   return declaration;
 }
 
-std::shared_ptr<const Measure> make_checkerboard(const CheckerboardOptions& options,
-                                                 std::string_view where) {
-  const std::int64_t count = options.count;
-  if (count % 2 != 0)
-    fail(fmt::format("{}.count", where), "an even number", fmt::format("{}", count));
-  // With an even count every row has the same mass, so both marginals are uniform; the covariance
-  // is half the square of the alternating sum of the cells' centres, -1/2, over count² / 2 cells.
-  const double covariance = 0.25 / static_cast<double>(count * count);
+std::shared_ptr<const Measure> make_checkerboard(const CheckerboardOptions& options) {
+  const Cells board{options.count, options.cells == "odd" ? 1 : 0};
   return std::make_shared<PlaneMeasure>(
-      [count](std::span<float> points, Random& random) { draw_cells(points, count, random); },
-      plane_moments(0, 0, 1.0 / 12, 1.0 / 12, covariance), 0, options.width);
+      [board](std::span<float> points, Random& random) { draw_cells(points, board, random); },
+      board.moments(), 0, options.width);
 }
 
 }  // namespace monge

@@ -125,8 +125,9 @@ class SharedMlp final : public SharedWeights {
 /// A perceptron's block and where the sums of its derivatives go.
 class MlpParts {
  public:
-  MlpParts(std::shared_ptr<const SharedMlp> shared, DerivativeSums& sums, std::int64_t rows)
-      : block(shared->shape, rows, kernels::Order::first),
+  MlpParts(std::shared_ptr<const SharedMlp> shared, DerivativeSums& sums, std::int64_t rows,
+           kernels::Order order = kernels::Order::first)
+      : block(shared->shape, rows, order),
         shared_(std::move(shared)),
         sums_(sums),
         derivatives_(kernels::mlp_tensors<float>(sums.state(), shared_->shape.layers())) {}
@@ -165,6 +166,42 @@ class MlpPotentialPass final : public PotentialPass {
   MlpParts parts_;
 };
 
+/// ∇f, or x - ∇f(x) where `descends`.
+class MlpGradientPass final : public MapPass {
+ public:
+  MlpGradientPass(const std::shared_ptr<const SharedMlp>& shared, bool descends, std::int64_t rows)
+      : MapPass(shared->parameters),
+        parts_(shared, sums, rows, kernels::Order::second),
+        inputs_(shared->shape.inputs),
+        descends_(descends),
+        zeros_(static_cast<std::size_t>(rows)),
+        values_(zeros_.size()) {}
+
+  void forward(const float* x, std::int64_t n, float* out) override {
+    n_ = n;
+    parts_.forward(x, n, values_.data());
+    parts_.block.delta();
+    parts_.block.gradient(out);
+    if (descends_)
+      for (std::int64_t i = 0; i < n * inputs_; ++i) out[i] = x[i] - out[i];
+  }
+  void accumulate(const float* along) override {
+    if (descends_) {
+      turned_.resize(static_cast<std::size_t>(n_ * inputs_));
+      std::transform(along, along + n_ * inputs_, turned_.begin(), std::negate<>());
+      along = turned_.data();
+    }
+    parts_.block.tangent(along);
+    parts_.accumulate(zeros_.data());
+  }
+
+ private:
+  MlpParts parts_;
+  std::int64_t inputs_, n_ = 0;
+  bool descends_;
+  std::vector<float> zeros_, values_, turned_;
+};
+
 class MlpMapPass final : public MapPass {
  public:
   MlpMapPass(const std::shared_ptr<const SharedMlp>& shared, bool residual, std::int64_t rows)
@@ -187,6 +224,13 @@ class MlpMapPass final : public MapPass {
   std::int64_t inputs_, outputs_;
   bool residual_;
 };
+
+MapPasses mlp_gradient_passes(const MlpPotential& potential, bool descends) {
+  const auto shared = std::make_shared<SharedMlp>(potential.network());
+  return {shared, [shared, descends](std::int64_t rows) -> std::unique_ptr<MapPass> {
+            return std::make_unique<MlpGradientPass>(shared, descends, rows);
+          }};
+}
 
 }  // namespace
 
@@ -224,6 +268,10 @@ MapPasses gradient_passes(const DenseIcnn& psi) {
             return std::make_unique<IcnnGradientPass>(shared, rows);
           }};
 }
+
+MapPasses gradient_passes(const MlpPotential& psi) { return mlp_gradient_passes(psi, false); }
+
+MapPasses descent_passes(const MlpPotential& f) { return mlp_gradient_passes(f, true); }
 
 MapPasses map_passes(const Mlp& network, bool residual) {
   const auto shared = std::make_shared<SharedMlp>(network);

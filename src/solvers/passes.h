@@ -94,6 +94,9 @@ PotentialPasses passes_of(const DenseIcnn& potential);
 PotentialPasses passes_of(const MlpPotential& potential);
 /// T = ∇psi.
 MapPasses gradient_passes(const DenseIcnn& psi);
+MapPasses gradient_passes(const MlpPotential& psi);
+/// T(x) = x - ∇f(x).
+MapPasses descent_passes(const MlpPotential& f);
 /// T(x, z) = F(x, z), plus x where `residual`.
 MapPasses map_passes(const Mlp& network, bool residual);
 

@@ -18,17 +18,35 @@ std::int64_t usual_batch(std::int64_t dimension, bool icnn) {
 
 }  // namespace
 
-/// Either networks from x and z to points, or input-convex potentials whose gradient is the map.
+/// What is trained for the map: a network from x and z to points, or a potential whose gradient
+/// gives the map; and the average of its parameters.
 struct SaddlePoint::Maps {
   std::shared_ptr<Mlp> mlp, mlp_average;
-  std::shared_ptr<DenseIcnn> icnn, icnn_average;
+  Potentials potential, potential_average;
+  std::int64_t rows = 0;  // of a pass
 
-  State parameters() const { return icnn ? icnn->parameters() : mlp->parameters(); }
-  State average() const { return icnn ? icnn_average->parameters() : mlp_average->parameters(); }
-  std::map<std::string, double> lower_bounds() const {
-    return icnn ? icnn->lower_bounds() : std::map<std::string, double>();
+  State parameters() const { return mlp ? mlp->parameters() : potential.any().parameters(); }
+  State average() const {
+    return mlp ? mlp_average->parameters() : potential_average.any().parameters();
   }
-  PassWork work() const { return icnn ? pass_work(*icnn) : pass_work(*mlp); }
+  std::map<std::string, double> lower_bounds() const {
+    return mlp ? std::map<std::string, double>() : potential.any().lower_bounds();
+  }
+  PassWork work() const {
+    if (potential.icnn) return pass_work(*potential.icnn);
+    return pass_work(mlp ? *mlp : potential.mlp->network());
+  }
+};
+
+/// The map's network is played against the potential's on points of `source` and `target`.
+struct SaddlePoint::Direction {
+  SaddlePointStep& step;
+  Adam& map;
+  Adam& potential;
+  Sampler& source;
+  FrameEntry& from;
+  Sampler& target;
+  FrameEntry& to;
 };
 
 const Declaration<SaddlePointOptions>& saddle_point_declaration() {
@@ -40,14 +58,15 @@ const Declaration<SaddlePointOptions>& saddle_point_declaration() {
                      "Neural Optimal Transport (Korotin et al. 2023), algorithm 1; with "
                      "input-convex networks Makkuva et al. 2020, eq. 11")
           .option("map", &O::map,
-                  "What the map is: a free network of x and z, or the gradient of an input-convex "
-                  "one; auto: the gradient where the potential is input-convex.",
+                  "What the map is: a free network of x and z, or a gradient, that of an "
+                  "input-convex network or x - ∇u(x) of a perceptron u; auto: the gradient where "
+                  "the potential is input-convex.",
                   one_of({"auto", "network", "gradient"}))
           .option("residual", &O::residual, "Adds x to the output of a free network.")
           .option("map_hidden", &O::map_hidden,
                   "Widths of the map's network; empty: those of the potential.", between(1, 65536))
           .option("map_activation", &O::map_activation,
-                  "What stands between the layers of a free map.",
+                  "What stands between the layers of the map's perceptron.",
                   one_of({"relu", "leaky_relu", "celu", "elu", "silu"}))
           .option("noise_dimension", &O::noise_dimension,
                   "Dimension of the noise z of T(x, z); 0: a deterministic map.", between(0, 65536))
@@ -68,6 +87,21 @@ const Declaration<SaddlePointOptions>& saddle_point_declaration() {
                   "Decay of the exponential average of the map's parameters, which is what the "
                   "solution uses; 0: the parameters themselves.",
                   between(0, 0.999999))
+          .option("convexity", &O::convexity,
+                  "How the network of an input-convex map is kept convex: its weights clamped, or "
+                  "negative ones penalised (Makkuva et al. 2020, eq. 8).",
+                  one_of({"clamp", "penalty"}))
+          .option("convexity_weight", &O::convexity_weight,
+                  "lambda of that penalty, lambda · Σ max(-w, 0)².", at_least(0))
+          .option("expectile_weight", &O::expectile_weight,
+                  "Weight of the expectile regulariser on the potential (Buzun et al. 2024, ENOT); "
+                  "0: none.",
+                  at_least(0))
+          .option("expectile", &O::expectile, "tau of the expectile regulariser.",
+                  between(0.5, 0.9999))
+          .option("bidirectional", &O::bidirectional,
+                  "Every step also plays the networks with their roles changed, for the map back; "
+                  "for maps that are gradients (ENOT).")
           .option("start", &O::start,
                   "With an input-convex potential: the coordinates to learn in, those of the "
                   "optimal affine map of the samples' moments or the points' own.",
@@ -96,13 +130,10 @@ SaddlePoint::SaddlePoint(std::int64_t dimension, const SaddlePointOptions& optio
 
 SaddlePoint::~SaddlePoint() = default;
 
-void SaddlePoint::build(Random& random) {
-  const std::int64_t d = potential_.any().dimension();
-  const bool icnn = potential_.icnn != nullptr;
-  if (options_.map == "auto") options_.map = icnn ? "gradient" : "network";
-  if (options_.map == "gradient" && !icnn)
-    fail("solver.map", "network, since the potential is not input-convex", "gradient");
-  if (noisy() && options_.map == "gradient")
+/// Throws where the options do not fit one another, the cost or the network.
+void SaddlePoint::require_fit() const {
+  const bool icnn = potential_.icnn != nullptr, gradient = options_.map == "gradient";
+  if (noisy() && gradient)
     fail("solver.noise_dimension", "0, since the map is a gradient",
          std::to_string(options_.noise_dimension));
   if (gamma_ > 0 && icnn)
@@ -112,51 +143,88 @@ void SaddlePoint::build(Random& random) {
     fail("solver.noise_dimension", "at least 1, since the cost is weak", "0");
   if (gamma_ > 0 && options_.noise_samples < 2)
     fail("solver.noise_samples", "at least 2, since the cost is weak", "1");
+  if (options_.convexity == "penalty" && !(icnn && gradient))
+    fail("solver.convexity", "clamp, since the map is no gradient of an input-convex network",
+         "penalty");
+  if (options_.expectile_weight > 0 && noisy())
+    fail("solver.expectile_weight", "0, since the map has noise",
+         fmt::format("{}", options_.expectile_weight));
+  if (options_.bidirectional && !gradient)
+    fail("solver.bidirectional", "false, since the map is a free network", "true");
+  if (options_.bidirectional && options_.convexity == "penalty")
+    fail("solver.bidirectional", "false, since the map's network is not convex", "true");
+}
+
+void SaddlePoint::build(Random& random) {
+  const std::int64_t d = potential_.any().dimension();
+  const bool icnn = potential_.icnn != nullptr;
+  if (options_.map == "auto") options_.map = icnn ? "gradient" : "network";
+  require_fit();
   if (!noisy()) options_.noise_samples = 1;
   if (options_.batch == 0) options_.batch = usual_batch(d, icnn);
   if (options_.learning_rate == 0) options_.learning_rate = icnn ? 1e-3 : 3e-4;
   if (options_.potential_learning_rate == 0)
     options_.potential_learning_rate = options_.learning_rate;
-
-  map_ = std::make_unique<Maps>();
-  std::int64_t rows = 0;
-  if (options_.map == "gradient") {
-    DenseIcnnOptions network = potential_.icnn->settings();
-    if (!options_.map_hidden.empty()) network.hidden = options_.map_hidden;
-    const auto made = [&] {
-      return std::make_shared<DenseIcnn>(d, network, DenseIcnn::Initial::near_zero, random);
-    };
-    map_->icnn = made();
-    map_->icnn_average = made();
-    rows = kernels::icnn_block_rows(kernels::icnn_shape(d, network), sizeof(float));
-  } else {
-    MlpOptions network;
-    if (!icnn) network.hidden = potential_.mlp->network().settings().hidden;
-    if (!options_.map_hidden.empty()) network.hidden = options_.map_hidden;
-    network.activation = options_.map_activation;
-    const auto made = [&] {
-      return std::make_shared<Mlp>(d + options_.noise_dimension, d, network, random);
-    };
-    map_->mlp = made();
-    map_->mlp_average = made();
-    rows = kernels::mlp_block_rows(
-        kernels::mlp_shape(d + options_.noise_dimension, d, map_->mlp->settings()), sizeof(float));
-  }
-  copy_parameters(map_->average(), map_->parameters(), "saddle_point");
-
+  build_map(random);
   set_frame(identity_frame(d));
+  const bool clamped = options_.convexity == "clamp";
   map_adam_.emplace(
       map_->parameters(),
       AdamOptions{options_.learning_rate, options_.beta1, options_.beta2, 1e-8, options_.average},
-      map_->lower_bounds(), options_.average > 0 ? map_->average() : State());
+      clamped ? map_->lower_bounds() : std::map<std::string, double>(),
+      options_.average > 0 ? map_->average() : State());
   potential_adam_.emplace(
       potential_.any().parameters(),
       AdamOptions{options_.potential_learning_rate, options_.beta1, options_.beta2, 1e-8},
       potential_.any().lower_bounds());
+
+  const SaddlePointObjective objective{.dimension = d,
+                                       .noise_dimension = options_.noise_dimension,
+                                       .noise_samples = options_.noise_samples,
+                                       .gamma = gamma_,
+                                       .correlation = icnn,
+                                       .expectile_weight = options_.expectile_weight,
+                                       .expectile = options_.expectile};
+  const auto potential_of = [](const Potentials& one) {
+    return one.icnn ? passes_of(*one.icnn) : passes_of(*one.mlp);
+  };
+  const auto map_of = [](const Potentials& one) {
+    return one.icnn ? gradient_passes(*one.icnn) : descent_passes(*one.mlp);
+  };
   step_ = std::make_unique<SaddlePointStep>(
-      SaddlePointObjective{d, options_.noise_dimension, options_.noise_samples, gamma_, icnn}, rows,
-      icnn ? passes_of(*potential_.icnn) : passes_of(*potential_.mlp),
-      map_->icnn ? gradient_passes(*map_->icnn) : map_passes(*map_->mlp, options_.residual));
+      objective, map_->rows, potential_of(potential_),
+      map_->mlp ? map_passes(*map_->mlp, options_.residual) : map_of(map_->potential));
+  if (options_.bidirectional)
+    reverse_step_ = std::make_unique<SaddlePointStep>(
+        objective, map_->rows, potential_of(map_->potential), map_of(potential_));
+}
+
+void SaddlePoint::build_map(Random& random) {
+  const std::int64_t d = potential_.any().dimension(), inputs = d + options_.noise_dimension;
+  map_ = std::make_unique<Maps>();
+  if (potential_.icnn && options_.map == "gradient") {
+    DenseIcnnOptions network = potential_.icnn->settings();
+    if (!options_.map_hidden.empty()) network.hidden = options_.map_hidden;
+    for (Potentials* one : {&map_->potential, &map_->potential_average})
+      one->icnn = std::make_shared<DenseIcnn>(d, network, DenseIcnn::Initial::near_zero, random);
+    map_->rows = kernels::icnn_block_rows(kernels::icnn_shape(d, network), sizeof(float));
+  } else {
+    const bool gradient = options_.map == "gradient";
+    MlpOptions network;
+    if (potential_.mlp) network.hidden = potential_.mlp->network().settings().hidden;
+    if (!options_.map_hidden.empty()) network.hidden = options_.map_hidden;
+    network.activation = options_.map_activation;
+    network = sized_for(network, inputs);
+    if (gradient)
+      for (Potentials* one : {&map_->potential, &map_->potential_average})
+        one->mlp = std::make_shared<MlpPotential>(d, network, random);
+    else
+      for (auto* one : {&map_->mlp, &map_->mlp_average})
+        *one = std::make_shared<Mlp>(inputs, d, network, random);
+    map_->rows = kernels::mlp_block_rows(kernels::mlp_shape(inputs, gradient ? 1 : d, network),
+                                         sizeof(float));
+  }
+  copy_parameters(map_->average(), map_->parameters(), "saddle_point");
 }
 
 void SaddlePoint::set_frame(const AffineFrame& frame) {
@@ -186,62 +254,106 @@ const Tensor& SaddlePoint::noise() {
   return drawn_;
 }
 
+/// To be called whenever parameters have changed.
+void SaddlePoint::load() {
+  for (SaddlePointStep* step : {step_.get(), reverse_step_.get()}) {
+    if (!step) continue;
+    step->load_map();
+    step->load_potential();
+  }
+}
+
+/// The derivative of eq. 8 of Makkuva et al., for bounds that need not be 0.
+void SaddlePoint::penalise_map() const {
+  const at::NoGradGuard no_graph;
+  const auto bounds = map_->lower_bounds();
+  std::size_t i = 0;
+  for (const auto& [name, parameter] : map_->parameters()) {
+    const auto bound = bounds.find(name);
+    if (bound != bounds.end())
+      Tensor(step_->map_derivatives()[i])
+          .add_((parameter - bound->second).clamp_max_(0), 2 * options_.convexity_weight);
+    ++i;
+  }
+}
+
 /// One step of the map; false where it would have left the finite numbers.
-bool SaddlePoint::improve_map(Problem& problem, double rate) {
-  const Tensor x = enter_->enter(problem.source.next(options_.batch));
-  const SaddlePointTerms terms = step_->for_map(x, noise());
-  const double norm = norm_of(step_->map_derivatives());
+bool SaddlePoint::improve_map(const Direction& side, double rate) {
+  const Tensor x = side.from.enter(side.source.next(options_.batch));
+  const SaddlePointTerms terms = side.step.for_map(x, noise());
+  if (options_.convexity == "penalty") penalise_map();
+  const double norm = norm_of(side.step.map_derivatives());
   if (!std::isfinite(terms.cost) || !std::isfinite(terms.mapped) || !std::isfinite(norm))
     return false;
-  map_adam_->step(step_->map_derivatives(), rate);
-  step_->load_map();
+  side.map.step(side.step.map_derivatives(), rate);
+  side.step.load_map();
   return true;
 }
 
-StepReport SaddlePoint::step(Problem& problem, double rate) {
+StepReport SaddlePoint::improve(const Direction& side, double rate) {
   StepReport report;
   for (std::int64_t inner = 0; inner < options_.inner_steps; ++inner)
-    if (!improve_map(problem, rate)) {
+    if (!improve_map(side, rate)) {
       report.loss = std::numeric_limits<double>::quiet_NaN();
       report.finite = false;
       return report;
     }
-  const Tensor x = enter_->enter(problem.source.next(options_.batch));
-  const Tensor y = enter_inverse_->enter(problem.target.next(options_.batch));
-  const SaddlePointTerms terms = step_->for_potential(x, noise(), y);
+  const Tensor x = side.from.enter(side.source.next(options_.batch));
+  const Tensor y = side.to.enter(side.target.next(options_.batch));
+  const SaddlePointTerms terms = side.step.for_potential(x, noise(), y);
   const double sign = potential_.icnn ? -1 : 1;  // f is -phi
   report.loss = terms.cost + sign * (terms.target - terms.mapped);
   report.terms = {{"cost", terms.cost}, {"gap", sign * (terms.target - terms.mapped)}};
-  report.gradient_norm = norm_of(step_->potential_derivatives());
+  if (options_.expectile_weight > 0) report.terms.emplace_back("excess", terms.excess);
+  report.gradient_norm = norm_of(side.step.potential_derivatives());
   report.finite = std::isfinite(report.loss) && std::isfinite(report.gradient_norm);
   if (!report.finite) return report;
-  potential_adam_->step(step_->potential_derivatives(), rate);
-  step_->load_potential();
+  side.potential.step(side.step.potential_derivatives(), rate);
+  side.step.load_potential();
   return report;
+}
+
+StepReport SaddlePoint::step(Problem& problem, double rate) {
+  StepReport report = improve({*step_, *map_adam_, *potential_adam_, problem.source, *enter_,
+                               problem.target, *enter_inverse_},
+                              rate);
+  if (!options_.bidirectional || !report.finite) return report;
+  load();
+  StepReport back = improve({*reverse_step_, *potential_adam_, *map_adam_, problem.target,
+                             *enter_inverse_, problem.source, *enter_},
+                            rate);
+  load();
+  return back.finite ? report : back;
 }
 
 /// Of one inner step, whose threads then meet for the update.
 double SaddlePoint::step_work() const {
   const PassWork f =
       potential_.icnn ? pass_work(*potential_.icnn) : pass_work(potential_.mlp->network());
-  const double passes = map_->icnn ? 6 : 3;
+  const double passes = map_->mlp ? 3 : 6;
   return static_cast<double>(options_.batch * options_.noise_samples) *
          (passes * map_->work().all() + 2 * f.all());
 }
 
 Solution SaddlePoint::solution() const {
-  Solution solution;
   const bool averaged = options_.average > 0;
-  const auto mlp = averaged ? map_->mlp_average : map_->mlp;
-  if (map_->icnn)
-    solution.map = std::make_shared<BrenierMap>(averaged ? map_->icnn_average : map_->icnn, frame_);
-  else if (noisy())
-    solution.map = std::make_shared<StochasticNetworkMap>(mlp, options_.residual);
-  else
-    solution.map = std::make_shared<NetworkMap>(mlp, options_.residual, frame_);
-  if (potential_.icnn)
-    solution.inverse = std::make_shared<BrenierMap>(potential_.icnn, inverse_frame_);
-  return solution;
+  if (map_->mlp) {
+    const auto mlp = averaged ? map_->mlp_average : map_->mlp;
+    Solution solution;
+    if (noisy())
+      solution.map = std::make_shared<StochasticNetworkMap>(mlp, options_.residual);
+    else
+      solution.map = std::make_shared<NetworkMap>(mlp, options_.residual, frame_);
+    if (potential_.icnn)
+      solution.inverse = std::make_shared<BrenierMap>(potential_.icnn, inverse_frame_);
+    return solution;
+  }
+  const Potentials& mine = averaged ? map_->potential_average : map_->potential;
+  if (mine.icnn)
+    return {std::make_shared<BrenierMap>(mine.icnn, frame_),
+            std::make_shared<BrenierMap>(potential_.icnn, inverse_frame_)};
+  return {std::make_shared<KantorovichMap>(mine.mlp),
+          std::make_shared<KantorovichMap>(potential_.mlp)};
 }
 
 State SaddlePoint::state() const {
@@ -264,8 +376,7 @@ void SaddlePoint::restore(const State& state) {
   copied("average", map_->average());
   map_adam_->restore(extract_state(state, "map_adam"));
   potential_adam_->restore(extract_state(state, "potential_adam"));
-  step_->load_potential();
-  step_->load_map();
+  load();
   noise_.set_state(require_tensor(state, "noise", "saddle_point"));
   set_frame(frame_from_state(extract_state(state, "frame"), potential_.any().dimension()));
 }

@@ -23,7 +23,7 @@ struct SaddlePointStep::Worker {
 
   std::unique_ptr<PotentialPass> potential;
   std::unique_ptr<MapPass> map;
-  std::vector<float> input, mapped, slope, values, weights, mean;
+  std::vector<float> input, mapped, slope, values, target_values, weights, mean;
   SaddlePointTerms terms;  // sums
 };
 
@@ -168,7 +168,49 @@ SaddlePointTerms SaddlePointStep::for_map(const Tensor& x, const Tensor& z) {
     whole.terms.mapped += worker.terms.mapped;
   }
   const auto count = static_cast<double>(n);
-  return {whole.terms.cost / count, whole.terms.mapped / (count * static_cast<double>(samples)), 0};
+  return {.cost = whole.terms.cost / count,
+          .mapped = whole.terms.mapped / (count * static_cast<double>(samples))};
+}
+
+/// One pass of the potential over values whose weights are all `weight`; their sum.
+double SaddlePointStep::learn(Worker& worker, const float* at, std::int64_t count, float weight) {
+  worker.potential->forward(at, count, worker.values.data());
+  std::fill_n(worker.weights.begin(), count, weight);
+  worker.potential->accumulate(worker.weights.data());
+  return std::accumulate(worker.values.begin(), worker.values.begin() + count, 0.0);
+}
+
+/// A block of the potential's objective with the regulariser. Its derivative in f(T) is that
+/// without it, 1 / n, times 1 - 2 weight |tau - 1[u < 0]| u, and in f(y) the opposite.
+void SaddlePointStep::learn_pairs(Worker& worker, const Block& block, const float* y,
+                                  float share) const {
+  const std::int64_t d = objective_.dimension, n = block.n;
+  const float sign = objective_.correlation ? -1.0f : 1.0f;
+  const auto cost = [&](const float* from, const float* to) {
+    float sum = 0;
+    for (std::int64_t j = 0; j < d; ++j)
+      sum +=
+          objective_.correlation ? -from[j] * to[j] : 0.5f * (from[j] - to[j]) * (from[j] - to[j]);
+    return sum;
+  };
+  worker.target_values.resize(static_cast<std::size_t>(rows_));
+  worker.potential->forward(y, n, worker.target_values.data());
+  worker.potential->forward(worker.mapped.data(), n, worker.values.data());
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float* x = block.x + i * d;
+    const float excess = cost(x, worker.mapped.data() + i * d) - cost(x, y + i * d) +
+                         sign * (worker.target_values[i] - worker.values[i]);
+    const double side = excess < 0 ? 1 - objective_.expectile : objective_.expectile;
+    worker.terms.excess += side * excess * excess;
+    worker.terms.mapped += worker.values[i];
+    worker.terms.target += worker.target_values[i];
+    worker.weights[i] =
+        sign * share * static_cast<float>(1 - 2 * objective_.expectile_weight * side * excess);
+  }
+  worker.potential->accumulate(worker.weights.data());
+  for (std::int64_t i = 0; i < n; ++i) worker.weights[i] = -worker.weights[i];
+  worker.potential->forward(y, n, worker.target_values.data());
+  worker.potential->accumulate(worker.weights.data());
 }
 
 SaddlePointTerms SaddlePointStep::for_potential(const Tensor& x, const Tensor& z, const Tensor& y) {
@@ -179,27 +221,31 @@ SaddlePointTerms SaddlePointStep::for_potential(const Tensor& x, const Tensor& z
   const float* noise = z.defined() ? z.const_data_ptr<float>() : nullptr;
   const float* targets = y.const_data_ptr<float>();
   const float sign = objective_.correlation ? -1.0f : 1.0f;
+  const bool paired = objective_.expectile_weight > 0;
   const std::int64_t threads = std::max(threads_for(n), threads_for(m));
   prepare(threads);
-  // One pass of the potential over values whose weights are all `weight`.
-  const auto learn = [](Worker& worker, const float* at, std::int64_t count, float weight) {
-    worker.potential->forward(at, count, worker.values.data());
-    std::fill_n(worker.weights.begin(), count, weight);
-    worker.potential->accumulate(worker.weights.data());
-    return std::accumulate(worker.values.begin(), worker.values.begin() + count, 0.0);
-  };
   const float mapped_weight = sign / static_cast<float>(n * samples);
   over_blocks(n, rows_ / samples, [&](Worker& worker, std::int64_t from, std::int64_t count) {
     const Block block{points + from * d,
                       noise ? noise + from * samples * objective_.noise_dimension : nullptr, count};
     transport(worker, block);
     worker.terms.cost += cost_of(worker, block, nullptr);
-    worker.terms.mapped += learn(worker, worker.mapped.data(), count * samples, mapped_weight);
+    if (paired)
+      learn_pairs(worker, block, targets + from * d, 1 / static_cast<float>(n));
+    else
+      worker.terms.mapped += learn(worker, worker.mapped.data(), count * samples, mapped_weight);
   });
   const float target_weight = -sign / static_cast<float>(m);
-  over_blocks(m, rows_, [&](Worker& worker, std::int64_t from, std::int64_t count) {
-    worker.terms.target += learn(worker, targets + from * d, count, target_weight);
-  });
+  if (!paired)
+    over_blocks(m, rows_, [&](Worker& worker, std::int64_t from, std::int64_t count) {
+      worker.terms.target += learn(worker, targets + from * d, count, target_weight);
+    });
+  return potential_terms(threads, n, m);
+}
+
+/// The sums of the first `threads` workers, in the first one, and the means of their terms.
+SaddlePointTerms SaddlePointStep::potential_terms(std::int64_t threads, std::int64_t n,
+                                                  std::int64_t m) {
   Worker& whole = *workers_.front();
   for (std::int64_t thread = 0; thread < threads; ++thread) {
     Worker& worker = *workers_[thread];
@@ -210,10 +256,12 @@ SaddlePointTerms SaddlePointStep::for_potential(const Tensor& x, const Tensor& z
     whole.terms.cost += worker.terms.cost;
     whole.terms.mapped += worker.terms.mapped;
     whole.terms.target += worker.terms.target;
+    whole.terms.excess += worker.terms.excess;
   }
   const auto count = static_cast<double>(n);
-  return {whole.terms.cost / count, whole.terms.mapped / (count * static_cast<double>(samples)),
-          whole.terms.target / static_cast<double>(m)};
+  return {whole.terms.cost / count,
+          whole.terms.mapped / (count * static_cast<double>(objective_.noise_samples)),
+          whole.terms.target / static_cast<double>(m), whole.terms.excess / count};
 }
 
 }  // namespace monge

@@ -14,16 +14,24 @@ namespace monge {
 /// is the strong cost. In the correlation form (Makkuva et al. 2020, eq. 11), C = -<x, T> and f is
 /// -phi with phi convex.
 ///
+/// The expectile regulariser (Buzun et al. 2024) adds, to the objective of f alone,
+///
+///   weight · mean |tau - 1[u < 0]| u²,     u = C(x, T(x)) - f(T(x)) + f(y) - C(x, y),
+///
+/// over the pairs (x_i, y_i) of a batch: u is at most 0 where C(x, T) - f(T) is the conjugate of f.
+///
 /// In multiplications per point, with I and M those of the first and of the other weights: for T,
 /// an MLP needs 2 I + 3 M, the gradient of an ICNN 5 I + 6 M (forward 2 I + 2 M, tangent and
 /// adjoint I + 2 M, derivatives 2 I + 2 M); ∇f costs 2 I + 2 M. For f: T once, and f's value and
-/// derivative 2 I + 3 M at the points of each side.
+/// derivative 2 I + 3 M at the points of each side; the regulariser takes f's value at y once more.
 struct SaddlePointObjective {
   std::int64_t dimension = 0;
   std::int64_t noise_dimension = 0;
   std::int64_t noise_samples = 1;
   double gamma = 0;
   bool correlation = false;
+  double expectile_weight = 0;  ///< above 0: one noise sample, as many y as x
+  double expectile = 0.99;      ///< tau
 };
 
 /// Means over the batch.
@@ -31,6 +39,7 @@ struct SaddlePointTerms {
   double cost = 0;    ///< C(x, T)
   double mapped = 0;  ///< f(T)
   double target = 0;  ///< f(y)
+  double excess = 0;  ///< |tau - 1[u < 0]| u²
 };
 
 class SaddlePointStep {
@@ -63,6 +72,9 @@ class SaddlePointStep {
   void over_blocks(std::int64_t n, std::int64_t rows, Body body);
   void transport(Worker& worker, const Block& block) const;
   double cost_of(Worker& worker, const Block& block, float* along) const;
+  static double learn(Worker& worker, const float* at, std::int64_t count, float weight);
+  void learn_pairs(Worker& worker, const Block& block, const float* y, float share) const;
+  SaddlePointTerms potential_terms(std::int64_t threads, std::int64_t n, std::int64_t m);
 
   SaddlePointObjective objective_;
   std::int64_t rows_;

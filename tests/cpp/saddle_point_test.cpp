@@ -21,6 +21,8 @@ struct Case {
   std::int64_t dimension, noise_dimension, samples;
   double gamma;
   bool residual;
+  bool gradient = false;  // of a perceptron
+  double expectile_weight = 0;
 };
 
 const std::vector<Case> cases{
@@ -30,16 +32,23 @@ const std::vector<Case> cases{
     {"strong", false, false, 2, 0, 1, 0, false},
     {"strong with noise", false, false, 9, 2, 3, 0, true},
     {"weak", false, false, 2, 1, 4, 0.6, false},
+    {"gradient of a perceptron", false, false, 3, 0, 1, 0, false, true},
+    {"expectile, free map", false, false, 2, 0, 1, 0, true, false, 0.4},
+    {"expectile, gradient", false, false, 9, 0, 1, 0, false, true, 0.7},
+    {"expectile, input-convex", true, true, 3, 0, 1, 0, false, false, 0.7},
 };
 
 struct Parts {
   std::shared_ptr<DenseIcnn> icnn_potential, icnn_map;
-  std::shared_ptr<MlpPotential> mlp_potential;
+  std::shared_ptr<MlpPotential> mlp_potential, gradient_map;
   std::shared_ptr<Mlp> mlp_map;
   const Potential& potential() const {
     return icnn_potential ? static_cast<const Potential&>(*icnn_potential) : *mlp_potential;
   }
-  State map_parameters() const { return icnn_map ? icnn_map->parameters() : mlp_map->parameters(); }
+  State map_parameters() const {
+    if (gradient_map) return gradient_map->parameters();
+    return icnn_map ? icnn_map->parameters() : mlp_map->parameters();
+  }
 };
 
 Parts parts_of(const Case& one) {
@@ -56,6 +65,8 @@ Parts parts_of(const Case& one) {
     parts.mlp_potential = std::make_shared<MlpPotential>(one.dimension, mlp, random);
   if (one.icnn_map)
     parts.icnn_map = convex();
+  else if (one.gradient)
+    parts.gradient_map = std::make_shared<MlpPotential>(one.dimension, mlp, random);
   else
     parts.mlp_map =
         std::make_shared<Mlp>(one.dimension + one.noise_dimension, one.dimension, mlp, random);
@@ -63,16 +74,22 @@ Parts parts_of(const Case& one) {
 }
 
 std::unique_ptr<SaddlePointStep> step_of(const Case& one, const Parts& parts) {
+  const auto map = [&] {
+    if (parts.icnn_map) return gradient_passes(*parts.icnn_map);
+    if (parts.gradient_map) return descent_passes(*parts.gradient_map);
+    return map_passes(*parts.mlp_map, one.residual);
+  };
   return std::make_unique<SaddlePointStep>(
       SaddlePointObjective{one.dimension, one.noise_dimension, one.samples, one.gamma,
-                           one.icnn_potential},
+                           one.icnn_potential, one.expectile_weight, 0.9},
       32, parts.icnn_potential ? passes_of(*parts.icnn_potential) : passes_of(*parts.mlp_potential),
-      parts.icnn_map ? gradient_passes(*parts.icnn_map) : map_passes(*parts.mlp_map, one.residual));
+      map());
 }
 
 /// T at every x with each of its noise samples, with a graph: [n k, d].
 Tensor mapped(const Case& one, const Parts& parts, const Tensor& x, const Tensor& z) {
   if (parts.icnn_map) return parts.icnn_map->gradient(x, Graph::create);
+  if (parts.gradient_map) return x - parts.gradient_map->gradient(x, Graph::create);
   const Tensor repeated = x.repeat_interleave(one.samples, 0);
   const Tensor input = z.defined() ? at::cat({repeated, z}, 1) : repeated;
   const Tensor moved = parts.mlp_map->forward(input, Graph::create);
@@ -94,11 +111,22 @@ Plain plain_objectives(const Case& one, const Parts& parts, const Tensor& x, con
       one.icnn_potential
           ? -(x * points).sum(1).mean()
           : WeakQuadraticCost(one.gamma).estimate(x, points.view({n, one.samples, d})).mean();
-  const Tensor at_mapped = parts.potential().value(points, Graph::create).mean();
-  const Tensor at_target = parts.potential().value(y, Graph::create).mean();
-  return {cost - sign * at_mapped,
-          sign * (at_mapped - at_target),
-          {cost.item<double>(), at_mapped.item<double>(), at_target.item<double>()}};
+  const Tensor at_mapped = parts.potential().value(points, Graph::create);
+  const Tensor at_target = parts.potential().value(y, Graph::create);
+  const auto between = [&](const Tensor& to) {
+    return one.icnn_potential ? -(x * to).sum(1) : QuadraticCost().between(x, to);
+  };
+  Tensor excess = at::zeros({});
+  if (one.expectile_weight > 0) {
+    const Tensor u = between(points.detach()) -
+                     sign * parts.potential().value(points.detach(), Graph::create) +
+                     sign * at_target - between(y);
+    excess = (at::where(u < 0, at::full_like(u, 0.1), at::full_like(u, 0.9)) * u.square()).mean();
+  }
+  return {cost - sign * at_mapped.mean(),
+          sign * (at_mapped.mean() - at_target.mean()) + one.expectile_weight * excess,
+          {cost.item<double>(), at_mapped.mean().item<double>(), at_target.mean().item<double>(),
+           excess.item<double>()}};
 }
 
 void expect_derivatives(const std::vector<Tensor>& fused, const Tensor& objective,
@@ -123,7 +151,8 @@ TEST(SaddlePointStep, TermsAndDerivativesAreThoseOfThePlainObjectives) {
       const Parts parts = parts_of(one);
       Random random(32, "points");
       const Tensor x = random.normal({n, one.dimension});
-      const Tensor y = random.normal({n + 5, one.dimension}) * 0.7;
+      const std::int64_t m = one.expectile_weight > 0 ? n : n + 5;
+      const Tensor y = random.normal({m, one.dimension}) * 0.7;
       const Tensor z = one.noise_dimension > 0
                            ? random.normal({n * one.samples, one.noise_dimension})
                            : Tensor();
@@ -145,6 +174,7 @@ TEST(SaddlePointStep, TermsAndDerivativesAreThoseOfThePlainObjectives) {
         }
         EXPECT_NEAR(second.target, plain.terms.target, 1e-4 * (1 + std::abs(plain.terms.target)))
             << where;
+        EXPECT_NEAR(second.excess, plain.terms.excess, 1e-4 * (1 + plain.terms.excess)) << where;
       }
     }
 }
@@ -211,6 +241,104 @@ TEST(SaddlePoint, LearnsAGaussianMapWithFreeNetworks) {
   EXPECT_LT(truth.error(*solver.solution().map), 3);
 }
 
+/// The published settings that the page of the method names.
+struct Published {
+  std::string name;
+  SaddlePointOptions options;
+  bool icnn;
+  std::int64_t steps;
+  double bound;  // of L2-UVP, %
+};
+
+std::vector<Published> published() {
+  SaddlePointOptions icnn_ot{.inner_steps = 10,
+                             .batch = 128,
+                             .learning_rate = 5e-3,
+                             .beta1 = 0.5,
+                             .average = 0.9,
+                             .convexity = "penalty",
+                             .start = "identity"};
+  SaddlePointOptions otm{
+      .residual = true, .inner_steps = 10, .batch = 64, .learning_rate = 2e-3, .average = 0.9};
+  SaddlePointOptions enot{.inner_steps = 1,
+                          .batch = 128,
+                          .learning_rate = 3e-3,
+                          .beta1 = 0.9,
+                          .average = 0.9,
+                          .expectile_weight = 0.5};
+  SaddlePointOptions both_ways = enot;
+  enot.residual = true;
+  both_ways.map = "gradient";
+  both_ways.map_activation = "elu";
+  both_ways.bidirectional = true;
+  SaddlePointOptions convex = both_ways;
+  convex.start = "identity";
+  return {{"ICNN-OT with the penalty", icnn_ot, true, 300, 2},
+          {"OTM, MM:R", otm, false, 300, 3},
+          {"ENOT, free map", enot, false, 1500, 3},
+          {"ENOT, both directions", both_ways, false, 600, 3},
+          {"ENOT, input-convex", convex, true, 400, 2}};
+}
+
+std::unique_ptr<SaddlePoint> made(const Published& one, std::int64_t dimension) {
+  Random random(1, "network");
+  if (one.icnn)
+    return std::make_unique<SaddlePoint>(dimension, one.options, 0,
+                                         DenseIcnnOptions{.hidden = {32, 16}}, random);
+  return std::make_unique<SaddlePoint>(dimension, one.options, 0,
+                                       MlpOptions{.hidden = {48, 48}, .activation = "elu"}, random);
+}
+
+TEST(SaddlePoint, PublishedSettingsLearnAGaussianMapAndNothingWithoutUpdates) {
+  const Truth truth;
+  for (Published one : published()) {
+    const auto learned = [&](double learning_rate) {
+      one.options.learning_rate = learning_rate;
+      const auto solver = made(one, 2);
+      Problem problem = make_problem(truth.source, truth.target, 3);
+      Random random(1, "start");
+      solver->start(problem, random);
+      run(*solver, problem, one.steps);
+      return truth.error(*solver->solution().map);
+    };
+    EXPECT_LT(learned(one.options.learning_rate), one.bound) << one.name;
+    EXPECT_GT(learned(1e-12), 2 * one.bound) << one.name;
+  }
+}
+
+TEST(SaddlePoint, BothDirectionsAreLearned) {
+  const Truth truth, back{truth.target, truth.source};
+  for (const Published& one : published()) {
+    if (!one.options.bidirectional) continue;
+    const auto solver = made(one, 2);
+    Problem problem = make_problem(truth.source, truth.target, 3);
+    run(*solver, problem, one.steps);
+    EXPECT_LT(back.error(*solver->solution().inverse), 2 * one.bound) << one.name;
+  }
+}
+
+/// The penalty leaves weights below 0 that the clamp does not, and a large one brings them to it.
+TEST(SaddlePoint, APenaltyReplacesTheClamp) {
+  const Truth truth;
+  const auto least = [&](const char* convexity, double weight) {
+    Random random(1, "network");
+    SaddlePoint solver(2,
+                       {.batch = 64,
+                        .learning_rate = 3e-3,
+                        .average = 0,
+                        .convexity = convexity,
+                        .convexity_weight = weight},
+                       0, DenseIcnnOptions{.hidden = {16, 8}}, random);
+    Problem problem = make_problem(truth.source, truth.target, 3);
+    run(solver, problem, 100);
+    return solver.state().at("map.convex.1").min().item<double>();
+  };
+  EXPECT_GE(least("clamp", 1), 0);
+  const double free = least("penalty", 0), held = least("penalty", 100);
+  EXPECT_LT(free, -1e-3);
+  EXPECT_GT(held, 0.3 * free);
+}
+
 /// A source of one point has one plan: T(x, .) has to become the target.
 TEST(SaddlePoint, AWeakPlanSpreadsAPointOverTheTarget) {
   const auto source = gaussian(at::zeros({1}), 1e-8 * at::eye(1));
@@ -230,11 +358,15 @@ TEST(SaddlePoint, AWeakPlanSpreadsAPointOverTheTarget) {
 
 TEST(SaddlePoint, ARestoredSolverGoesOnWithTheSameNumbers) {
   const Truth truth;
-  for (const bool weak : {false, true}) {
+  const std::vector<std::pair<SaddlePointOptions, double>> choices{
+      {{.batch = 16}, 0},
+      {{.noise_dimension = 1, .batch = 16}, 0.5},
+      {{.map = "gradient", .batch = 16, .expectile_weight = 1, .bidirectional = true}, 0}};
+  std::uint64_t seed = 5;
+  for (const auto& [options, gamma] : choices) {
     const auto made = [&] {
-      Random random(weak ? 5 : 6, "network");
-      return SaddlePoint(2, {.noise_dimension = weak ? 1 : 0, .batch = 16}, weak ? 0.5 : 0,
-                         MlpOptions{.hidden = {8, 8}}, random);
+      Random random(seed++, "network");
+      return SaddlePoint(2, options, gamma, MlpOptions{.hidden = {8, 8}}, random);
     };
     SaddlePoint first = made();
     Problem problem = make_problem(truth.source, truth.target, 3);
@@ -266,7 +398,14 @@ TEST(SaddlePoint, RefusesPartsThatDoNotFit) {
         SaddlePoint(2, options, gamma, MlpOptions{.hidden = {8}}, random);
     });
   };
-  EXPECT_NE(refusal({.map = "gradient"}, 0, false).find("solver.map"), std::string::npos);
+  const auto names = [&](const SaddlePointOptions& options, bool icnn, const char* option) {
+    EXPECT_NE(refusal(options, 0, icnn).find(option), std::string::npos) << option;
+  };
+  names({.convexity = "penalty"}, false, "solver.convexity");
+  names({.map = "network", .convexity = "penalty"}, true, "solver.convexity");
+  names({.noise_dimension = 1, .expectile_weight = 1}, false, "solver.expectile_weight");
+  names({.bidirectional = true}, false, "solver.bidirectional");
+  names({.convexity = "penalty", .bidirectional = true}, true, "solver.bidirectional");
   EXPECT_NE(refusal({.noise_dimension = 1}, 0, true).find("noise_dimension"), std::string::npos);
   EXPECT_NE(refusal({}, 1, true).find("weak"), std::string::npos);
   EXPECT_NE(refusal({}, 1, false).find("noise_dimension"), std::string::npos);

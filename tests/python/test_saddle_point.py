@@ -13,6 +13,10 @@ PARTS = {
     "mm2": ["network.name=dense_icnn", "network.hidden=[8,8]"],
     "mmb": ["network.name=dense_icnn", "network.hidden=[8,8]", "solver.map=network",
             "solver.residual=true"],
+    "icnn_ot": ["network.name=dense_icnn", "network.hidden=[8,8]", "solver.convexity=penalty",
+                "solver.inner_steps=10"],
+    "enot": ["network.hidden=[8,8]", "network.activation=elu", "solver.map=gradient",
+             "solver.inner_steps=1", "solver.expectile_weight=1", "solver.bidirectional=true"],
 }
 
 
@@ -39,7 +43,7 @@ def test_a_map_is_applied_and_a_run_goes_on(monge, name):
     assert moved.shape == (300, 2) and numpy.isfinite(moved).all()
     assert (numpy.load(monge.folder / "again.npy") == moved).all()
     inverse = ["apply", "whole", "--in", "b.npy", "--out", "back.npy", "--inverse"]
-    if name.startswith("mm"):
+    if name not in ("strong", "weak"):
         monge.works(*inverse)
     else:
         assert "no inverse" in monge.refuses(*inverse)
@@ -48,7 +52,7 @@ def test_a_map_is_applied_and_a_run_goes_on(monge, name):
     assert monge.map_bytes("copy") == monge.map_bytes("whole")
 
 
-@pytest.mark.parametrize("name", ["weak", "mm2"])
+@pytest.mark.parametrize("name", ["weak", "mm2", "enot"])
 def test_a_stopped_run_reaches_the_same_numbers(monge, name):
     monge.works(*arguments(name, 60, "whole"))
     process = monge.start(*arguments(name, 60))
@@ -61,7 +65,8 @@ def test_a_stopped_run_reaches_the_same_numbers(monge, name):
 
 
 @pytest.mark.parametrize("name, setting, words", [
-    ("strong", "solver.map=gradient", "solver.map"),
+    ("strong", "solver.convexity=penalty", "solver.convexity"),
+    ("strong", "solver.bidirectional=true", "solver.bidirectional"),
     ("mm2", "cost.name=weak_quadratic", "weak"),
     ("weak", "solver.noise_dimension=0", "noise_dimension"),
     ("weak", "solver.noise_samples=1", "noise_samples"),

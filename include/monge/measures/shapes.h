@@ -4,7 +4,7 @@
 #include "monge/options.h"
 
 #include <memory>
-#include <string_view>
+#include <string>
 
 namespace monge {
 
@@ -34,13 +34,15 @@ struct CirclesOptions {
 const Declaration<CirclesOptions>& circles_declaration();
 std::shared_ptr<const Measure> make_circles(const CirclesOptions& options);
 
-/// Uniform on every second cell of a square board of `count` x `count` cells around 0.
+/// Uniform on every second cell of a square board of `count` x `count` cells around 0: those (i, j)
+/// with i + j even, or the others. Makkuva et al. 2020, appendix C.1, has the even cells of count =
+/// 3 for the source and the odd ones for the target.
 struct CheckerboardOptions {
   std::int64_t count = 4;
   double width = 4;
+  std::string cells = "even";
 };
 const Declaration<CheckerboardOptions>& checkerboard_declaration();
-std::shared_ptr<const Measure> make_checkerboard(const CheckerboardOptions& options,
-                                                 std::string_view where = "checkerboard");
+std::shared_ptr<const Measure> make_checkerboard(const CheckerboardOptions& options);
 
 }  // namespace monge

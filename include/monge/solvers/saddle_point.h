@@ -28,6 +28,11 @@ struct SaddlePointOptions {
   double beta1 = 0;
   double beta2 = 0.9;
   double average = 0.999;
+  std::string convexity = "clamp";
+  double convexity_weight = 1;
+  double expectile_weight = 0;
+  double expectile = 0.99;
+  bool bidirectional = false;
   std::string start = "affine";
 };
 
@@ -41,7 +46,8 @@ std::int64_t saddle_point_usual_steps(std::int64_t dimension);
 ///   sup_f inf_T  E_X [C(X, T(X, .)) - E_z f(T(X, z))] + E_Y f(Y)
 ///
 /// with C the gamma-weak quadratic cost, ½ E_z |x - T|² - ½ gamma var_z T, for gamma = 0 the strong
-/// one. T is a multilayer perceptron of x and noise z, or the gradient of an input-convex network.
+/// one. T is a multilayer perceptron of x and noise z, x - ∇u(x) of a perceptron u, or the gradient
+/// of an input-convex network.
 ///
 /// With a DenseICNN for the potential it is the correlation form of the same problem, f = ½|.|² -
 /// phi and phi convex:
@@ -49,7 +55,17 @@ std::int64_t saddle_point_usual_steps(std::int64_t dimension);
 ///   inf_phi sup_T  E phi(Y) + E [<X, T(X)> - phi(T(X))]
 ///
 /// that is MM-2 (Makkuva et al. 2020, eq. 11) where T is the gradient of a DenseICNN and MM-B where
-/// it is a free network. ∇phi is then the inverse map.
+/// it is a free network. ∇phi is then the inverse map. Makkuva et al. do not clamp the weights of
+/// the network of T but add to its objective, with w those that convexity wants non-negative,
+///
+///   convexity_weight · Σ max(-w, 0)²                                                    eq. 8
+///
+/// The expectile regulariser of ENOT (Buzun et al. 2024) takes, with f^T(x) = C(x, T(x)) - f(T(x)),
+///
+///   expectile_weight · E |tau - 1[u < 0]| u²,      u = f^T(X) + f(Y) - C(X, Y)
+///
+/// from the objective of f. `bidirectional`: each step then changes the roles, u being the
+/// potential on the source and f that of the map back.
 class SaddlePoint final : public Solver {
  public:
   /// The potential: exactly one of the two networks.
@@ -81,10 +97,16 @@ class SaddlePoint final : public Solver {
  private:
   struct Maps;  // the trained network and its average
   void build(Random& random);
+  struct Direction;  // one of the two in which the networks are played against each other
+  void require_fit() const;
+  void build_map(Random& random);
   bool noisy() const { return options_.noise_dimension > 0; }
   void set_frame(const AffineFrame& frame);
   const Tensor& noise();
-  bool improve_map(Problem& problem, double rate);
+  void load();
+  void penalise_map() const;
+  bool improve_map(const Direction& side, double rate);
+  StepReport improve(const Direction& side, double rate);
 
   SaddlePointOptions options_;
   double gamma_;
@@ -96,7 +118,7 @@ class SaddlePoint final : public Solver {
   Random noise_;
   Tensor drawn_;  // the last noise
   std::optional<Adam> map_adam_, potential_adam_;
-  std::unique_ptr<SaddlePointStep> step_;
+  std::unique_ptr<SaddlePointStep> step_, reverse_step_;
 };
 
 }  // namespace monge
