@@ -8,6 +8,8 @@
 #include "solvers/dual_step.h"
 #include "solvers/frame_entry.h"
 
+#include <limits>
+
 namespace monge {
 namespace {
 
@@ -73,6 +75,8 @@ Dual::Dual(std::int64_t dimension, const DualOptions& options, const DenseIcnnOp
   average_ = std::make_shared<DenseIcnn>(dimension, network, initial, random);
   load_parameters(*average_, psi_->parameters(), "dual");
   set_frame(identity_frame(dimension));
+  low_ = at::full({dimension}, -std::numeric_limits<float>::infinity());
+  high_ = -low_;
   table_ = at::empty({0, dimension});
   adam_.emplace(
       psi_->parameters(),
@@ -121,6 +125,16 @@ void Dual::set_box(const Problem& problem, Random& random) {
   high_ = high + margin;
 }
 
+/// Throws Error where a restored table is that of another target.
+void Dual::require_table(const Measure& target) const {
+  const std::int64_t rows = table_.size(0);
+  if (rows == 0) return;
+  const auto* finite = dynamic_cast<const FiniteMeasure*>(&target);
+  if (!finite || finite->size() != rows)
+    fail("dual", fmt::format("the target of {} points that it was started with", rows),
+         finite ? fmt::format("one of {}", finite->size()) : "one without end");
+}
+
 /// Where the searches for the batch `y` begin.
 const Tensor& Dual::starts(const Sampler& target, const Tensor& y) {
   if (!found_.defined()) found_ = at::empty_like(y);
@@ -146,8 +160,11 @@ void Dual::keep(const Sampler& target) {
 
 StepReport Dual::step(Problem& problem, double rate) {
   const at::NoGradGuard no_graph;
-  const Tensor& x = enter_source_->enter(problem.source.next(options_.batch));
-  const Tensor& y = enter_target_->enter(problem.target.next(options_.batch));
+  require_table(problem.target.measure());
+  // Held here: in the identity frame they are what is entered.
+  const Tensor source = problem.source.next(options_.batch);
+  const Tensor target = problem.target.next(options_.batch);
+  const Tensor &x = enter_source_->enter(source), &y = enter_target_->enter(target);
   const auto d = static_cast<std::size_t>(psi_->dimension());
   const auto side = [d](const Tensor& bounds) {
     const float* numbers = bounds.const_data_ptr<float>();
@@ -197,9 +214,19 @@ void Dual::restore(const State& state) {
   adam_->restore(extract_state(state, "adam"));
   update_->restore(extract_state(state, "update"));
   set_frame(frame_from_state(extract_state(state, "frame"), psi_->dimension()));
-  low_ = require_tensor(state, "low", "dual").clone();
-  high_ = require_tensor(state, "high", "dual").clone();
-  table_ = require_tensor(state, "table", "dual").clone();
+  const std::int64_t d = psi_->dimension();
+  const auto part = [&](const char* name, at::IntArrayRef sizes) {
+    const Tensor& stored = require_tensor(state, name, "dual");
+    if (stored.sizes() != sizes || stored.scalar_type() != at::kFloat)
+      fail(fmt::format("dual: tensor '{}'", name),
+           fmt::format("float32 [{}]", fmt::join(sizes, ", ")),
+           fmt::format("{} {}", c10::toString(stored.scalar_type()), shape_text(stored)));
+    return stored.clone();
+  };
+  low_ = part("low", {d});
+  high_ = part("high", {d});
+  const Tensor& table = require_tensor(state, "table", "dual");
+  table_ = part("table", {table.dim() > 0 ? table.size(0) : 0, d});
   step_->load();
 }
 
