@@ -126,7 +126,7 @@ TYPED_TEST(ConjugateOf, AStiffQuadraticNeedsWhatTheRingRemembers) {
   const Conjugate found =
       conjugate(psi, x.mm(a.to(this->dtype)), {.tolerance = 1e-3, .evaluations = 400});
   EXPECT_LE(largest(found.residual), 1e-3);
-  EXPECT_GT(found.evaluations, 6);  // more steps than are remembered
+  EXPECT_LT(found.evaluations, 220);  // 172; 260 where only the last step is remembered
 }
 
 /// A trial that goes too far is not taken and shortens the next one.
@@ -141,9 +141,20 @@ TYPED_TEST(ConjugateOf, AGradientThatGrowsFastIsReached) {
   EXPECT_LT(largest(found.argmax.pow(3) - y), 3e-3);
 }
 
+/// Of -(1 - x²)^½, whose gradient is no number where |x| > 1.
+TYPED_TEST(ConjugateOf, ATrialWithoutAGradientIsTakenBack) {
+  const Formula psi(
+      2, [](const Tensor& x) { return -(1 - x.square()).sqrt().sum(1); },
+      [](const Tensor& x) { return x / (1 - x.square()).sqrt(); });
+  const Tensor y = 1 + 3 * this->draw({300, 2}).abs();
+  const Conjugate found = conjugate(psi, y, {.tolerance = 1e-3}, at::zeros_like(y));
+  EXPECT_LE(largest(found.residual), 1e-3);
+  EXPECT_LT(largest(found.argmax - y / (1 + y.square()).sqrt()), 1e-3);
+}
+
 TYPED_TEST(ConjugateOf, EndsInTheBoxWhereTheMaximiserIsOutside) {
-  for (const std::int64_t d : {1, 2, 6}) {
-    const Tensor exact = with_eigenvalues(spread_eigenvalues(d, 0.3, 4), this->random);
+  for (const std::int64_t d : {1, 2, 6, 20}) {
+    const Tensor exact = with_eigenvalues(spread_eigenvalues(d, 0.2, 5), this->random);
     const Tensor a = exact.to(this->dtype), b = this->draw({d}), y = 3 * this->draw({400, d});
     const Tensor low = at::full({d}, -0.8, y.options()), high = at::full({d}, 0.5, y.options());
     const Conjugate found =
@@ -155,8 +166,7 @@ TYPED_TEST(ConjugateOf, EndsInTheBoxWhereTheMaximiserIsOutside) {
     // Projected gradients, which find the same slowly.
     const Tensor gap = (y - b).to(at::kDouble);
     Tensor plain = at::zeros_like(gap);
-    for (int i = 0; i < 1000; ++i)
-      plain = (plain + 0.25 * (gap - plain.mm(exact))).clamp(-0.8, 0.5);
+    for (int i = 0; i < 1000; ++i) plain = (plain + 0.2 * (gap - plain.mm(exact))).clamp(-0.8, 0.5);
     EXPECT_LT(largest(found.argmax - plain), 20 * this->tolerance + 1e-6) << d;
     EXPECT_GT((plain == 0.5).sum().template item<std::int64_t>(), 20) << d;
   }
