@@ -50,7 +50,7 @@ void Adam::update(const std::vector<Tensor>& gradients, double rate) {
   const auto t = static_cast<double>(*steps_.const_data_ptr<std::int64_t>());
   const double step = options_.learning_rate * rate / (1 - std::pow(options_.beta1, t));
   const double root = 1 / std::sqrt(1 - std::pow(options_.beta2, t));
-  const double share = 1 - std::min(options_.average, (1 + t) / (10 + t));
+  const double share = newest_share();
   const kernels::AdamLoops<T>& loops = kernels::adam_loops<T>();
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const Tensor gradient = gradients[i].contiguous();
@@ -69,6 +69,11 @@ void Adam::update(const std::vector<Tensor>& gradients, double rate) {
         loops.update(factors, to - from, p + from, g + from, m + from, v + from);
     });
   }
+}
+
+double Adam::newest_share() const {
+  const auto t = static_cast<double>(*steps_.const_data_ptr<std::int64_t>());
+  return 1 - std::min(options_.average, (1 + t) / (10 + t));
 }
 
 State Adam::state() const {

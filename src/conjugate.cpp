@@ -101,6 +101,17 @@ void require_sound(const ConjugateOptions& options, std::int64_t d) {
     fail("conjugate", "a box whose low side is below the high one", "another");
 }
 
+/// The searches are on the processor, in the potential's dtype.
+void require_numbers(const Potential& psi, const Tensor& y) {
+  if (!y.is_cpu()) fail("conjugate", "points on the processor", y.device().str());
+  const State parameters = psi.parameters();
+  const at::ScalarType dtype =
+      parameters.empty() ? y.scalar_type() : parameters.begin()->second.scalar_type();
+  if (y.scalar_type() != dtype || (dtype != at::kFloat && dtype != at::kDouble))
+    fail("conjugate", "points in the potential's dtype, float32 or float64",
+         c10::toString(y.scalar_type()));
+}
+
 }  // namespace
 
 Conjugate conjugate(const Potential& psi, const Tensor& y, const ConjugateOptions& options,
@@ -108,6 +119,7 @@ Conjugate conjugate(const Potential& psi, const Tensor& y, const ConjugateOption
   const std::int64_t d = psi.dimension();
   if (y.dim() != 2 || y.size(1) != d)
     fail("conjugate", fmt::format("points [n, {}]", d), shape_text(y));
+  require_numbers(psi, y);
   if (start.defined() && start.sizes() != y.sizes())
     fail("conjugate", fmt::format("starts {}", shape_text(y)), shape_text(start));
   require_sound(options, d);

@@ -12,13 +12,17 @@ namespace monge {
 struct ConjugateLimits {
   double tolerance = 1e-3;        ///< of the residual's root mean square over the coordinates
   std::int64_t evaluations = 50;  ///< gradients of one point at most
-  double longest_step = 0;        ///< Euclidean; 0: no bound
+  double longest_step = 0;        ///< the first one at most, Euclidean; 0: no bound
 };
 
 /// The box that a search stays in; empty: everywhere.
 template <class T>
 struct Box {
   std::vector<T> low, high;  ///< [d]
+
+  kernels::Sides<T> sides() const {
+    return {low.empty() ? nullptr : low.data(), high.empty() ? nullptr : high.data()};
+  }
 };
 
 /// What the searches of one call did.
@@ -35,8 +39,10 @@ struct ConjugateCounts {
 ///
 /// A trial is taken where the residual r = y - ∇psi(x) becomes smaller, or where the concave
 /// function has not passed its top along the step s by more than it rose, |<s, r'>| <= 0.9 |<s,
-/// r>|. One that is not taken still tells the curvature, so that the next goes less far. In a box,
-/// coordinates at a side that r points out of count as solved.
+/// r>|. One that is not taken still tells the curvature, so that the next goes less far; where it
+/// does not, the search forgets what it knew and goes a quarter as far. A step that was shortened
+/// and taken doubles the bound. In a box, coordinates at a side that r points out of count as
+/// solved, and those that are not are searched as if they were all.
 template <class T>
 class ConjugateSearch {
  public:
@@ -53,18 +59,26 @@ class ConjugateSearch {
                       std::int64_t n, const T* y, T* x, T* residual);
 
  private:
+  using Sides = kernels::Sides<T>;
   struct Slot {
     std::int64_t point = 0, evaluations = 0, pairs = 0, newest = 0;
     T squared = 0;  // of the residual at the best point
     T scale = 1;    // of the first approximation of the inverse Hessian
+    T longest = 0;  // bound of the next step
   };
 
+  /// What the squared length of a residual has to come down to.
+  T goal(const ConjugateLimits& limits) const {
+    return static_cast<T>(limits.tolerance * limits.tolerance * static_cast<double>(d_));
+  }
   T* row(std::vector<T>& rows, std::int64_t slot) { return rows.data() + slot * d_; }
-  void begin(std::int64_t slot, std::int64_t point, const T* x, T* trial);
-  bool advance(std::int64_t slot, const T* y, const T* trial, const T* gradient, const Box<T>& box,
+  void begin(std::int64_t slot, std::int64_t point, const T* x, const ConjugateLimits& limits,
+             const Sides& box, T* trial);
+  bool advance(std::int64_t slot, const T* y, const T* trial, const T* gradient, const Sides& box,
                const ConjugateLimits& limits);
-  bool moved_well(std::int64_t slot, const T* trial);
-  void propose(std::int64_t slot, const Box<T>& box, const ConjugateLimits& limits, T* trial);
+  bool accept(std::int64_t slot, const T* trial, T squared, const Sides& box);
+  bool remember(std::int64_t slot, std::int64_t place, const kernels::StepProducts<T>& products);
+  void propose(std::int64_t slot, const Sides& box, T* trial);
 
   std::int64_t d_;
   const kernels::SearchLoops<T>& loops_;

@@ -109,7 +109,7 @@ std::shared_ptr<const TransportMap> rebuild_potential_map(const Json& descriptio
                            description.at("evaluations").get<std::int64_t>(),
                            {},
                            {}};
-  if (tensors.contains("low")) {
+  if (tensors.contains("low") || tensors.contains("high")) {
     options.low = require_tensor(tensors, "low", where);
     options.high = require_tensor(tensors, "high", where);
   }
@@ -220,6 +220,9 @@ LoadedMap load_map(const std::filesystem::path& path) {
     };
     loaded.solution.map = rebuild("map");
     if (!text("inverse").empty()) loaded.solution.inverse = rebuild("inverse");
+  } catch (const Error& error) {
+    if (std::string_view(error.what()).starts_with(where)) throw;
+    throw Error(fmt::format("{}: {}", where, error.what()));
   } catch (const Json::exception& error) {
     fail(where, "a readable description of the map", error.what());
   }

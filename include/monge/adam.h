@@ -31,6 +31,10 @@ class Adam {
   void step(const std::vector<Tensor>& gradients, double rate);
 
   const std::vector<Tensor>& parameters() const { return parameters_; }
+  /// Parallel to the parameters; empty where no average is kept.
+  const std::vector<Tensor>& averages() const { return averages_; }
+  /// The share that the newest parameters have in the averages.
+  double newest_share() const;
   State state() const;
   void restore(const State& state);
 

@@ -24,11 +24,13 @@ struct Conjugate {
 };
 
 /// psi*(y) = max_x <x, y> - psi(x) of a convex potential at `y` [n, d], by a quasi-Newton search
-/// for each point that begins at `start` [n, d] (undefined: at y). In the potential's dtype:
-/// float64 parameters give any precision. Throws Error on other shapes or an option out of range.
+/// for each point that begins at `start` [n, d] (undefined: at y), or in the box as near to it as
+/// that goes. On the processor and in the potential's dtype: float64 parameters give any precision.
+/// Throws Error on other shapes, dtypes or an option out of range.
 ///
 /// Where psi is not convex or y is not a gradient of psi, the search ends with a residual above the
-/// tolerance; nothing is thrown.
+/// tolerance; nothing is thrown. In a box the maximum is over the box, and a coordinate at a side
+/// that y - ∇psi(x) points out through adds nothing to the residual.
 Conjugate conjugate(const Potential& psi, const Tensor& y, const ConjugateOptions& options = {},
                     const Tensor& start = {});
 

@@ -18,6 +18,13 @@ struct SearchPairs {
   T scale;
 };
 
+/// The box that x stays in, [d] each; null: everywhere.
+template <class T>
+struct Sides {
+  const T* low;
+  const T* high;
+};
+
 /// Of a step s from a point with residual r to one with residual r', the change being r - r'.
 template <class T>
 struct StepProducts {
@@ -25,23 +32,25 @@ struct StepProducts {
   T length, change;  // |s|² and |r - r'|²
 };
 
-/// The loops of one search in d dimensions; see conjugate_search.h. Float64 and float32 agree to
-/// rounding with the sums taken in any order.
+/// The loops of one search in d dimensions; see conjugate_search.h. Those of two instruction sets
+/// agree to rounding: each takes sums in an order of its own.
+///
+/// A coordinate of x at a side of the box that y - ∇psi points out through is solved: its residual
+/// counts as 0, and steps, changes and directions leave it out.
 template <class T>
 struct SearchLoops {
   using Size = std::int64_t;
 
-  /// r = y - gradient, and |r|² without the coordinates in which x is at a side of the box and r
-  /// points out of it; `low` null: no box.
-  T (*residual)(Size d, const T* y, const T* gradient, const T* x, const T* low, const T* high,
-                T* r);
+  /// r = y - gradient, 0 where x is solved; returns |r|².
+  T (*residual)(Size d, const T* y, const T* gradient, const T* x, const Sides<T>& box, T* r);
   /// Writes the step from `best` to `trial` and the change of the residual from r to `next`.
   StepProducts<T> (*compare)(Size d, const T* best, const T* trial, const T* r, const T* next,
-                             T* step, T* change);
-  /// direction = H r by the two loops of Nocedal 1980.
-  void (*direction)(Size d, const SearchPairs<T>& pairs, const T* r, T* direction);
+                             const Sides<T>& box, T* step, T* change);
+  /// direction = H r at x by the two loops of Nocedal 1980.
+  void (*direction)(Size d, const SearchPairs<T>& pairs, const T* r, const T* x,
+                    const Sides<T>& box, T* direction);
   /// trial = best + direction, shortened to `longest` (0: as it is), in the box.
-  void (*trial)(Size d, const T* best, const T* direction, T longest, const T* low, const T* high,
+  void (*trial)(Size d, const T* best, const T* direction, T longest, const Sides<T>& box,
                 T* trial);
 };
 

@@ -17,9 +17,16 @@ T dot(Size d, const T* a, const T* b) {
   return sum;
 }
 
+/// Whether a coordinate counts as solved, its residual r being 0 then.
+template <class T>
+bool solved(T x, T r, T low, T high) {
+  return r == 0 && (x <= low || x >= high);
+}
+
 template <class T>
 T residual(Size d, const T* __restrict y, const T* __restrict gradient, const T* __restrict x,
-           const T* __restrict low, const T* __restrict high, T* __restrict r) {
+           const Sides<T>& box, T* __restrict r) {
+  const T* __restrict low = box.low, * __restrict high = box.high;
   T sum = 0;
   if (!low) {
 #pragma omp simd reduction(+ : sum)
@@ -32,9 +39,9 @@ T residual(Size d, const T* __restrict y, const T* __restrict gradient, const T*
 #pragma omp simd reduction(+ : sum)
   for (Size j = 0; j < d; ++j) {
     const T value = y[j] - gradient[j];
-    r[j] = value;
     const T above = x[j] <= low[j] && value < 0 ? T(0) : value;
     const T within = x[j] >= high[j] && value > 0 ? T(0) : above;
+    r[j] = within;
     sum += within * within;
   }
   return sum;
@@ -42,14 +49,26 @@ T residual(Size d, const T* __restrict y, const T* __restrict gradient, const T*
 
 template <class T>
 StepProducts<T> compare(Size d, const T* __restrict best, const T* __restrict trial,
-                        const T* __restrict r, const T* __restrict next, T* __restrict step,
-                        T* __restrict change) {
+                        const T* __restrict r, const T* __restrict next, const Sides<T>& box,
+                        T* __restrict step, T* __restrict change) {
+  const T* __restrict low = box.low, * __restrict high = box.high;
+  for (Size j = 0; j < d; ++j) {
+    step[j] = trial[j] - best[j];
+    change[j] = r[j] - next[j];
+  }
+  if (low) {
+#pragma omp simd
+    for (Size j = 0; j < d; ++j) {
+      const bool left_out =
+          solved(best[j], r[j], low[j], high[j]) || solved(trial[j], next[j], low[j], high[j]);
+      step[j] = left_out ? T(0) : step[j];
+      change[j] = left_out ? T(0) : change[j];
+    }
+  }
   T before = 0, after = 0, length = 0, bend = 0;
 #pragma omp simd reduction(+ : before, after, length, bend)
   for (Size j = 0; j < d; ++j) {
-    const T s = trial[j] - best[j], q = r[j] - next[j];
-    step[j] = s;
-    change[j] = q;
+    const T s = step[j], q = change[j];
     before += s * r[j];
     after += s * next[j];
     length += s * s;
@@ -59,7 +78,8 @@ StepProducts<T> compare(Size d, const T* __restrict best, const T* __restrict tr
 }
 
 template <class T>
-void direction(Size d, const SearchPairs<T>& pairs, const T* __restrict r, T* __restrict out) {
+void direction(Size d, const SearchPairs<T>& pairs, const T* __restrict r, const T* __restrict x,
+               const Sides<T>& box, T* __restrict out) {
   const SearchPairs<T> held = pairs;
   T alpha[search_memory];
   for (Size j = 0; j < d; ++j) out[j] = r[j];
@@ -81,11 +101,16 @@ void direction(Size d, const SearchPairs<T>& pairs, const T* __restrict r, T* __
     for (Size j = 0; j < d; ++j) out[j] += share * step[j];
     pair = pair + 1 == search_memory ? 0 : pair + 1;
   }
+  const T* __restrict low = box.low, * __restrict high = box.high;
+  if (!low) return;
+#pragma omp simd
+  for (Size j = 0; j < d; ++j) out[j] = solved(x[j], r[j], low[j], high[j]) ? T(0) : out[j];
 }
 
 template <class T>
 void trial(Size d, const T* __restrict best, const T* __restrict along, T longest,
-           const T* __restrict low, const T* __restrict high, T* __restrict out) {
+           const Sides<T>& box, T* __restrict out) {
+  const T* __restrict low = box.low, * __restrict high = box.high;
   T share = 1;
   if (longest > 0) {
     const T length = root_of(dot(d, along, along));

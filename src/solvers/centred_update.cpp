@@ -37,7 +37,14 @@ void CentredUpdate::step(const std::vector<Tensor>& derivatives, const Tensor& x
     layer.before.copy_(layer.weights);
   }
   adam_.step(derivatives, rate);
-  for (Layer& layer : layers_) layer.bias.addmv_(layer.before.sub_(layer.weights), layer.mean);
+  for (Layer& layer : layers_) {
+    const Tensor change = layer.before.sub_(layer.weights).mv(layer.mean);
+    layer.bias.add_(change);
+    if (adam_.averages().empty()) continue;
+    adam_.averages()[bias_]
+        .narrow(0, layer.offset, layer.bias.size(0))
+        .add_(change, adam_.newest_share());
+  }
 }
 
 State CentredUpdate::state() const {

@@ -2,6 +2,7 @@
 
 #include "monge/error.h"
 
+#include <limits>
 #include <numeric>
 
 namespace monge {
@@ -41,10 +42,13 @@ std::int64_t widest(const Cloud& cloud, Rows rows, std::vector<double>& sums) {
   return best;
 }
 
-/// Those below the median in that coordinate come first.
+/// Those below the median in that coordinate come first, and those that are no number before them.
 void halve(const Cloud& cloud, Rows rows, std::int64_t column) {
-  std::ranges::nth_element(rows, rows.begin() + std::ssize(rows) / 2, {},
-                           [&](std::int64_t row) { return cloud.at(row, column); });
+  const auto place = [&](std::int64_t row) {
+    const float value = cloud.at(row, column);
+    return value == value ? value : -std::numeric_limits<float>::infinity();
+  };
+  std::ranges::nth_element(rows, rows.begin() + std::ssize(rows) / 2, {}, place);
 }
 
 void order_cells(const Cloud& first, const Cloud& second, Rows rows, Rows others,
@@ -104,8 +108,15 @@ void CoupledBatches::restore(const State& state) {
   constexpr const char* where = "coupled batches";
   const auto rows = [&](const char* name) {
     const Tensor& tensor = require_tensor(state, name, where);
+    if (tensor.dim() != 1 || tensor.scalar_type() != at::kLong)
+      fail(fmt::format("{}: {}", where, name), "int64 [n]", shape_text(tensor));
     const std::int64_t* numbers = tensor.const_data_ptr<std::int64_t>();
-    return std::vector<std::int64_t>(numbers, numbers + tensor.numel());
+    std::vector<std::int64_t> order(numbers, numbers + tensor.numel()), sorted = order;
+    std::ranges::sort(sorted);
+    for (std::int64_t i = 0; i < std::ssize(sorted); ++i)
+      if (sorted[i] != i)
+        fail(fmt::format("{}: {}", where, name), "each row once", fmt::format("{}", sorted[i]));
+    return order;
   };
   random_.set_state(require_tensor(state, "random", where));
   drawn_ = require_tensor(state, "drawn", where).item<std::int64_t>();

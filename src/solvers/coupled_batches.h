@@ -22,7 +22,10 @@ class CoupledBatches {
 
   /// Orders `x` [n, d] and `other` [m, d], float32, contiguous.
   void order(const Tensor& x, const Tensor& other);
-  bool ordered() const { return !order_.empty(); }
+  /// Whether there is an order of n and m points.
+  bool orders(std::int64_t n, std::int64_t m) const {
+    return std::ssize(order_) == n && std::ssize(other_order_) == m;
+  }
   /// Batches drawn since the last order.
   std::int64_t drawn() const { return drawn_; }
 
@@ -32,6 +35,7 @@ class CoupledBatches {
   std::span<const std::int64_t> second() const { return other_rows_; }
 
   State state() const;
+  /// Throws Error on what is no state.
   void restore(const State& state);
 
  private:

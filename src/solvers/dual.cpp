@@ -10,12 +10,16 @@
 #include "solvers/dual_step.h"
 #include "solvers/frame_entry.h"
 
+#include <limits>
+
 namespace monge {
 namespace {
 
+constexpr double inverse_tolerance = 1e-3;  // of the inverse map's searches
+constexpr std::int64_t inverse_evaluations = 50;
 constexpr std::int64_t start_points = 4096;
 constexpr std::int64_t box_points = 1 << 16;
-constexpr std::int64_t largest_table = 1 << 25;  // numbers
+constexpr std::int64_t largest_table = 1 << 24;  // numbers, 64 MB
 
 Tensor all_points(const FiniteMeasure& measure) {
   return measure.points(at::arange(measure.size(), at::kLong));
@@ -29,10 +33,10 @@ std::uint64_t drawn_seed(Random& random) {
 
 }  // namespace
 
-/// The points of a step in the frame, and where those of a finite target stand.
+/// The points of a step in the frame, and where those of a finite target stand. It holds what it
+/// shows: in the identity frame the points are those that were drawn.
 struct Dual::Batch {
-  const Tensor& x;
-  const Tensor& y;
+  Tensor x, y;
   std::span<const std::int64_t> targets;
 };
 
@@ -97,6 +101,8 @@ Dual::Dual(std::int64_t dimension, const DualOptions& options, const DenseIcnnOp
   average_ = std::make_shared<DenseIcnn>(dimension, network, initial, random);
   load_parameters(*average_, psi_->parameters(), "dual");
   set_frame(identity_frame(dimension));
+  low_ = at::full({dimension}, -std::numeric_limits<float>::infinity());
+  high_ = -low_;
   table_ = at::empty({0, dimension});
   batches_ = std::make_unique<CoupledBatches>(0);
   adam_.emplace(
@@ -140,11 +146,24 @@ void Dual::start(const Problem& problem, Random& random) {
 /// The maximisers lie among the source's points: what is far outside is not searched.
 void Dual::set_box(const Problem& problem, Random& random) {
   constexpr double wider = 0.1;
-  const Tensor points = frame_.enter(problem.source.measure().sample(box_points, random));
+  const Measure& source = problem.source.measure();
+  const auto* finite = dynamic_cast<const FiniteMeasure*>(&source);
+  const Tensor points =
+      frame_.enter(finite ? all_points(*finite) : source.sample(box_points, random));
   const auto [low, high] = at::aminmax(points, 0);
   const Tensor margin = 0.5 * wider * (high - low);
   low_ = low - margin;
   high_ = high + margin;
+}
+
+/// Throws Error where a restored table is that of another target.
+void Dual::require_table(const Measure& target) const {
+  const std::int64_t rows = table_.size(0);
+  if (rows == 0) return;
+  const auto* finite = dynamic_cast<const FiniteMeasure*>(&target);
+  if (!finite || finite->size() != rows)
+    fail("dual", fmt::format("the target of {} points that it was started with", rows),
+         finite ? fmt::format("one of {}", finite->size()) : "one without end");
 }
 
 /// The cells that couple batches halve each coordinate at least once where there are 2^D points.
@@ -159,12 +178,13 @@ Dual::Batch Dual::draw(Problem& problem) {
   const auto* source = dynamic_cast<const FiniteMeasure*>(&problem.source.measure());
   const auto* target = dynamic_cast<const FiniteMeasure*>(&problem.target.measure());
   if (!couples(source, target)) {
-    const Tensor& x = enter_source_->enter(problem.source.next(options_.batch));
-    const Tensor& y = enter_target_->enter(problem.target.next(options_.batch));
+    const Tensor x = enter_source_->enter(problem.source.next(options_.batch));
+    const Tensor y = enter_target_->enter(problem.target.next(options_.batch));
     return {x, y, problem.target.indices()};
   }
   constexpr std::int64_t passes = 2;  // of the target between two orders
-  if (!batches_->ordered() || batches_->drawn() * options_.batch >= passes * target->size())
+  if (!batches_->orders(source->size(), target->size()) ||
+      batches_->drawn() * options_.batch >= passes * target->size())
     batches_->order(frame_.enter(all_points(*source)), table_);
   batches_->draw(options_.batch);
   if (!x_.defined()) {
@@ -201,6 +221,7 @@ void Dual::keep(const Batch& batch) {
 
 StepReport Dual::step(Problem& problem, double rate) {
   const at::NoGradGuard no_graph;
+  require_table(problem.target.measure());
   const Batch batch = draw(problem);
   const auto d = static_cast<std::size_t>(psi_->dimension());
   const auto side = [d](const Tensor& bounds) {
@@ -230,9 +251,10 @@ double Dual::step_work() const {
 
 Solution Dual::solution() const {
   const std::shared_ptr<const DenseIcnn> psi = options_.average > 0 ? average_ : psi_;
-  return {
-      std::make_shared<BrenierMap>(psi, frame_),
-      std::make_shared<ConjugateMap>(psi, inverse_frame_, ConjugateOptions{1e-3, 50, low_, high_})};
+  return {std::make_shared<BrenierMap>(psi, frame_),
+          std::make_shared<ConjugateMap>(
+              psi, inverse_frame_,
+              ConjugateOptions{inverse_tolerance, inverse_evaluations, low_, high_})};
 }
 
 State Dual::state() const {
@@ -252,9 +274,19 @@ void Dual::restore(const State& state) {
   adam_->restore(extract_state(state, "adam"));
   update_->restore(extract_state(state, "update"));
   set_frame(frame_from_state(extract_state(state, "frame"), psi_->dimension()));
-  low_ = require_tensor(state, "low", "dual").clone();
-  high_ = require_tensor(state, "high", "dual").clone();
-  table_ = require_tensor(state, "table", "dual").clone();
+  const std::int64_t d = psi_->dimension();
+  const auto part = [&](const char* name, at::IntArrayRef sizes) {
+    const Tensor& stored = require_tensor(state, name, "dual");
+    if (stored.sizes() != sizes || stored.scalar_type() != at::kFloat)
+      fail(fmt::format("dual: tensor '{}'", name),
+           fmt::format("float32 [{}]", fmt::join(sizes, ", ")),
+           fmt::format("{} {}", c10::toString(stored.scalar_type()), shape_text(stored)));
+    return stored.clone();
+  };
+  low_ = part("low", {d});
+  high_ = part("high", {d});
+  const Tensor& table = require_tensor(state, "table", "dual");
+  table_ = part("table", {table.dim() > 0 ? table.size(0) : 0, d});
   batches_->restore(extract_state(state, "batches"));
   step_->load();
 }

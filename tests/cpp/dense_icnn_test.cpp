@@ -29,26 +29,34 @@ DenseIcnn shaken(const Shape& shape, Random& random) {
   return network;
 }
 
-/// psi written layer by layer and unit by unit from W2GN appendix B.2.
-double plain_value(const DenseIcnn& network, const Shape& shape, const Tensor& x) {
+/// The layers z_0 to z_K at one point, unit by unit from W2GN appendix B.2.
+std::vector<Tensor> plain_layers(const DenseIcnn& network, const Shape& shape, const Tensor& x) {
   const State p = network.parameters();
   const auto& o = shape.options;
   const Tensor weight = p.at("input.weight");
   std::int64_t units = 0;
   for (const auto width : o.hidden) units += width;
-  Tensor z;
+  std::vector<Tensor> layers;
   std::int64_t unit = 0;
   for (std::size_t k = 0; k < o.hidden.size(); ++k) {
     std::vector<Tensor> next;
     for (std::int64_t j = 0; j < o.hidden[k]; ++j, ++unit) {
       Tensor a = weight[o.rank * units + unit].dot(x) + p.at("input.bias")[unit];
       for (std::int64_t i = 0; i < o.rank; ++i) a = a + weight[unit * o.rank + i].dot(x).square();
-      if (k > 0) a = at::celu(a + p.at(fmt::format("convex.{}", k))[j].dot(z), o.celu_alpha);
+      if (k > 0)
+        a = at::celu(a + p.at(fmt::format("convex.{}", k))[j].dot(layers.back()), o.celu_alpha);
       next.push_back(a);
     }
-    z = at::stack(next);
+    layers.push_back(at::stack(next));
   }
-  Tensor value = z.dot(p.at("final")) + 0.5 * o.strong_convexity * x.dot(x);
+  return layers;
+}
+
+double plain_value(const DenseIcnn& network, const Shape& shape, const Tensor& x) {
+  const State p = network.parameters();
+  const auto& o = shape.options;
+  Tensor value = plain_layers(network, shape, x).back().dot(p.at("final")) +
+                 0.5 * o.strong_convexity * x.dot(x);
   if (o.skip)
     value = value + 0.5 * x.square().dot(p.at("skip.quadratic")) + x.dot(p.at("skip.linear"));
   return value.item<double>();
@@ -62,6 +70,24 @@ TEST(DenseIcnn, IsTheNetworkOfThePaper) {
     const Tensor values = network.value(x, Graph::none);
     for (std::int64_t i = 0; i < shape.points; ++i)
       EXPECT_NEAR(values[i].item<double>(), plain_value(network, shape, x[i]), 1e-10);
+  }
+}
+
+TEST(DenseIcnn, TellsTheMeansOfTheLayersThatAnotherSees) {
+  Random random(9, "test");
+  for (const Shape& shape : shapes()) {
+    const DenseIcnn network = shaken(shape, random);
+    const Tensor x = random.normal({shape.points, shape.dimension}).to(at::kDouble);
+    const std::vector<Tensor> means = network.layer_means(x);
+    ASSERT_EQ(means.size() + 1, shape.options.hidden.size());
+    for (std::size_t k = 0; k < means.size(); ++k) {
+      Tensor sum = at::zeros_like(means[k]);
+      for (std::int64_t i = 0; i < shape.points; ++i)
+        sum += plain_layers(network, shape, x[i])[k].detach();
+      const Tensor plain = sum / shape.points;
+      EXPECT_TRUE(at::allclose(means[k], plain, 1e-10, 1e-12)) << k;
+      EXPECT_FALSE(means[k].requires_grad());
+    }
   }
 }
 

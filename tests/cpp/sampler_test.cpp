@@ -60,6 +60,23 @@ TEST(Sampler, AHeldBatchStaysAndAFreeOneIsUsedAgain) {
   EXPECT_TRUE(at::equal(view, kept_view));
 }
 
+TEST(Sampler, TellsWhereThePointsOfABatchStand) {
+  Sampler sampler(numbered(10), Random(8, "source"));
+  EXPECT_TRUE(sampler.indices().empty());
+  for (const std::int64_t n : {3, 3, 3, 3, 25, 1}) {  // passes end within the fourth and the fifth
+    const Tensor batch = sampler.next(n).flatten();
+    const auto indices = sampler.indices();
+    ASSERT_EQ(std::ssize(indices), n);
+    for (std::int64_t i = 0; i < n; ++i)
+      EXPECT_EQ(batch[i].item<float>(), static_cast<float>(indices[i]));
+  }
+  const auto gaussian = std::make_shared<GaussianMeasure>(
+      Moments{at::zeros({2}, at::kDouble), at::eye(2, at::kDouble)});
+  Sampler endless(gaussian, Random(8, "source"));
+  endless.next(5);
+  EXPECT_TRUE(endless.indices().empty());
+}
+
 TEST(Problem, RefusesMeasuresOfDifferentDimension) {
   const auto plane = std::make_shared<GaussianMeasure>(
       Moments{at::zeros({2}, at::kDouble), at::eye(2, at::kDouble)});

@@ -3,6 +3,9 @@
 #include "monge/error.h"
 #include "monge/measures/gaussian.h"
 
+#include <chrono>
+#include <thread>
+
 namespace monge {
 namespace {
 
@@ -118,6 +121,31 @@ TEST(Trainer, StopsByTime) {
   EXPECT_GE(outcome.summary.seconds, 0.2);
   EXPECT_LT(outcome.summary.seconds, 5);
   EXPECT_GT(outcome.summary.steps, 0);
+}
+
+/// Evaluations of a run that only the clock ends, each of which takes a while.
+std::size_t evaluations_by_time(double max_seconds, std::chrono::milliseconds each) {
+  Walker walker;
+  Witness witness;
+  Problem data = problem();
+  Callback* const callbacks[] = {&witness};
+  const Evaluator evaluator = [each](const Solution& solution) {
+    if (each.count() > 0) std::this_thread::sleep_for(each);
+    return distance_to_one(solution);
+  };
+  train(walker, data, {.max_seconds = max_seconds, .schedule = "constant"}, evaluator, callbacks);
+  return witness.evaluations.size();
+}
+
+TEST(Trainer, ARunByTimeIsEvaluatedAtEqualShares) {
+  const std::size_t count = evaluations_by_time(0.6, std::chrono::milliseconds(0));
+  EXPECT_LE(count, 42u);  // 40 apart by a fortieth, the first and the last
+  EXPECT_GE(count, 5u);   // 42 where nothing else runs
+}
+
+TEST(Trainer, SlowEvaluationsTakeAtMostATwentiethOfARunByTime) {
+  const std::size_t count = evaluations_by_time(1, std::chrono::milliseconds(10));
+  EXPECT_LE(count, 7u);  // 5 of at least 10 ms in a second, the first and the last
 }
 
 TEST(Trainer, NeedsABudget) {

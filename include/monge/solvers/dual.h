@@ -64,6 +64,7 @@ class Dual final : public Solver {
  private:
   void set_frame(const AffineFrame& frame);
   void set_box(const Problem& problem, Random& random);
+  void require_table(const Measure& target) const;
   struct Batch;
   bool couples(const FiniteMeasure* source, const FiniteMeasure* target) const;
   Batch draw(Problem& problem);
@@ -75,7 +76,7 @@ class Dual final : public Solver {
   AffineFrame exact_frame_;            // float64
   AffineFrame frame_, inverse_frame_;  // float32
   std::unique_ptr<FrameEntry> enter_source_, enter_target_;
-  Tensor low_, high_;  // of the source's points in the frame, widened; [d]
+  Tensor low_, high_;  // of the source's points in the frame, widened, [d]; everywhere at first
   Tensor table_;       // [size of the target, d], or [0, d]
   Tensor found_;       // [batch, d]
   Tensor x_, y_;       // [batch, d], of coupled batches
