@@ -33,6 +33,15 @@ def mm2(dimension):
                               "solver.learning_rate": 5e-3, "solver.beta1": 0.5}
 
 
+def mm1(dimension):
+    return icnn(dimension) | {"solver.name": "dual", "solver.conjugate_tolerance": 1e-3,
+                              "solver.conjugate_evaluations": 100}
+
+
+def default(dimension):
+    return {"solver.name": "dual"}
+
+
 def w2gn(dimension):
     return icnn(dimension) | {"solver.name": "w2gn"}
 
@@ -40,8 +49,10 @@ def w2gn(dimension):
 # A solver is a line here, with the paper's L2-UVP in % for D = 2, 4, ... 256.
 ROWS = {
     "LSOT": (lsot, ["< 1", "3.7", "7.5", "14.3", "23", "34.7", "46.9", "> 50"]),
+    "MM-1": (mm1, ["< 1", "< 1", "< 1", "< 1", "< 1", "1.2", "1.4", "1.3"]),
     "MM-2": (mm2, ["< 1", "< 1", "< 1", "< 1", "< 1", "< 1", "1", "–"]),
     "W2GN": (w2gn, ["< 1", "< 1", "< 1", "< 1", "< 1", "< 1", "1", "1.1"]),
+    "default (dual, affine start)": (default, ["–"] * 8),
 }
 
 

@@ -233,9 +233,10 @@ TEST(Dual, ABrokenBatchLeavesEverythingAsItWas) {
   Problem source = make_problem(broken, sound, 3), target = make_problem(pair.source, broken, 3);
   EXPECT_FALSE(solver.step(source, 1).finite);
   EXPECT_FALSE(solver.step(target, 1).finite);
-  for (const auto& [name, tensor] : solver.state())
-    if (!name.starts_with("batches."))  // which have been drawn
-      EXPECT_TRUE(at::equal(tensor, before.at(name))) << name;
+  for (const auto& [name, tensor] : solver.state()) {
+    if (name.starts_with("batches.")) continue;  // they have been drawn
+    EXPECT_TRUE(at::equal(tensor, before.at(name))) << name;
+  }
   run(solver, whole, 3);
 }
 
