@@ -248,8 +248,7 @@ TEST(LogDet, EstimateAgreesWithCholeskyWithinItsError) {
   EXPECT_GT(estimate.standard_error.min().item<double>(), 0);
   EXPECT_LT(estimate.standard_error.mean().item<double>(),
             0.02 * exact.abs().mean().item<double>());
-  EXPECT_TRUE(
-      at::equal(log_det_hessian(network, x, {.exact_dimension = 0}).value, estimate.value));
+  EXPECT_TRUE(at::equal(log_det_hessian(network, x, {.exact_dimension = 0}).value, estimate.value));
 }
 
 TEST(LogDet, RefusesWhatItDoesNotKnow) {
