@@ -140,7 +140,7 @@ std::optional<Cloud> density_cloud(const Solution& solution, const Measure& sour
   const Tensor share = (density - density.max()).exp();
   const Tensor kept = (share >= least).nonzero().squeeze(1);
   if (kept.size(0) == 0) return std::nullopt;
-  return Cloud{"learned density (darker is higher)", grid.index_select(0, kept),
+  return Cloud{"learned density", grid.index_select(0, kept),
                shades(share.index_select(0, kept).sqrt())};
 }
 
