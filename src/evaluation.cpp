@@ -2,6 +2,7 @@
 
 #include "monge/affine.h"
 #include "monge/conjugate.h"
+#include "monge/density.h"
 #include "monge/discrete.h"
 #include "monge/error.h"
 #include "monge/measures/gaussian.h"
@@ -80,6 +81,25 @@ void add_mode_figures(std::vector<EvaluatedFigure>& figures, const Solution& sol
        fmt::format("share of mapped points within 3 standard deviations of a mode; of "
                    "the target's own {:.3f}",
                    shares(target.sample(drawn, random)).within)});
+}
+
+/// Where both densities are known, the divergence of the mapped source from the target.
+void add_divergence(std::vector<EvaluatedFigure>& figures, const Solution& solution,
+                    const Measure& source, const Measure& target, const Tensor& x) {
+  // The average over the points takes the noise of the determinants away: few probes do.
+  const LogDetOptions options{.exact_dimension = 64, .probes = 2, .steps = 20};
+  constexpr std::int64_t few = 128;  // where each point costs probes x steps products
+  const bool exact = x.size(1) <= options.exact_dimension;
+  const Tensor points = exact ? x : x.narrow(0, 0, std::min(few, x.size(0)));
+  const auto divergence = kl_pushed(*solution.map, source, target, points, options);
+  if (!divergence) return;
+  figures.push_back(
+      {"kl_pushed", divergence->value,
+       "KL(T#P | Q) = E[log p(x) - log|det ∇T(x)| - log q(T(x))], nats; 0 is perfect, "
+       "infinite where T leaves the target's support"});
+  if (std::isfinite(divergence->standard_error))
+    figures.push_back({"kl_pushed_error", divergence->standard_error,
+                       fmt::format("standard error of kl_pushed over {} points", points.size(0))});
 }
 
 /// For gradients of potentials: whether the potential is convex, as it must be.
@@ -180,6 +200,7 @@ std::vector<EvaluatedFigure> evaluate_solution(const Solution& solution, const M
       figures.push_back({"cycle_error", l2_uvp(returned, set.x, variance),
                          "100 · E|S(T(x)) - x|² / Var(P), %, of the inverse map S"});
   }
+  add_divergence(figures, solution, source, target, set.x);
   add_mode_figures(figures, solution, source, target, seed);
   add_convexity(figures, solution, set, seed);
   return figures;

@@ -81,6 +81,10 @@ std::span<const PartInfo> metrics() {
           "|mp - mq|^2 + tr(Sp + Sq - 2 (Sp^1/2 Sq Sp^1/2)^1/2): squared W2 between Gaussians in "
           "closed form; from C++, bures_wasserstein_squared().",
           "Korotin et al. 2021 (W2GN), appendix C.4"),
+      metric("kl_pushed",
+             "KL(T#P | Q) = E[log p(x) - log|det T'(x)| - log q(T(x))], nats: how far the density "
+             "of the mapped source is from the target's; 0 is perfect.",
+             "Change of variables; Huang et al. 2021, Convex Potential Flows, section 3"),
       metric("energy_distance",
              "2 E|X - Y| - E|X - X'| - E|Y - Y'| by unbiased averages over pairs: 0 exactly where "
              "the measures are equal, and a sample of equal measures scatters around 0.",

@@ -1,3 +1,4 @@
+#include "monge/density.h"
 #include "monge/error.h"
 #include "monge/image.h"
 #include "monge/map_file.h"
@@ -109,6 +110,40 @@ void add_pictures(Report& report, const Config& config, const Solution& solution
   }
 }
 
+/// From pale to dark, [n, 3], of shares [n] in [0, 1].
+Tensor shades(const Tensor& shares) {
+  static const Tensor stops =
+      at::tensor({0.99, 0.88, 0.55, 0.96, 0.54, 0.30, 0.71, 0.21, 0.48, 0.28, 0.07, 0.44})
+          .view({4, 3});
+  const Tensor at_stop = shares.clamp(0, 1) * 3, below = at_stop.floor().clamp_max(2);
+  const Tensor index = below.to(at::kLong), rest = (at_stop - below).unsqueeze(1);
+  return at::lerp(stops.index_select(0, index).to(rest.scalar_type()),
+                  stops.index_select(0, index + 1).to(rest.scalar_type()), rest);
+}
+
+/// The density of the mapped source in the plane, on a grid over the target's points; what is less
+/// than a thousandth of its largest is left out. Shades go with the square root of the density.
+std::optional<Cloud> density_cloud(const Solution& solution, const Measure& source,
+                                   const Tensor& y) {
+  constexpr std::int64_t side = 70;  // 4900 points: a cloud keeps 5000
+  constexpr double least = 1e-3;
+  if (y.size(1) != 2 || !has_log_det(*solution.map) || !source.log_density(y)) return std::nullopt;
+  const auto [low, high] = at::aminmax(y, 0);
+  const Tensor unit = at::linspace(-0.05, 1.05, side, y.options());
+  const std::vector<Tensor> axes = at::meshgrid({unit, unit}, "ij");
+  const Tensor grid = low + at::stack({axes[0].flatten(), axes[1].flatten()}, 1) * (high - low);
+  const auto* start = dynamic_cast<const BrenierMap*>(solution.inverse.get());
+  const Tensor density =
+      pushed_log_density(
+          *solution.map, start, [&](const Tensor& x) { return *source.log_density(x); }, grid)
+          .value;
+  const Tensor share = (density - density.max()).exp();
+  const Tensor kept = (share >= least).nonzero().squeeze(1);
+  if (kept.size(0) == 0) return std::nullopt;
+  return Cloud{"learned density", grid.index_select(0, kept),
+               shades(share.index_select(0, kept).sqrt())};
+}
+
 void add_scatter(Report& report, const Config& config, const Solution& solution) {
   const auto [source, target] = build_measures(config);
   Random random(config.seed, "report");
@@ -127,6 +162,8 @@ void add_scatter(Report& report, const Config& config, const Solution& solution)
   scatter.clouds = {cloud("source", x), cloud("mapped source", mapped), cloud("target", y)};
   if (solution.inverse)
     scatter.clouds.push_back(cloud("target mapped back", solution.inverse->transport(y)));
+  if (auto density = density_cloud(solution, *source.held_out, y))
+    scatter.clouds.push_back(std::move(*density));
   report.scatters.push_back(std::move(scatter));
 }
 

@@ -31,6 +31,10 @@ class Measure {
 
   /// Mean and covariance where they are known exactly.
   virtual std::optional<Moments> moments() const { return std::nullopt; }
+
+  /// log p(x_i) at each point of x [n, d], [n] float64, -infinity off the support; nullopt where
+  /// the density is not known or does not exist. Throws Error on another shape.
+  virtual std::optional<Tensor> log_density(const Tensor& /*x*/) const { return std::nullopt; }
 };
 
 /// A measure of finitely many equally weighted points, drawn by shuffled passes in training.

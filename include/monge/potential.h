@@ -34,6 +34,13 @@ class Potential {
   virtual Tensor gradient(const Tensor& x, Graph graph) const;
   virtual ValueAndGradient value_and_gradient(const Tensor& x, Graph graph) const = 0;
 
+  /// ∇²psi(x_i) v_i for x and v [n, d], [n, d], without a graph, in x's dtype. By autograd in the
+  /// parameters' dtype unless the potential has something better.
+  virtual Tensor hessian_product(const Tensor& x, const Tensor& v) const;
+  /// ∇²psi(x_i) for x [n, d], [n, d, d], symmetric up to rounding: d products a point. The memory
+  /// is the caller's care: 8 n d² bytes in float64.
+  virtual Tensor hessian(const Tensor& x) const;
+
   /// The trainable tensors by name; they share storage with the potential.
   virtual State parameters() const = 0;
   /// The parameters, by name, that have to stay at or above a number for the potential to keep its
@@ -46,6 +53,9 @@ class Potential {
   virtual std::string name() const = 0;
   virtual Table options() const = 0;
 };
+
+/// Throws Error unless the directions `v` have the shape of the points `x`.
+void require_directions(const Tensor& x, const Tensor& v);
 
 /// Copies `state` into the parameters; throws Error on a missing name or another shape.
 void load_parameters(Potential& potential, const State& state, std::string_view where);

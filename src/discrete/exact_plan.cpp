@@ -26,7 +26,7 @@ Masses equal_masses(std::int64_t n, std::int64_t m) {
   const std::int64_t shared = std::gcd(n, m);
   return {std::vector(static_cast<std::size_t>(n), m / shared),
           std::vector(static_cast<std::size_t>(m), n / shared),
-          1 / static_cast<double>(n) / static_cast<double>(m / shared)};
+          static_cast<double>(shared) / static_cast<double>(n) / static_cast<double>(m)};
 }
 
 constexpr std::int64_t whole_mass = std::int64_t{1} << 60;

@@ -121,10 +121,11 @@ EntropicState sinkhorn(const CostRows& costs, const Tensor& a, const Tensor& b,
   const at::NoGradGuard no_graph;
   Sinkhorn solver(costs, a, b);
   std::int64_t left = limits.iterations;
-  for (double epsilon = first_epsilon * costs.spread(); epsilon > limits.epsilon && left > 1;
-       epsilon *= epsilon_factor) {
+  double epsilon = first_epsilon * costs.spread();
+  while (epsilon > limits.epsilon && left > 1) {
     solver.run({epsilon, stage_tolerance, std::min(stage_iterations, left - 1)});
     left = limits.iterations - solver.state().iterations;
+    epsilon *= epsilon_factor;
   }
   solver.run({limits.epsilon, limits.tolerance, left});
   return solver.state();

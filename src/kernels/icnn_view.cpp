@@ -51,7 +51,52 @@ void evaluate(const IcnnShape& shape, const State& parameters, const Tensor& x, 
   });
 }
 
+/// S of IcnnBlock with c = 0 has the derivative ∇²psi v in the point. One pass forward serves all
+/// directions of a block.
+template <class T>
+void hessian(const IcnnShape& shape, const State& parameters, const Tensor& x, const T* v,
+             std::int64_t directions, T* out) {
+  IcnnWeights<T> weights(shape);
+  const std::int64_t n = x.size(0), d = shape.dimension, rows = icnn_block_rows(shape, sizeof(T));
+  weights.load(icnn_tensors<const T>(parameters, shape.hidden.size()), n * directions);
+  const std::int64_t blocks = (n + rows - 1) / rows;
+  const T* points = x.const_data_ptr<T>();
+  at::parallel_for(0, blocks, 1, [&](std::int64_t first, std::int64_t last) {
+    const std::int64_t most = std::min(rows, n);
+    IcnnBlock<T> block(shape, most);
+    std::vector<T> along(static_cast<std::size_t>(most * d)), product(along.size());
+    for (std::int64_t from = first * rows; from < std::min(last * rows, n); from += rows) {
+      const std::int64_t count = std::min(rows, n - from);
+      block.forward(weights, points + from * d, count);
+      block.delta();
+      for (std::int64_t k = 0; k < directions; ++k) {
+        if (!v) std::ranges::fill(along, T(0));
+        for (std::int64_t i = 0; i < count; ++i)
+          if (v)
+            std::copy_n(v + ((from + i) * directions + k) * d, d, along.data() + i * d);
+          else
+            along[i * d + k] = 1;
+        block.tangent(along.data());
+        block.adjoint(nullptr);
+        block.point_adjoint(product.data());
+        for (std::int64_t i = 0; i < count; ++i)
+          std::copy_n(product.data() + i * d, d, out + ((from + i) * directions + k) * d);
+      }
+    }
+  });
+}
+
 }  // namespace
+
+void icnn_hessian(const IcnnShape& shape, const State& parameters, const Tensor& x, const Tensor& v,
+                  Tensor out) {
+  const Tensor points = x.contiguous(), along = v.defined() ? v.contiguous() : v;
+  AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "icnn_hessian", [&] {
+    hessian<scalar_t>(shape, parameters, points,
+                      along.defined() ? along.const_data_ptr<scalar_t>() : nullptr, out.size(1),
+                      out.data_ptr<scalar_t>());
+  });
+}
 
 void evaluate_icnn(const IcnnShape& shape, const State& parameters, const Tensor& x, Tensor value,
                    Tensor gradient) {

@@ -20,4 +20,9 @@ std::int64_t icnn_block_rows(const IcnnShape& shape, std::size_t number_bytes);
 void evaluate_icnn(const IcnnShape& shape, const State& parameters, const Tensor& x, Tensor value,
                    Tensor gradient);
 
+/// ∇²psi(x_i) v_ij into `out` [n, k, d] of x [n, d] and directions `v` [n, k, d], or of the d axes
+/// where `v` is undefined (k = d); as evaluate_icnn. A direction costs about one gradient.
+void icnn_hessian(const IcnnShape& shape, const State& parameters, const Tensor& x, const Tensor& v,
+                  Tensor out);
+
 }  // namespace monge::kernels

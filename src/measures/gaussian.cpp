@@ -3,11 +3,13 @@
 #include "monge/error.h"
 
 #include "kernels/triangular.h"
+#include "measures/numbers.h"
 
 namespace monge {
 namespace {
 
 constexpr double kRounding = 1e-6;  // of the largest entry: float32 input
+constexpr double flat = 1e-14;      // of the largest variance: a pivot of rounding alone
 
 /// An upper triangular factor of `covariance` = factorᵀ factor, which may be singular; of a
 /// diagonal one the diagonal [d].
@@ -65,6 +67,18 @@ void GaussianMeasure::sample_into(std::span<float> points, Random& random) const
   if (factor_.dim() == 2) return kernels::times_triangular(n, d, points.data(), factor, mean);
   for (float* point = points.data(); point < points.data() + points.size(); point += d)
     for (std::int64_t j = 0; j < d; ++j) point[j] = mean[j] + factor[j] * point[j];
+}
+
+std::optional<Tensor> GaussianMeasure::log_density(const Tensor& x) const {
+  require_dimension(x, dimension(), "gaussian");
+  const auto [factor, failed] = at::linalg_cholesky_ex(moments_.covariance);
+  const Tensor pivots = factor.diagonal().square();
+  const double least = flat * moments_.covariance.diagonal().max().item<double>();
+  if (failed.item<std::int32_t>() != 0 || !(pivots > least).all().item<bool>()) return std::nullopt;
+  const Tensor centred = x.to(at::kDouble) - moments_.mean;
+  const Tensor white = at::linalg_solve_triangular(factor.t(), centred, true, false);
+  return -0.5 * white.square().sum(1) - factor.diagonal().log().sum() -
+         0.5 * static_cast<double>(dimension()) * log_two_pi;
 }
 
 const Declaration<GaussianOptions>& gaussian_declaration() {

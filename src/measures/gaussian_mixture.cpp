@@ -75,6 +75,35 @@ void GaussianMixture::sample_into(std::span<float> points, Random& random) const
   });
 }
 
+/// log Σ_k w_k N(x; c_k, factorᵀ factor), by log-sum-exp; in blocks, since it takes k numbers a
+/// point.
+std::optional<Tensor> GaussianMixture::log_density(const Tensor& x) const {
+  constexpr std::int64_t block = 4096;
+  const std::int64_t n = x.size(0), d = dimension();
+  require_dimension(x, d, "gaussian mixture");
+  const bool round = spreads_.dim() == 1;
+  const Tensor spreads = spreads_.to(at::kDouble), centers = centers_.to(at::kDouble);
+  const Tensor sides =
+      round ? spreads.unsqueeze(1).expand({-1, d}) : spreads.diagonal(0, 1, 2).abs();  // [k, d]
+  if (!(sides > 0).all().item<bool>()) return std::nullopt;
+  const Tensor heights = shares_->probabilities().log() - sides.log().sum(1) -
+                         0.5 * static_cast<double>(d) * log_two_pi;
+  Tensor density = at::empty({n}, at::kDouble);
+  for (std::int64_t from = 0; from < n; from += block) {
+    const std::int64_t count = std::min(block, n - from);
+    const Tensor points = x.narrow(0, from, count).to(at::kDouble);
+    std::vector<Tensor> squares;
+    for (std::int64_t one = 0; one < centers.size(0); ++one) {
+      const Tensor centred = points - centers[one];
+      const Tensor white = round ? centred / spreads[one]
+                                 : at::linalg_solve_triangular(spreads[one], centred, true, false);
+      squares.push_back(white.square().sum(1));
+    }
+    density.narrow(0, from, count).copy_(at::logsumexp(heights - 0.5 * at::stack(squares, 1), {1}));
+  }
+  return density;
+}
+
 const Declaration<GaussianMixtureOptions>& gaussian_mixture_declaration() {
   using O = GaussianMixtureOptions;
   static const auto declaration =

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "monge/error.h"
 #include "monge/tensor.h"
 
 #include <algorithm>
@@ -10,6 +11,14 @@ namespace monge {
 /// The numbers of a contiguous float32 tensor.
 inline std::span<float> numbers_of(const Tensor& tensor) {
   return {tensor.data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
+}
+
+/// log 2π
+inline constexpr double log_two_pi = 1.8378770664093453;
+
+/// Throws Error unless `x` is [n, d].
+inline void require_dimension(const Tensor& x, std::int64_t d, std::string_view where) {
+  if (x.dim() != 2 || x.size(1) != d) fail(where, fmt::format("points [n, {}]", d), shape_text(x));
 }
 
 /// Points that are drawn together, so that what belongs to them fits on the stack.

@@ -4,6 +4,8 @@
 
 #include "measures/numbers.h"
 
+#include <limits>
+
 namespace monge {
 namespace {
 
@@ -37,6 +39,15 @@ void BoxMeasure::sample_into(std::span<float> points, Random& random) const {
 
 std::optional<Moments> BoxMeasure::moments() const {
   return Moments{0.5 * (low_ + high_), at::diag((high_ - low_).square() / 12)};
+}
+
+std::optional<Tensor> BoxMeasure::log_density(const Tensor& x) const {
+  require_dimension(x, dimension(), "box");
+  const Tensor sides = high_ - low_, points = x.to(at::kDouble);
+  if (!(sides > 0).all().item<bool>()) return std::nullopt;
+  const Tensor inside = ((points >= low_) & (points <= high_)).all(1);
+  const Tensor off = at::full({x.size(0)}, -std::numeric_limits<double>::infinity(), at::kDouble);
+  return at::where(inside, -sides.log().sum(), off);
 }
 
 SegmentMeasure::SegmentMeasure(const Tensor& from, const Tensor& to)

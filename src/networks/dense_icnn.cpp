@@ -183,6 +183,38 @@ ValueAndGradient DenseIcnn::value_and_gradient(const Tensor& x, Graph graph) con
   return both;
 }
 
+bool DenseIcnn::has_kernels(const Tensor& x) const {
+  require_points(x);
+  const at::ScalarType own = final_.scalar_type();
+  return x.is_cpu() && final_.is_cpu() && (own == at::kFloat || own == at::kDouble) &&
+         (x.scalar_type() == own || x.scalar_type() == at::kDouble);
+}
+
+Tensor DenseIcnn::hessian_product(const Tensor& x, const Tensor& v) const {
+  if (!has_kernels(x)) return Potential::hessian_product(x, v);
+  const at::NoGradGuard no_graph;
+  require_directions(x, v);
+  Tensor product = at::empty(x.sizes(), x.options());
+  kernels::icnn_hessian(kernels::icnn_shape(dimension_, options_), in_dtype(x.scalar_type()), x,
+                        v.to(x.scalar_type()).unsqueeze(1), product.unsqueeze(1));
+  return product;
+}
+
+Tensor DenseIcnn::hessian(const Tensor& x) const {
+  if (!has_kernels(x)) return Potential::hessian(x);
+  const at::NoGradGuard no_graph;
+  Tensor hessian = at::empty({x.size(0), dimension_, dimension_}, x.options());
+  kernels::icnn_hessian(kernels::icnn_shape(dimension_, options_), in_dtype(x.scalar_type()), x, {},
+                        hessian);
+  return hessian;
+}
+
+State DenseIcnn::in_dtype(at::ScalarType dtype) const {
+  State state = parameters();
+  for (auto& [name, parameter] : state) parameter = parameter.detach().to(dtype);
+  return state;
+}
+
 State DenseIcnn::parameters() const {
   State state{{"input.weight", input_weight_}, {"input.bias", input_bias_}, {"final", final_}};
   for (std::size_t k = 0; k < convex_.size(); ++k)

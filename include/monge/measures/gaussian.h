@@ -21,6 +21,8 @@ class GaussianMeasure final : public Measure {
   /// diagonal.
   void sample_into(std::span<float> points, Random& random) const override;
   std::optional<Moments> moments() const override { return moments_; }
+  /// nullopt where a covariance is singular.
+  std::optional<Tensor> log_density(const Tensor& x) const override;
 
  private:
   Moments moments_;

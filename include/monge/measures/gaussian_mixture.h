@@ -22,6 +22,8 @@ class GaussianMixture final : public Measure {
   std::int64_t dimension() const override { return centers_.size(1); }
   void sample_into(std::span<float> points, Random& random) const override;
   std::optional<Moments> moments() const override { return moments_; }
+  /// nullopt where a covariance is singular.
+  std::optional<Tensor> log_density(const Tensor& x) const override;
 
   const Tensor& centers() const { return centers_; }
   /// As given, or factors of the same covariances that are upper triangular.

@@ -18,6 +18,8 @@ class BoxMeasure final : public Measure {
   std::int64_t dimension() const override { return low_.size(0); }
   void sample_into(std::span<float> points, Random& random) const override;
   std::optional<Moments> moments() const override;
+  /// nullopt where a side has no length.
+  std::optional<Tensor> log_density(const Tensor& x) const override;
 
  private:
   Tensor low_, high_;  // [d] float64

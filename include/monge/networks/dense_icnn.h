@@ -57,6 +57,10 @@ class DenseIcnn final : public Potential {
   Tensor value(const Tensor& x, Graph graph) const override;
   Tensor gradient(const Tensor& x, Graph graph) const override;
   ValueAndGradient value_and_gradient(const Tensor& x, Graph graph) const override;
+  /// On the processor by the kernels, exact up to rounding; float64 points take float32 parameters
+  /// in float64.
+  Tensor hessian_product(const Tensor& x, const Tensor& v) const override;
+  Tensor hessian(const Tensor& x) const override;
   State parameters() const override;
   std::map<std::string, double> lower_bounds() const override;
 
@@ -75,6 +79,9 @@ class DenseIcnn final : public Potential {
  private:
   struct Forward;
   void require_points(const Tensor& x) const;
+  /// Whether src/kernels has the Hessian at these points.
+  bool has_kernels(const Tensor& x) const;
+  State in_dtype(at::ScalarType dtype) const;
   /// Whether src/kernels serves the call: values and gradients without a graph, on the processor.
   bool runs_fused(const Tensor& x, Graph graph) const;
   Forward forward(const Tensor& x) const;
