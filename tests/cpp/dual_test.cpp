@@ -115,7 +115,8 @@ TEST(Dual, TheSolutionIsOfTheAverage) {
     Problem problem = make_problem(pair.source, pair.target, 3);
     solver.start(problem, random);
     run(solver, problem, 20);
-    const auto& map = dynamic_cast<const BrenierMap&>(*solver.solution().map);
+    const Solution solution = solver.solution();
+    const auto& map = dynamic_cast<const BrenierMap&>(*solution.map);
     const State used = map.potential().parameters(), state = solver.state();
     const char* name = average > 0 ? "average.final" : "psi.final";
     EXPECT_TRUE(at::equal(used.at("final"), state.at(name)));
