@@ -84,9 +84,9 @@ const Declaration<DualOptions>& dual_declaration() {
 DualOptions sized_for(DualOptions options, std::int64_t dimension,
                       const DenseIcnnOptions& network) {
   if (options.network_share < 0)
-    options.network_share = bends_freely(network, dimension) ? 0.9 : 0.0;
+    options.network_share = bends_freely(network, dimension) ? 0.9 : 0.5;
   if (options.batch == 0) options.batch = dimension <= 16 ? 512 : 256;
-  if (options.learning_rate == 0) options.learning_rate = 5e-3;
+  if (options.learning_rate == 0) options.learning_rate = dimension <= 16 ? 5e-3 : 1e-2;
   return options;
 }
 
