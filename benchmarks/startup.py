@@ -49,4 +49,5 @@ def table(result):
     lines = [[name, common.text_of(row["wall"]), common.text_of(row["peak"])]
              for name, row in result["rows"].items()]
     return common.markdown(["command", "s", "peak MB"], lines) + (
-        f"\n\nMedian (range) of {result['settings']['repetitions']} interleaved processes after a first one.")
+        f"\n\nMedian (range) of {result['settings']['repetitions']} interleaved processes after a "
+        "first one.")

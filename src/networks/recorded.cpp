@@ -6,6 +6,7 @@ namespace monge::networks {
 
 std::vector<bool> needed_by(const torch::autograd::AutogradContext& ctx, std::size_t count) {
   std::vector<bool> needed;
+  needed.reserve(count);
   for (std::size_t i = 0; i < count; ++i) needed.push_back(ctx.needs_input_grad(i));
   return needed;
 }
