@@ -92,8 +92,8 @@ void Mlp::evaluate(const Tensor& x, Tensor value, Tensor gradient) const {
   require_points(x);
   if (outputs_ != 1) fail("mlp: gradient", "one output", std::to_string(outputs_));
   const at::NoGradGuard no_graph;
-  kernels::evaluate_mlp(kernels::mlp_shape(inputs_, outputs_, options_), parameters(), x, value,
-                        gradient);
+  kernels::evaluate_mlp(kernels::mlp_shape(inputs_, outputs_, options_), parameters(), x,
+                        std::move(value), std::move(gradient));
 }
 
 State Mlp::parameters() const {
