@@ -135,7 +135,7 @@ Conjugate conjugate(const Potential& psi, const Tensor& y, const ConjugateOption
   }
   ConjugateCounts counts;
   const auto* icnn = dynamic_cast<const DenseIcnn*>(&psi);
-  if (icnn && y.is_cpu() && y.scalar_type() == at::kFloat)
+  if (icnn && y.scalar_type() == at::kFloat)
     counts = search(*icnn, goals, options, found);
   else
     AT_DISPATCH_FLOATING_TYPES(y.scalar_type(), "conjugate",
