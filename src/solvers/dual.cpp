@@ -25,6 +25,12 @@ Tensor all_points(const FiniteMeasure& measure) {
   return measure.points(at::arange(measure.size(), at::kLong));
 }
 
+/// A network with fewer units than dimensions cannot add up to the identity.
+double share_of(const DenseIcnnOptions& network, std::int64_t dimension) {
+  if (bends_freely(network, dimension)) return 0.9;
+  return network.hidden.front() < dimension ? 0 : 0.5;
+}
+
 std::uint64_t drawn_seed(Random& random) {
   std::uint64_t seed = 0;
   random.fill_bits({&seed, 1});
@@ -83,8 +89,7 @@ const Declaration<DualOptions>& dual_declaration() {
 
 DualOptions sized_for(DualOptions options, std::int64_t dimension,
                       const DenseIcnnOptions& network) {
-  if (options.network_share < 0)
-    options.network_share = bends_freely(network, dimension) ? 0.9 : 0.5;
+  if (options.network_share < 0) options.network_share = share_of(network, dimension);
   if (options.batch == 0) options.batch = dimension <= 16 ? 512 : 256;
   if (options.learning_rate == 0) options.learning_rate = dimension <= 16 ? 5e-3 : 1e-2;
   return options;

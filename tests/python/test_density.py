@@ -44,7 +44,9 @@ def test_log_det_is_that_of_the_jacobian(pushed):
         columns.append((ends[0] - ends[1]) / (2 * step))
     expected = numpy.linalg.slogdet(numpy.stack(columns, 2).astype("f8"))[1]
     assert abs(numpy.median(found[:, 0] - expected)) < 2e-3
-    assert abs(found[:, 0] - expected).max() < 0.05
+    # The Hessian jumps at a unit's bend, which a difference quotient smooths.
+    assert numpy.quantile(abs(found[:, 0] - expected), 0.95) < 0.02
+    assert abs(found[:, 0] - expected).max() < 0.3
     # Of the inverse, at the points that the map gives.
     pushed.save("y.npy", applied(pushed))
     numpy.testing.assert_allclose(applied(pushed, "--inverse", "--log-det", source="y.npy"), -found,
