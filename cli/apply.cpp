@@ -23,6 +23,7 @@ struct ApplyArguments {
   std::string map, in, out;
   bool inverse = false, log_det = false, log_density = false, force = false;
   double time = 1;
+  std::int64_t seed = -1;
 
   /// T(x), or where x is at that time of its way there.
   Tensor moved(const TransportMap& by, const Tensor& x) const {
@@ -133,6 +134,11 @@ void apply_densities(const TransportMap& map, const ApplyArguments& arguments,
 /// What does not go together, before anything is read.
 void require_sound(const ApplyArguments& arguments) {
   require_time(arguments.time);
+  if (arguments.seed >= 0 && (arguments.time != 1 || arguments.log_det || arguments.log_density ||
+                              !is_array_location(arguments.in)))
+    throw Error(
+        "--seed: expected an array and neither --time nor densities, which draw no noise, got one "
+        "of them");
   if (!arguments.log_det && !arguments.log_density) return;
   const std::string option = arguments.log_det ? "--log-det" : "--log-density";
   if (arguments.log_det && arguments.log_density)
@@ -142,6 +148,16 @@ void require_sound(const ApplyArguments& arguments) {
   if (!is_array_location(arguments.in))
     throw Error(arguments.in + ": " + option +
                 " expected an array (npy, npz, safetensors, csv), got another extension");
+}
+
+/// T(x), with fresh noise for every row where the user gives a seed.
+RowFunction moving(const TransportMap& map, const ApplyArguments& arguments) {
+  if (arguments.seed < 0) return [&](const Tensor& rows) { return arguments.moved(map, rows); };
+  const auto* plan = dynamic_cast<const StochasticMap*>(&map);
+  if (!plan)
+    throw Error(arguments.map + ": --seed expected a map with noise, got one that has none");
+  const auto noise = std::make_shared<Random>(static_cast<std::uint64_t>(arguments.seed), "apply");
+  return [plan, noise](const Tensor& rows) { return plan->sample(rows, *noise); };
 }
 
 void apply(const ApplyArguments& arguments) {
@@ -159,8 +175,8 @@ void apply(const ApplyArguments& arguments) {
                     (arguments.inverse ? loaded.solution.map : loaded.solution.inverse).get(),
                     existing);
   else if (is_array_location(arguments.in))
-    apply_to_array([&](const Tensor& rows) { return arguments.moved(*map, rows); },
-                   map->dimension(), map->dimension(), arguments, existing);
+    apply_to_array(moving(*map, arguments), map->dimension(), map->dimension(), arguments,
+                   existing);
   else if (is_image_path(arguments.in))
     apply_to_image(*map, arguments, existing);
   else
@@ -192,6 +208,11 @@ void add_apply(CLI::App& app) {
   command->add_flag("--log-density", arguments->log_density,
                     "Writes the log-density of the moved measure at each point, where RUN is a run "
                     "whose source (target with --inverse) has a known density.");
+  command
+      ->add_option("--seed", arguments->seed,
+                   "Of a map with noise: fresh noise for every row, from this seed; without it "
+                   "every call draws alike.")
+      ->check(CLI::NonNegativeNumber);
   command->add_flag("--force", arguments->force, "Replaces an existing output.");
   command->callback([arguments] { apply(*arguments); });
 }

@@ -63,7 +63,7 @@ int colour(const ColourArguments& arguments) {
     std::fprintf(stderr, "monge: %s; nothing was written\n", summary.message.c_str());
     return interrupted_exit_code;
   }
-  const Solution solution = experiment.solver->solution();
+  const Solution solution = learned(*experiment.solver, experiment.problem);
   const ColourFunction map = [&](const Tensor& colours) {
     StopOnInterrupt::check();
     return solution.map->transport(colours);

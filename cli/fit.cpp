@@ -83,7 +83,7 @@ int fit(const FitArguments& arguments) {
   }
   report_run(run);
   std::printf("%s in %.1f s\n", result.summary.message.c_str(), result.summary.seconds);
-  print_figures(result.figures);
+  print_evaluation(*result.evaluation);
   std::printf("run     %s\nmap     %s\nreport  %s\n", folder.c_str(), run.map().c_str(),
               run.report().c_str());
   return result.summary.reason == StopReason::diverged ? 1 : 0;

@@ -114,11 +114,11 @@ void add_evaluate(CLI::App& app) {
   command->add_flag("--json", *json, "Prints the figures as JSON.");
   command->callback([folder, json] {
     const RunDirectory run = open_run(*folder);
-    const auto figures = evaluate_run(run);
+    const Evaluation evaluation = evaluate_run(run);
     if (*json)
-      std::printf("%s", figures_json(figures, read_config(run.config())).c_str());
+      std::printf("%s", evaluation_json(evaluation, read_config(run.config())).c_str());
     else
-      print_figures(figures);
+      print_evaluation(evaluation);
   });
 }
 

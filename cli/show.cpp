@@ -37,4 +37,10 @@ void print_figures(const std::vector<EvaluatedFigure>& figures) {
                 figure.meaning.c_str());
 }
 
+void print_evaluation(const Evaluation& evaluation) {
+  print_figures(evaluation.figures);
+  std::printf("plan check: %s: %s\n", verdict_text(evaluation.plan.verdict).c_str(),
+              evaluation.plan.reason.c_str());
+}
+
 }  // namespace monge::cli

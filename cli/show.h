@@ -2,6 +2,7 @@
 
 #include "monge/experiment.h"
 #include "monge/progress.h"
+#include "monge/run.h"
 #include "monge/trainer.h"
 
 #include <optional>
@@ -25,5 +26,8 @@ class ShowProgress final : public Callback {
 
 /// Prints name, value and meaning of each figure, aligned.
 void print_figures(const std::vector<EvaluatedFigure>& figures);
+
+/// The figures and, on a line, the plan check's verdict.
+void print_evaluation(const Evaluation& evaluation);
 
 }  // namespace monge::cli

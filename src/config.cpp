@@ -10,8 +10,8 @@
 namespace monge {
 namespace {
 
-constexpr std::array<std::string_view, 7> section_names{"source",  "target", "cost",    "solver",
-                                                        "network", "train",  "evaluate"};
+constexpr std::array<std::string_view, 8> section_names{
+    "source", "target", "smoothing", "cost", "solver", "network", "train", "evaluate"};
 
 std::string line_of(const toml::node& node) {
   return fmt::format("line {}", node.source().begin.line);

@@ -7,7 +7,9 @@
 #include "monge/error.h"
 #include "monge/measures/gaussian.h"
 #include "monge/measures/gaussian_mixture.h"
+#include "monge/measures/sheet.h"
 #include "monge/metric.h"
+#include "monge/smoothing.h"
 
 namespace monge {
 namespace {
@@ -59,6 +61,34 @@ void add_known_figures(std::vector<EvaluatedFigure>& figures, const Solution& so
                      l2_uvp(solution.inverse->transport(points.y), back,
                             source.moments()->covariance.trace().item<double>()),
                      "the same of the inverse map, %"});
+}
+
+/// Between sheets of lower dimension, where a smoothed source has a known optimal map.
+void add_sheet_figures(std::vector<EvaluatedFigure>& figures, const Solution& solution,
+                       const Measure& source, const Measure& target, const EvaluationPoints& points,
+                       std::uint64_t seed) {
+  const auto* from = dynamic_cast<const SheetMeasure*>(&source);
+  const auto* to = dynamic_cast<const SheetMeasure*>(&target);
+  if (!from || !to) return;
+  Random random(seed, "sheets");
+  if (const auto* plan = dynamic_cast<const SmoothedMap*>(solution.map.get())) {
+    Tensor seen = points.x.clone();
+    plan->noise().add_to(seen, random.normal(seen.sizes()));
+    if (const auto truth = smoothed_sheet_transport(*from, *to, plan->noise(), seen))
+      figures.push_back(
+          {"l2_uvp",
+           l2_uvp(plan->map()->transport(seen), *truth,
+                  to->moments()->covariance.trace().item<double>()),
+           "100 · E|T(x) - T*(x)|² / Var(Q), %, at points of the smoothed source, against its "
+           "optimal map; 0 is perfect"});
+  }
+  if (!to->options().mirrored) return;
+  constexpr std::int64_t drawn = 20000;
+  const Tensor mapped = to->flat(solution.map->transport(source.sample(drawn, random)));
+  const Tensor fixed = to->is_free().logical_not();
+  figures.push_back({"share_above",
+                     (mapped * fixed).sum(1).gt(0).to(at::kDouble).mean().item<double>(),
+                     "share of mapped points on the target's upper sheet; 0.5 is right"});
 }
 
 /// Where the target is a mixture of round Gaussians: how much mass each of its modes gets.
@@ -172,6 +202,7 @@ std::vector<EvaluatedFigure> evaluate_solution(const Solution& solution, const M
   figures.push_back({"points", static_cast<double>(set.x.size(0)),
                      "of each measure, on which the following figures stand"});
   add_known_figures(figures, solution, source, target, set);
+  add_sheet_figures(figures, solution, source, target, set, seed);
   figures.push_back(
       {"energy_distance", energy_distance(mapped, set.y),
        "between mapped source and target, 2 E|T(x) - y| - E|T(x) - T(x')| - E|y - y'|"});

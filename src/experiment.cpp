@@ -1,5 +1,6 @@
 #include "monge/experiment.h"
 
+#include "monge/affine.h"
 #include "monge/arrays.h"
 #include "monge/error.h"
 #include "monge/image.h"
@@ -62,6 +63,18 @@ Split build_measure(Config& config, std::string_view section, double holdout) {
   return {measure, measure};
 }
 
+/// The mean over the coordinates.
+double coordinate_variance(const Measure& measure, std::uint64_t seed) {
+  Random random(seed, "smoothing unit");
+  const auto known = measure.moments();
+  const double variance = (known ? *known : sampled_moments(measure, random))
+                              .covariance.diagonal()
+                              .mean()
+                              .item<double>();
+  if (!(variance > 0)) fail("smoothing.unit", "data where all source points are one", "source");
+  return variance;
+}
+
 /// The network that the solver works with; null where it has none. Throws Error on one that it does
 /// not take.
 const PartInfo* chosen_network(const Config& config, const SolverRow& solver) {
@@ -102,6 +115,8 @@ Experiment build_experiment(const Config& config) {
   const PartInfo* network = chosen_network(config, row);
   require_served(row, "cost", cost.name, row.costs);
   TrainOptions train = train_declaration().read(config.options("train"), "train");
+  SmoothingOptions smoothing =
+      smoothing_declaration().read(config.options("smoothing"), "smoothing");
   const EvaluateOptions evaluate =
       evaluate_declaration().read(config.options("evaluate"), "evaluate");
   SolverParts parts{config.options("solver"), network ? network->name : "",
@@ -113,12 +128,22 @@ Experiment build_experiment(const Config& config) {
   const auto [source, target] = build_measures(config);
   resolved.sections["source"]["name"] = measure_name(config, "source");
   resolved.sections["target"]["name"] = measure_name(config, "target");
-  const std::int64_t dimension = source.train->dimension();
+  ProblemOptions setting;
+  if (row.in_span) setting.span = ProblemSpan::of(*source.train, *target.train, config.seed);
+  const std::int64_t dimension =
+      setting.span ? setting.span->target.rank() : source.train->dimension();
   Random random(config.seed, "network");
   auto solver = row.make(dimension, parts, random);
 
   if (train.max_steps == 0 && train.max_seconds == 0) train.max_steps = row.usual_steps(dimension);
   train = sized_for(train);
+  if (smoothing.kind != "none") {
+    if (smoothing.steps == 0) smoothing.steps = 7 * train.max_steps / 10;
+    setting.smoothing.emplace(smoothing, smoothing.unit == "source"
+                                             ? coordinate_variance(*source.train, config.seed)
+                                             : 1);
+  }
+  resolved.sections["smoothing"] = smoothing_declaration().write(smoothing);
   resolved.sections["cost"] = parts.cost_options;
   resolved.sections["cost"]["name"] = cost.name;
   resolved.sections["solver"] = parts.solver;
@@ -133,7 +158,7 @@ Experiment build_experiment(const Config& config) {
           source,
           target,
           std::move(solver),
-          make_problem(source.train, target.train, config.seed),
+          make_problem(source.train, target.train, config.seed, setting),
           train,
           evaluate};
 }

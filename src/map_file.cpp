@@ -1,11 +1,13 @@
 #include "monge/map_file.h"
 
+#include "monge/affine_span.h"
 #include "monge/conjugate.h"
 #include "monge/error.h"
 #include "monge/mixture_plan.h"
 #include "monge/network_map.h"
 #include "monge/registry.h"
 #include "monge/safetensors.h"
+#include "monge/smoothing.h"
 
 #include <nlohmann/json.hpp>
 
@@ -89,6 +91,23 @@ Json describe_map(const TransportMap& map, State& tensors) {
     return of_plan("mixture_plan", *plan);
   if (const auto* barycentric = dynamic_cast<const BarycentricMap*>(&map))
     return of_plan("mixture_barycentric", barycentric->plan());
+  const auto wrapped = [&](const char* kind, const TransportMap& inner) -> Json {
+    State inside;
+    Json json{
+        {"kind", kind}, {"dimension", map.dimension()}, {"inner", describe_map(inner, inside)}};
+    insert_state(tensors, "inner", inside);
+    return json;
+  };
+  if (const auto* smoothed = dynamic_cast<const SmoothedMap*>(&map)) {
+    Json json = wrapped("smoothed", *smoothed->map());
+    json["keep"] = smoothed->noise().keep;
+    json["variance"] = smoothed->noise().variance;
+    return json;
+  }
+  if (const auto* in_span = dynamic_cast<const SpanMap*>(&map)) {
+    insert_state(tensors, "span", in_span->span().state());
+    return wrapped("span", *in_span->map());
+  }
   const auto& brenier = dynamic_cast<const BrenierMap&>(map);
   insert_state(tensors, "frame", brenier.frame().state());
   return of_potential("brenier", brenier.potential());
@@ -155,6 +174,32 @@ std::shared_ptr<const TransportMap> rebuild_mixture_plan(const Json& description
 }
 
 std::shared_ptr<const TransportMap> rebuild_map(const Json& description, const State& tensors,
+                                                const std::string& where);
+
+/// A map within another one; a file that was made up cannot nest them without end.
+std::shared_ptr<const TransportMap> rebuild_wrapped_map(const Json& description,
+                                                        const State& tensors,
+                                                        const std::string& where) {
+  const auto dimension = description.at("dimension").get<std::int64_t>();
+  const Json& within = description.at("inner");
+  const bool smoothed = description.at("kind") == "smoothed";
+  const auto kind = within.at("kind").get<std::string>();
+  if (kind == "smoothed" || (kind == "span" && !smoothed))
+    fail(where, "a map with at most one noise and one span", "more of them");
+  auto inner = rebuild_map(within, extract_state(tensors, "inner"), where);
+  if (!smoothed)
+    return std::make_shared<SpanMap>(std::move(inner),
+                                     span_from_state(extract_state(tensors, "span"), dimension));
+  const Noise noise{description.at("keep").get<double>(), description.at("variance").get<double>()};
+  if (!(noise.keep > 0 && noise.keep <= 1 && noise.variance > 0 && std::isfinite(noise.variance)) ||
+      inner->dimension() != dimension)
+    fail(where, fmt::format("a noise of positive variance on a map of {} dimensions", dimension),
+         fmt::format("{:g} x + {:g} n, {} dimensions", noise.keep, noise.variance,
+                     inner->dimension()));
+  return std::make_shared<SmoothedMap>(std::move(inner), noise);
+}
+
+std::shared_ptr<const TransportMap> rebuild_map(const Json& description, const State& tensors,
                                                 const std::string& where) {
   const auto dimension = description.at("dimension").get<std::int64_t>();
   if (dimension < 1 || dimension > (1 << 24))
@@ -173,10 +218,11 @@ std::shared_ptr<const TransportMap> rebuild_map(const Json& description, const S
     return rebuild_network_map(description, tensors, where);
   if (kind == "mixture_plan" || kind == "mixture_barycentric")
     return rebuild_mixture_plan(description, tensors, where);
+  if (kind == "smoothed" || kind == "span") return rebuild_wrapped_map(description, tensors, where);
   if (kind != "brenier" && kind != "conjugate" && kind != "kantorovich")
     fail(where,
          "a map of kind affine, brenier, conjugate, kantorovich, network, stochastic_network, "
-         "mixture_plan or mixture_barycentric",
+         "mixture_plan, mixture_barycentric, smoothed or span",
          kind);
   return rebuild_potential_map(description, tensors, where);
 }

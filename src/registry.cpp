@@ -6,6 +6,7 @@
 #include "monge/metric.h"
 #include "monge/networks/dense_icnn.h"
 #include "monge/networks/mlp.h"
+#include "monge/smoothing.h"
 #include "monge/solvers/adversarial.h"
 #include "monge/solvers/dual.h"
 #include "monge/solvers/light_sb.h"
@@ -107,8 +108,8 @@ std::unique_ptr<Solver> make_light_sb(std::int64_t dimension, SolverParts& parts
 
 std::span<const SolverRow> solver_rows() {
   static const std::vector<SolverRow> rows{
-      {dual_declaration().info(), {"dense_icnn"}, {"quadratic"}, make_dual, dual_usual_steps},
-      {w2gn_declaration().info(), {"dense_icnn"}, {"quadratic"}, make_w2gn, w2gn_usual_steps},
+      {dual_declaration().info(), {"dense_icnn"}, {"quadratic"}, make_dual, dual_usual_steps, true},
+      {w2gn_declaration().info(), {"dense_icnn"}, {"quadratic"}, make_w2gn, w2gn_usual_steps, true},
       {saddle_point_declaration().info(),
        {"mlp", "dense_icnn"},
        {"quadratic", "weak_quadratic"},
@@ -194,6 +195,7 @@ std::vector<PartInfo> all_parts() {
                    "",
                    {}});
   for (const PartInfo& info : metrics()) parts.push_back(info);
+  parts.push_back(smoothing_declaration().info());
   parts.push_back(train_declaration().info());
   parts.push_back(evaluate_declaration().info());
   return parts;

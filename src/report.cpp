@@ -13,7 +13,7 @@ std::string section(std::string_view heading, std::string_view content) {
   return fmt::format("<section>\n<h2>{}</h2>\n{}</section>", heading, content);
 }
 
-std::string figures_section(const std::vector<Figure>& figures) {
+std::string figures_section(std::string_view title, const std::vector<Figure>& figures) {
   if (figures.empty()) return "";
   std::string rows;
   for (const Figure& figure : figures)
@@ -22,7 +22,7 @@ std::string figures_section(const std::vector<Figure>& figures) {
         "class=\"meaning\">{}</td></tr>\n",
         escape(figure.name), escape(figure.value), escape(figure.meaning));
   return section(
-      "Figures",
+      title,
       "<div class=\"table\"><table>\n<thead><tr><th scope=\"col\">Figure</th>"
       "<th scope=\"col\">Value</th><th scope=\"col\">Meaning</th></tr></thead>\n<tbody>\n" +
           rows + "</tbody></table></div>\n");
@@ -119,7 +119,8 @@ std::string report_page(const Report& report) {
                      {"version", MONGE_VERSION},
                      {"style", embedded::page_css()},
                      {"summary", summary},
-                     {"figures", figures_section(report.figures)},
+                     {"figures", figures_section("Figures", report.figures)},
+                     {"plan_figures", figures_section("Plan check", report.plan_figures)},
                      {"pictures", pictures_section(report.pictures)},
                      {"scatters", scatters_section(report, plots)},
                      {"curves", curves_section(report, plots)},

@@ -4,6 +4,7 @@
 #include "monge/events.h"
 #include "monge/map_file.h"
 #include "monge/measures/array.h"
+#include "monge/mixture_plan.h"
 #include "monge/safetensors.h"
 
 #include <nlohmann/json.hpp>
@@ -21,6 +22,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* checkpoint_format = "monge-checkpoint";
 constexpr const char* checkpoint_version = "1";
+constexpr std::int64_t most_checked = 1000;  // points: exact plans take seconds
 
 struct KeptMetrics {
   std::string text;
@@ -104,7 +106,7 @@ class RunWriter final : public Callback {
   }
 
   void write_map(const Training& training, std::int64_t step, const Quality& quality) {
-    save_map(run_.map(), training.solver.solution(),
+    save_map(run_.map(), learned(training.solver, training.problem),
              {{"solver", training.solver.name()},
               {"step", std::to_string(step)},
               {"seed", std::to_string(config_.seed)},
@@ -223,6 +225,12 @@ bool trained_on_all(const Split& split) {
          dynamic_cast<const ArrayMeasure*>(split.train.get()) != nullptr;
 }
 
+/// Whether the map was made for the cost |x - y|²: weak costs and entropic plans have another.
+bool for_squared_distance(const TransportMap& map, const Config& config) {
+  return config.part("cost", "quadratic") == "quadratic" &&
+         !dynamic_cast<const MixturePlan*>(&map) && !dynamic_cast<const BarycentricMap*>(&map);
+}
+
 FitResult train_into(Experiment& experiment, const RunDirectory& run,
                      std::span<Callback* const> callbacks, const State* resumed) {
   RunWriter writer(run, experiment.config);
@@ -231,7 +239,7 @@ FitResult train_into(Experiment& experiment, const RunDirectory& run,
   FitResult result;
   result.summary = train(*experiment.solver, experiment.problem, experiment.train,
                          experiment.evaluator(), all, resumed);
-  if (result.summary.reason != StopReason::interrupted) result.figures = evaluate_run(run);
+  if (result.summary.reason != StopReason::interrupted) result.evaluation = evaluate_run(run);
   return result;
 }
 
@@ -287,25 +295,33 @@ FitResult resume_run(const RunDirectory& run, const std::vector<std::string>& se
   return train_into(experiment, run, callbacks, &checkpoint);
 }
 
-std::vector<EvaluatedFigure> evaluate_run(const RunDirectory& run) {
+Evaluation evaluate_run(const RunDirectory& run) {
   const Config config = read_config(run.config());
   const auto [source, target] = build_measures(config);
   const auto options = evaluate_declaration().read(config.options("evaluate"), "evaluate");
   const LoadedMap loaded = load_map(run.map());
-  auto figures = evaluate_solution(loaded.solution, *source.held_out, *target.held_out,
-                                   options.points, config.seed);
+  Evaluation evaluation{
+      evaluate_solution(loaded.solution, *source.held_out, *target.held_out, options.points,
+                        config.seed),
+      check_plan(*loaded.solution.map, *source.held_out, *target.held_out, config.seed,
+                 {.points = std::min(options.points, most_checked),
+                  .judge_cost = for_squared_distance(*loaded.solution.map, config)})};
   for (const auto& [name, split] : {std::pair("source", &source), std::pair("target", &target)})
     if (trained_on_all(*split))
-      figures.push_back(
+      evaluation.figures.push_back(
           {fmt::format("{}_trained_on", name), 1,
            "too few rows to hold any out: its figures are on points of the training"});
-  write_text(run.evaluation(), figures_json(figures, config));
-  return figures;
+  write_text(run.evaluation(), evaluation_json(evaluation, config));
+  return evaluation;
 }
 
-std::string figures_json(const std::vector<EvaluatedFigure>& figures, const Config& config) {
+std::string evaluation_json(const Evaluation& evaluation, const Config& config) {
   Json json{{"solver", config.part("solver", "")}, {"seed", config.seed}};
-  for (const EvaluatedFigure& figure : figures) json[figure.name] = figure.value;
+  for (const EvaluatedFigure& figure : evaluation.figures) json[figure.name] = figure.value;
+  Json& plan = json["plan_check"];
+  plan["verdict"] = verdict_text(evaluation.plan.verdict);
+  plan["reason"] = evaluation.plan.reason;
+  for (const PlanFigure& figure : evaluation.plan.figures) plan[figure.name] = figure.value;
   return json.dump(2) + "\n";
 }
 

@@ -176,10 +176,15 @@ std::string described(const Config& config, std::string_view section) {
 }
 
 void add_figures(Report& report, const RunDirectory& run) {
-  const auto figures = evaluate_run(run);
-  for (const EvaluatedFigure& figure : figures)
-    report.figures.push_back(
-        {readable(figure.name), fmt::format("{:.4g}", figure.value), figure.meaning});
+  const Evaluation evaluation = evaluate_run(run);
+  const auto add = [](std::vector<Figure>& rows, const auto& figures) {
+    for (const auto& figure : figures)
+      rows.push_back({readable(figure.name), fmt::format("{:.4g}", figure.value), figure.meaning});
+  };
+  add(report.figures, evaluation.figures);
+  report.plan_figures = {
+      {"verdict", verdict_text(evaluation.plan.verdict), evaluation.plan.reason}};
+  add(report.plan_figures, evaluation.plan.figures);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "monge/sampler.h"
 
+#include "monge/affine.h"
 #include "monge/error.h"
 
 #include "measures/numbers.h"
@@ -16,6 +17,22 @@ bool held_alone(const Tensor& tensor) {
 
 Sampler::Sampler(std::shared_ptr<const Measure> measure, const Random& random)
     : measure_(std::move(measure)), random_(random), pass_start_(random_) {}
+
+Sampler::Sampler(std::shared_ptr<const Measure> measure, const Random& random,
+                 const Smoothing& smoothing, const Random& noise)
+    : Sampler(std::move(measure), random) {
+  noisy_.emplace(Noisy{smoothing, SmoothedMeasure(measure_, smoothing.first()),
+                       SmoothedMeasure(measure_, smoothing.last()), noise});
+}
+
+void Sampler::advance() {
+  if (noisy_) ++noisy_->step;
+}
+
+std::optional<Noise> Sampler::noise() const {
+  if (!noisy_) return std::nullopt;
+  return noisy_->smoothing.last();
+}
 
 void Sampler::begin_pass(std::int64_t size) {
   pass_start_ = random_;
@@ -47,18 +64,31 @@ Tensor Sampler::next(std::int64_t n) {
     next_of_pass(*finite, points);
   else
     measure_->sample_into(points, random_);
+  if (noisy_) {
+    noisy_->smoothing.at(noisy_->step).add_to(batch_, noisy_->random.normal(batch_.sizes()));
+    indices_.clear();
+  }
   return batch_;
 }
 
 State Sampler::state() const {
   const bool in_pass = !order_.empty();
-  return {{"random", (in_pass ? pass_start_ : random_).state()},
-          {"position", at::scalar_tensor(in_pass ? position_ : -1, at::kLong)}};
+  State state{{"random", (in_pass ? pass_start_ : random_).state()},
+              {"position", at::scalar_tensor(in_pass ? position_ : -1, at::kLong)}};
+  if (noisy_) {
+    state["noise"] = noisy_->random.state();
+    state["noise step"] = at::scalar_tensor(noisy_->step, at::kLong);
+  }
+  return state;
 }
 
 void Sampler::restore(const State& state) {
   random_.set_state(require_tensor(state, "random", "data stream"));
   const auto position = require_tensor(state, "position", "data stream").item<std::int64_t>();
+  if (noisy_) {
+    noisy_->random.set_state(require_tensor(state, "noise", "data stream"));
+    noisy_->step = require_tensor(state, "noise step", "data stream").item<std::int64_t>();
+  }
   order_.clear();
   if (position < 0) return;
   const auto* finite = dynamic_cast<const FiniteMeasure*>(measure_.get());
@@ -75,21 +105,51 @@ State Problem::state() const {
   State whole;
   insert_state(whole, "source", source.state());
   insert_state(whole, "target", target.state());
+  if (span) insert_state(whole, "span", span->target.state());
   return whole;
 }
 
 void Problem::restore(const State& state) {
+  if (span) {
+    const AffineSpan before =
+        span_from_state(extract_state(state, "span"), span->target.dimension());
+    constexpr double rounding = 1e-6;
+    if (!before.basis.sizes().equals(span->target.basis.sizes()) ||
+        !at::allclose(before.basis, span->target.basis, 0, rounding))
+      fail("data streams", "the coordinates of the target's span that the run began with",
+           "others; fit it anew");
+  }
   source.restore(extract_state(state, "source"));
   target.restore(extract_state(state, "target"));
 }
 
+std::optional<ProblemSpan> ProblemSpan::of(const Measure& source, const Measure& target,
+                                           std::uint64_t seed) {
+  Random random(seed, "span");
+  const auto moments = [&](const Measure& measure) {
+    const auto known = measure.moments();
+    return known ? *known : sampled_moments(measure, random);
+  };
+  auto span = lower_span(moments(target));
+  if (!span) return std::nullopt;
+  auto shifted = shifted_to(*span, moments(source));
+  return ProblemSpan{std::move(*span), std::move(shifted)};
+}
+
 Problem make_problem(std::shared_ptr<const Measure> source, std::shared_ptr<const Measure> target,
-                     std::uint64_t seed) {
+                     std::uint64_t seed, const ProblemOptions& options) {
   if (source->dimension() != target->dimension())
     fail("source and target", "points of the same dimension",
          fmt::format("{} and {}", source->dimension(), target->dimension()));
-  return {Sampler(std::move(source), Random(seed, "source")),
-          Sampler(std::move(target), Random(seed, "target"))};
+  if (options.span) {
+    source = projected(source, options.span->target);
+    target = projected(target, options.span->target);
+  }
+  const Random points(seed, "source");
+  return {options.smoothing
+              ? Sampler(std::move(source), points, *options.smoothing, Random(seed, "smoothing"))
+              : Sampler(std::move(source), points),
+          Sampler(std::move(target), Random(seed, "target")), options.span};
 }
 
 }  // namespace monge

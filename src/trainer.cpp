@@ -102,6 +102,7 @@ class Loop {
   Next step() {
     view_.rate = rate();
     const StepReport report = solver_.step(problem_, view_.rate);
+    problem_.source.advance();
     ++state_.step;
     state_.seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
     view_.progress = progress();
@@ -136,7 +137,7 @@ class Loop {
 
   void evaluate() {
     const auto before = Clock::now();
-    quality_ = evaluator_(solver_.solution());
+    quality_ = evaluator_(learned(solver_, problem_));
     evaluation_seconds_ = std::chrono::duration<double>(Clock::now() - before).count();
     evaluated_at_ = state_.seconds + evaluation_seconds_;
     const bool first = state_.best_step < 0;
@@ -175,9 +176,9 @@ class Loop {
           "stopped at step {}: training went wrong more than {} times; the best map (step {}) was "
           "kept",
           state_.step, options_.max_rollbacks, state_.best_step);
-      quality_ = evaluator_(solver_.solution());
+      quality_ = evaluator_(learned(solver_, problem_));
     } else if (reason == StopReason::interrupted) {
-      quality_ = evaluator_(solver_.solution());
+      quality_ = evaluator_(learned(solver_, problem_));
       summary.kept_step = state_.step;
       summary.message = fmt::format("interrupted at step {}", state_.step);
     } else {
@@ -190,7 +191,7 @@ class Loop {
 
   /// The end of a run that had ended before, from its checkpoint, which holds the kept solution.
   TrainSummary finish_again() {
-    quality_ = evaluator_(solver_.solution());
+    quality_ = evaluator_(learned(solver_, problem_));
     TrainSummary summary{.reason = StopReason::budget,
                          .steps = state_.step,
                          .seconds = state_.seconds,
@@ -217,7 +218,7 @@ class Loop {
     state_.kept_step = last ? state_.step : state_.best_step;
     if (!last) {
       solver_.restore(state_.best);
-      quality_ = evaluator_(solver_.solution());
+      quality_ = evaluator_(learned(solver_, problem_));
     }
     summary.kept_step = state_.kept_step;
     summary.message = finished_text();

@@ -14,8 +14,8 @@ namespace monge {
 /// An experiment as a user writes it: one seed and a table of options for each part.
 struct Config {
   std::uint64_t seed = 0;
-  /// Sections "source", "target", "cost", "solver", "network", "train", "evaluate". In the first
-  /// five the key "name" chooses the part.
+  /// Sections "source", "target", "cost", "solver", "network", in which the key "name" chooses
+  /// the part, "smoothing", "train" and "evaluate".
   std::map<std::string, Table, std::less<>> sections;
 
   /// The value of "name" in a section, or `fallback`.

@@ -34,6 +34,7 @@ struct SolverRow {
       make;
   /// Steps that usually suffice in that dimension; the budget where the user names none.
   std::function<std::int64_t(std::int64_t dimension)> usual_steps;
+  bool in_span = false;  ///< solved in the span of a target of lower dimension
 };
 
 /// A network that a map file can hold.

@@ -48,6 +48,7 @@ struct Report {
   std::string title;
   std::string summary = {};  ///< one or two sentences
   std::vector<Figure> figures = {};
+  std::vector<Figure> plan_figures = {};  ///< of the plan check
   std::vector<Picture> pictures = {};
   std::vector<Scatter> scatters = {};
   std::vector<Curve> curves = {};

@@ -3,9 +3,11 @@
 #include "monge/config.h"
 #include "monge/experiment.h"
 #include "monge/files.h"
+#include "monge/plan_check.h"
 #include "monge/trainer.h"
 
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -28,9 +30,15 @@ struct RunDirectory {
 /// The run in `folder`; throws Error where it holds none.
 RunDirectory open_run(const std::filesystem::path& folder);
 
+/// How right a run's map is.
+struct Evaluation {
+  std::vector<EvaluatedFigure> figures;
+  PlanCheck plan;
+};
+
 struct FitResult {
   TrainSummary summary;
-  std::vector<EvaluatedFigure> figures;  ///< empty where the run was interrupted
+  std::optional<Evaluation> evaluation;  ///< none where the run was interrupted
 };
 
 /// Fits a config into a run directory: config.toml, metrics.jsonl, TensorBoard events, checkpoints,
@@ -45,10 +53,10 @@ FitResult resume_run(const RunDirectory& run, const std::vector<std::string>& se
                      std::span<Callback* const> callbacks = {});
 
 /// Evaluates a run's map on its measures and writes evaluation.json.
-std::vector<EvaluatedFigure> evaluate_run(const RunDirectory& run);
+Evaluation evaluate_run(const RunDirectory& run);
 
-/// {"l2_uvp": 0.31, ...}: the figures as JSON, with what else belongs to them.
-std::string figures_json(const std::vector<EvaluatedFigure>& figures, const Config& config);
+/// {"l2_uvp": 0.31, ..., "plan_check": {"verdict": "good", ...}}: an evaluation as JSON.
+std::string evaluation_json(const Evaluation& evaluation, const Config& config);
 
 /// Writes the run's report.html from its files.
 void report_run(const RunDirectory& run);

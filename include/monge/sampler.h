@@ -1,10 +1,13 @@
 #pragma once
 
+#include "monge/affine_span.h"
 #include "monge/measure.h"
 #include "monge/random.h"
+#include "monge/smoothing.h"
 #include "monge/tensor.h"
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -16,21 +19,40 @@ namespace monge {
 class Sampler {
  public:
   Sampler(std::shared_ptr<const Measure> measure, const Random& random);
+  /// The same with fresh noise on every point, as Smoothing says for the steps so far.
+  Sampler(std::shared_ptr<const Measure> measure, const Random& random, const Smoothing& smoothing,
+          const Random& noise);
 
   /// The next `n` points, [n, d] float32. The memory of a batch serves the next one as soon as
   /// nobody holds it.
   Tensor next(std::int64_t n);
 
-  /// Of the points of the last batch, where they stand in a finite measure; empty for any other.
+  /// Goes on to the noise of the next step; nothing where there is none.
+  void advance();
+
+  /// Of the points of the last batch, where they stand in a finite measure; empty for any other and
+  /// where they have noise.
   std::span<const std::int64_t> indices() const { return indices_; }
 
-  const Measure& measure() const { return *measure_; }
+  /// What the points follow in the end: the measure, smoothed at the last level.
+  const Measure& measure() const { return noisy_ ? noisy_->last : *measure_; }
+  /// What they follow at first, when the noise is largest.
+  const Measure& first_measure() const { return noisy_ ? noisy_->first : *measure_; }
+  /// The noise in the end, if there is any.
+  std::optional<Noise> noise() const;
 
   /// Random stream and data position; restored, the stream goes on with the same points.
   State state() const;
   void restore(const State& state);
 
  private:
+  struct Noisy {
+    Smoothing smoothing;
+    SmoothedMeasure first, last;
+    Random random;
+    std::int64_t step = 0;
+  };
+
   void next_of_pass(const FiniteMeasure& measure, std::span<float> points);
   void begin_pass(std::int64_t size);
 
@@ -41,20 +63,39 @@ class Sampler {
   std::int64_t position_ = 0;
   std::vector<std::int64_t> indices_;
   Tensor batch_;
+  std::optional<Noisy> noisy_;
+};
+
+/// The span of a target of lower dimension, in whose coordinates a problem is solved.
+struct ProblemSpan {
+  AffineSpan target;
+  std::optional<AffineSpan> source;  ///< that through the source, where it holds the source
+
+  /// nullopt where the target fills its space. Moments from the stream "span" of `seed` where they
+  /// are not known.
+  static std::optional<ProblemSpan> of(const Measure& source, const Measure& target,
+                                       std::uint64_t seed);
 };
 
 /// The two independent streams that a solver learns from.
 struct Problem {
   Sampler source;
   Sampler target;
+  std::optional<ProblemSpan> span = {};  ///< the streams are in its coordinates
 
   State state() const;
   void restore(const State& state);
 };
 
-/// The problem of transporting `source` to `target`: streams "source" and "target" of `seed`.
-/// Throws Error where the dimensions differ.
+/// What a problem is beyond its measures.
+struct ProblemOptions {
+  std::optional<ProblemSpan> span = {};
+  std::optional<Smoothing> smoothing = {};
+};
+
+/// The problem of transporting `source` to `target`: streams "source", "target" and "smoothing" of
+/// `seed`. Throws Error where the dimensions differ.
 Problem make_problem(std::shared_ptr<const Measure> source, std::shared_ptr<const Measure> target,
-                     std::uint64_t seed);
+                     std::uint64_t seed, const ProblemOptions& options = {});
 
 }  // namespace monge

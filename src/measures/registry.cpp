@@ -5,6 +5,7 @@
 #include "monge/measures/gaussian.h"
 #include "monge/measures/gaussian_mixture.h"
 #include "monge/measures/shapes.h"
+#include "monge/measures/sheet.h"
 #include "monge/measures/uniform.h"
 
 namespace monge {
@@ -44,7 +45,8 @@ std::span<const MeasureRow> measure_rows() {
       row(circles_declaration(), make_circles),
       row(checkerboard_declaration(), make_checkerboard),
       row(box_declaration(), make_box),
-      row(segment_declaration(), make_segment)};
+      row(segment_declaration(), make_segment),
+      row(sheet_declaration(), make_sheet)};
   return rows;
 }
 

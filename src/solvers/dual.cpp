@@ -151,7 +151,7 @@ void Dual::start(const Problem& problem, Random& random) {
 /// The maximisers lie among the source's points: what is far outside is not searched.
 void Dual::set_box(const Problem& problem, Random& random) {
   constexpr double wider = 0.1;
-  const Measure& source = problem.source.measure();
+  const Measure& source = problem.source.first_measure();
   const auto* finite = dynamic_cast<const FiniteMeasure*>(&source);
   const Tensor points =
       frame_.enter(finite ? all_points(*finite) : source.sample(box_points, random));

@@ -1,4 +1,5 @@
 #include "monge/affine.h"
+#include "monge/discrete.h"
 #include "monge/error.h"
 #include "monge/measures/array.h"
 #include "monge/measures/gaussian.h"
@@ -6,6 +7,7 @@
 #include "monge/measures/pushforward.h"
 #include "monge/measures/registry.h"
 #include "monge/measures/shapes.h"
+#include "monge/measures/sheet.h"
 #include "monge/measures/uniform.h"
 #include "monge/transport_map.h"
 
@@ -81,6 +83,16 @@ TEST(Measures, ExactMomentsAgreeWithSamplesAwayFromTheDefaults) {
   expect_moments(*make_checkerboard({.count = 3, .width = 3}), "checkerboard 3");
   expect_moments(BoxMeasure(vector({-1, 0, 5}), vector({1, 0, 9})), "box");
   expect_moments(SegmentMeasure(vector({1, 2, 3}), vector({-1, 2, 0})), "segment");
+  for (const std::int64_t rotation : {-1, 7})
+    expect_moments(SheetMeasure({.dimension = 5,
+                                 .free = 2,
+                                 .side = "last",
+                                 .low = 1,
+                                 .high = 3,
+                                 .offset = 2,
+                                 .mirrored = true,
+                                 .rotation = rotation}),
+                   "sheet");
   expect_moments(*make_gaussian_ring({.count = 3, .radius = 1, .std = 0.5}), "ring");
 }
 
@@ -274,6 +286,52 @@ TEST(Shapes, CheckerboardFillsEverySecondCellEvenly) {
           at::remainder(line.unsqueeze(1) + line, 2).eq(parity).flatten().to(at::kDouble);
       expect_mean(share, filled / filled.sum(), "cell");
     }
+}
+
+TEST(Sheet, HasItsSupportAndTurnsAsAWhole) {
+  const auto sheet = [](SheetOptions options) {
+    options.dimension = 4;
+    options.low = 0;
+    options.offset = 3;
+    return draw(SheetMeasure(options), 400);
+  };
+  const Tensor last = sheet({.side = "last", .mirrored = true});
+  EXPECT_TRUE(last.narrow(1, 0, 2).abs().eq(3).all().item<bool>());
+  EXPECT_TRUE(at::equal(last.select(1, 0), last.select(1, 1)));
+  EXPECT_NEAR(last.select(1, 0).gt(0).to(at::kFloat).mean().item<double>(), 0.5, 0.1);
+  const Tensor first = sheet({}), turned = sheet({.rotation = 2});
+  EXPECT_TRUE(at::equal(first.narrow(1, 2, 2), at::full_like(first.narrow(1, 2, 2), 3)));
+  EXPECT_TRUE(at::allclose(at::cdist(first, first), at::cdist(turned, turned), 0, 1e-2));
+  EXPECT_FALSE(at::allclose(first, turned, 0, 0.1));
+  EXPECT_THROW(make_sheet({.dimension = 2, .free = 3}), Error);
+  EXPECT_THROW(make_sheet({.low = 1, .high = 0}), Error);
+}
+
+TEST(Sheet, TheMapOfASmoothedSheetIsMonotoneAndReachesTheTarget) {
+  const SheetOptions plain{.dimension = 4, .low = 0, .rotation = 3};
+  std::vector<SheetOptions> targets(4, plain);
+  targets[1].offset = 2;
+  targets[2].mirrored = true;
+  targets[2].offset = -1.5;
+  targets[3].side = "last";
+  targets[3].high = 3;
+  for (const SheetOptions& target : targets)
+    for (const Noise& noise : {Noise{1, 0.04}, Noise{0.8, 0.36}}) {
+      const SheetMeasure from(plain), to(target);
+      Random random(4, "points");
+      const Tensor seen =
+          SmoothedMeasure(std::make_shared<SheetMeasure>(from), noise).sample(500, random);
+      const Tensor mapped = *smoothed_sheet_transport(from, to, noise, seen);
+      // A cyclically monotone map that reaches the target is the optimal one.
+      const double paired = (seen - mapped).square().sum(1).mean().item<double>();
+      EXPECT_NEAR(exact_w2_squared(seen.to(at::kDouble), mapped), paired, 1e-6);
+      const Tensor y = to.sample(500, random), other = to.sample(500, random);
+      EXPECT_LT(exact_w2_squared(mapped, y.to(at::kDouble)), 1.3 * exact_w2_squared(other, y));
+    }
+  const Tensor x = at::zeros({1, 4}, at::kFloat);
+  EXPECT_FALSE(smoothed_sheet_transport(SheetMeasure(targets[2]), SheetMeasure(plain), {1, 1}, x));
+  EXPECT_FALSE(
+      smoothed_sheet_transport(SheetMeasure({.dimension = 4}), SheetMeasure(plain), {1, 1}, x));
 }
 
 TEST(Uniform, BoxAndSegmentHaveTheirSupport) {

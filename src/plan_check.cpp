@@ -1,0 +1,356 @@
+#include "monge/plan_check.h"
+
+#include "monge/discrete.h"
+#include "monge/error.h"
+#include "monge/metric.h"
+#include "monge/smoothing.h"
+
+#include "evaluation.h"
+
+#include <functional>
+#include <numeric>
+
+namespace monge {
+namespace {
+
+// What counts as reached and optimal; each is widened by what sampling alone gives.
+constexpr double most_energy = 0.01;        // of E|y - y'|
+constexpr double most_target = 0.05;        // of Var(Q), for W2²
+constexpr double most_spread = 0.1;         // of all directions, as a logarithm
+constexpr double most_direction = 0.15;     // of one direction, as a logarithm
+constexpr double most_cost = 0.1;           // of what couplings can differ by
+constexpr double most_monotonicity = 0.05;  // of the same
+constexpr double sampling = 3;              // times the noise of sampling
+constexpr double thin = 1e-3;               // of the largest variance: a direction not looked at
+constexpr double flat = 1e-6;               // of the largest variance: a direction without points
+constexpr double lower_dimension = 0.75;    // of the dimension
+constexpr std::int64_t blind = 16;          // dimensions where W2² of samples is mostly its floor
+
+double mean_square(const Tensor& a, const Tensor& b) {
+  return (a - b).square().sum(1).mean().item<double>();
+}
+
+double total_variance(const Tensor& points) { return points.var(0).sum().item<double>(); }
+
+/// Over repetitions.
+struct Repeated {
+  std::vector<double> values;
+
+  double mean() const {
+    return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+  }
+  double largest() const {
+    return std::abs(*std::ranges::max_element(values, {}, [](double v) { return std::abs(v); }));
+  }
+  double deviation() const {
+    const double centre = mean();
+    double sum = 0;
+    for (const double value : values) sum += (value - centre) * (value - centre);
+    return std::sqrt(sum / static_cast<double>(values.size() - 1));
+  }
+  /// Standard error of the mean.
+  double error() const { return deviation() / std::sqrt(static_cast<double>(values.size())); }
+};
+
+/// Points of all repetitions in float64 and what the map makes of them.
+struct Sets {
+  std::vector<Tensor> x, x_other, seen, mapped, y, y_other;  // each [n, d]
+
+  static Tensor all(const std::vector<Tensor>& sets) { return at::cat(sets); }
+};
+
+/// T(x), and the points that T sees: those with noise where it smooths its source.
+struct Moved {
+  Tensor seen, mapped;
+};
+
+Moved move(const TransportMap& map, const Tensor& x, const Tensor& z) {
+  if (const auto* smoothed = dynamic_cast<const SmoothedMap*>(&map)) {
+    Tensor seen = x.clone();
+    smoothed->noise().add_to(seen, z.narrow(1, 0, x.size(1)));
+    return {seen, smoothed->transport(x, z)};
+  }
+  const auto* stochastic = dynamic_cast<const StochasticMap*>(&map);
+  return {x, stochastic ? stochastic->transport(x, z) : map.transport(x)};
+}
+
+Tensor noise_for(const TransportMap& map, const Tensor& x, Random& random) {
+  const auto* stochastic = dynamic_cast<const StochasticMap*>(&map);
+  return random.normal({x.size(0), stochastic ? stochastic->noise_dimension() : 0});
+}
+
+Sets draw_sets(const TransportMap& map, const Measure& source, const Measure& target,
+               Random& random, const PlanCheckOptions& options) {
+  Sets sets;
+  for (std::int64_t i = 0; i < options.repetitions; ++i) {
+    std::uint64_t seed = 0;
+    random.fill_bits({&seed, 1});
+    const EvaluationPoints points = draw_evaluation_points(source, target, options.points, seed);
+    const Moved moved = move(map, points.x, noise_for(map, points.x, random));
+    if (!moved.mapped.isfinite().all().item<bool>())
+      throw Error("plan check: the map gives values that are not finite");
+    const auto keep = [](std::vector<Tensor>& into, const Tensor& set) {
+      into.push_back(set.to(at::kDouble));
+    };
+    keep(sets.x, points.x);
+    keep(sets.x_other, points.x_other);
+    keep(sets.seen, moved.seen);
+    keep(sets.mapped, moved.mapped);
+    keep(sets.y, points.y);
+    keep(sets.y_other, points.y_other);
+  }
+  return sets;
+}
+
+Repeated repeated(const std::vector<Tensor>& a, const std::vector<Tensor>& b,
+                  const std::function<double(const Tensor&, const Tensor&)>& figure) {
+  Repeated result;
+  for (std::size_t i = 0; i < a.size(); ++i) result.values.push_back(figure(a[i], b[i]));
+  return result;
+}
+
+/// Logarithms of the ratios of standard deviations to those of y: of all, and of the principal
+/// directions of y that are not thin.
+struct Spreads {
+  double all;
+  Tensor directions;
+
+  static Spreads of(const Tensor& points, const Tensor& y) {
+    const auto [values, vectors] = at::linalg_eigh(y.t().cov());
+    const Tensor kept = vectors.index_select(1, values.ge(thin * values[-1]).nonzero().squeeze(1));
+    const auto variances = [&](const Tensor& set) { return set.mm(kept).var(0); };
+    return {0.5 * std::log(total_variance(points) / total_variance(y)),
+            0.5 * (variances(points) / variances(y)).log()};
+  }
+  double least() const { return directions.min().item<double>(); }
+  double most() const { return directions.max().item<double>(); }
+  double widest() const { return directions.abs().max().item<double>(); }
+};
+
+/// Estimate of the dimension of the set that points lie on, from the ratios of their two nearest
+/// distances (Facco et al. 2017); 0 where most points are repeated.
+double nearest_dimension(const Tensor& points) {
+  const Tensor nearest =
+      std::get<0>(at::topk(at::cdist(points, points), 3, 1, /*largest=*/false, /*sorted=*/true));
+  const Tensor first = nearest.select(1, 1), second = nearest.select(1, 2);
+  const Tensor apart = (first > 0).nonzero().squeeze(1);
+  if (2 * apart.size(0) < points.size(0)) return 0;
+  const double mean =
+      (second.index_select(0, apart) / first.index_select(0, apart)).log().mean().item<double>();
+  return mean > 0 ? 1 / mean : 0;
+}
+
+/// The dimension of the source's support: its directions with points, less where the estimate is
+/// below that of a Gaussian with the same covariance, which takes the estimate's bias away. Of n
+/// points at most n - 1 directions show: the share of these counts.
+double support_dimension(const Tensor& points, Random& random) {
+  const std::int64_t n = points.size(0), d = points.size(1);
+  if (n < 3) return static_cast<double>(d);
+  const auto [values, vectors] = at::linalg_eigh(points.t().cov());
+  const Tensor kept = values.gt(flat * values[-1]).nonzero().squeeze(1);
+  if (kept.size(0) == 0) return 0;
+  const double rank = static_cast<double>(d) * static_cast<double>(kept.size(0)) /
+                      static_cast<double>(std::min(d, n - 1));
+  const Tensor normal = random.normal({n, kept.size(0)}).to(at::kDouble) *
+                        values.index_select(0, kept).sqrt();
+  const double full = nearest_dimension(normal);
+  return rank * std::min(1.0, nearest_dimension(points) / full);
+}
+
+/// E|T(x + h) - T(x)|² over its value for a map that scales P to the spread of Q, for noise h of a
+/// hundredth of P's spread.
+double sensitivity(const TransportMap& map, const Tensor& x, double source_variance,
+                   double target_variance, Random& random) {
+  constexpr double share = 1e-4;
+  const Tensor z = noise_for(map, x, random);
+  const double std = std::sqrt(share * source_variance / static_cast<double>(x.size(1)));
+  const Tensor near = x + std * random.normal(x.sizes());
+  const auto mapped = [&](const Tensor& points) { return move(map, points, z).mapped.to(at::kDouble); };
+  return mean_square(mapped(near), mapped(x)) / (share * target_variance);
+}
+
+/// All that the verdict stands on.
+struct Measured {
+  Sets sets;
+  double source_variance, target_variance, scale;  // scale: 2 √(Var P Var Q)
+  Repeated cost, w2, source_floor, floor, target, energy, energy_floor, excess;
+  Spreads spread;
+  double spread_floor, direction_floor;  // the largest between two samples of Q
+  double dimension;                      // of the source's support
+  bool smoothed;
+
+  double bias() const { return 0.5 * (source_floor.mean() + floor.mean()); }
+  double d_target() const { return target.mean() - floor.mean(); }
+  double monotonicity() const { return scale > 0 ? excess.mean() / scale : 0; }
+  bool low() const {
+    return !smoothed && dimension < lower_dimension * static_cast<double>(sets.x[0].size(1));
+  }
+};
+
+Measured measure(const TransportMap& map, const Measure& source, const Measure& target,
+                 Random& random, const PlanCheckOptions& options) {
+  Sets sets = draw_sets(map, source, target, random, options);
+  const Tensor y = Sets::all(sets.y);
+  const double p = total_variance(Sets::all(sets.x)), q = total_variance(y);
+  if (!(q > 0)) fail("plan check", "a target of points that differ", "the same point");
+  const double distance = at::cdist(sets.y[0], sets.y_other[0]).mean().item<double>();
+  const auto energy = [&](const Tensor& a, const Tensor& b) {
+    return energy_distance(a, b) / distance;
+  };
+  const auto excess = [](const Tensor& seen, const Tensor& mapped) {
+    return mean_square(seen, mapped) - exact_w2_squared(seen, mapped);
+  };
+  return {.sets = sets,
+          .source_variance = p,
+          .target_variance = q,
+          .scale = 2 * std::sqrt(p * q),
+          .cost = repeated(sets.x, sets.mapped, mean_square),
+          .w2 = repeated(sets.x, sets.y, exact_w2_squared),
+          .source_floor = repeated(sets.x_other, sets.x, exact_w2_squared),
+          .floor = repeated(sets.y_other, sets.y, exact_w2_squared),
+          .target = repeated(sets.mapped, sets.y, exact_w2_squared),
+          .energy = repeated(sets.mapped, sets.y, energy),
+          .energy_floor = repeated(sets.y_other, sets.y, energy),
+          .excess = repeated(sets.seen, sets.mapped, excess),
+          .spread = Spreads::of(Sets::all(sets.mapped), y),
+          .spread_floor =
+              repeated(sets.y_other, sets.y,
+                       [](const Tensor& a, const Tensor& b) { return Spreads::of(a, b).all; })
+                  .largest(),
+          .direction_floor =
+              repeated(sets.y_other, sets.y,
+                       [](const Tensor& a, const Tensor& b) { return Spreads::of(a, b).widest(); })
+                  .largest(),
+          .dimension = support_dimension(sets.x[0], random),
+          .smoothed = dynamic_cast<const SmoothedMap*>(&map) != nullptr};
+}
+
+std::string percent(double share) { return fmt::format("{:.0f} %", 100 * std::abs(share)); }
+
+/// How the target is missed, or "".
+std::string miss(const Measured& m) {
+  const double all = most_spread + 1.5 * m.spread_floor;
+  if (std::abs(m.spread.all) > all)
+    return fmt::format("{} of its spread is {}", percent(std::expm1(m.spread.all)),
+                       m.spread.all < 0 ? "missing" : "too much");
+  const double one = most_direction + 1.5 * m.direction_floor;
+  if (m.spread.widest() > one) {
+    const bool narrow = -m.spread.least() > m.spread.most();
+    return fmt::format("in one direction {} of its spread is {}",
+                       percent(std::expm1(narrow ? m.spread.least() : m.spread.most())),
+                       narrow ? "missing" : "too much");
+  }
+  if (m.energy.mean() > most_energy + sampling * m.energy_floor.largest())
+    return fmt::format("the energy distance is {} of the mean distance of two points",
+                       percent(m.energy.mean()));
+  const double farthest = most_target * m.target_variance + sampling * m.floor.deviation();
+  if (m.sets.x[0].size(1) < blind && m.d_target() > farthest)
+    return fmt::format("W2² to it is {} of its variance above the floor of sampling",
+                       percent(m.d_target() / m.target_variance));
+  return "";
+}
+
+/// How the cost is not optimal, or "". Samples raise W2² by at most `bias`.
+std::string waste(const Measured& m) {
+  const double reference = m.w2.mean(), cost = m.cost.mean();
+  Repeated difference;
+  for (std::size_t i = 0; i < m.cost.values.size(); ++i)
+    difference.values.push_back(m.cost.values[i] - m.w2.values[i]);
+  const double slack = most_cost * m.scale + sampling * difference.error();
+  if (cost - reference > slack || reference - m.bias() - cost > slack)
+    return fmt::format("its cost is {:.3g} where {:.3g} is optimal", cost, reference);
+  if (m.monotonicity() > most_monotonicity)
+    return fmt::format("pairing its own points better saves {} of what pairings can save",
+                       percent(m.monotonicity()));
+  return "";
+}
+
+std::string support_text(const Measured& m) {
+  return fmt::format("the source lies on a set of about {:.0f} of {} dimensions", m.dimension,
+                     m.sets.x[0].size(1));
+}
+
+void conclude(PlanCheck& check, const Measured& m, bool judge_cost) {
+  const std::string missed = miss(m), wasted = judge_cost ? waste(m) : "";
+  const bool converged = m.low() || missed.empty();
+  check.verdict = missed.empty() && wasted.empty() ? PlanVerdict::good
+                  : converged                      ? PlanVerdict::fake
+                                                   : PlanVerdict::unconverged;
+  if (check.verdict == PlanVerdict::good) {
+    check.reason = judge_cost ? "the map reaches the target at the optimal cost"
+                              : "the map reaches the target; it is made for another cost than "
+                                "|x - y|², so its cost is not judged";
+    return;
+  }
+  check.reason = missed.empty() ? "the map reaches the target but " + wasted
+                                : "the map does not reach the target: " + missed;
+  if (m.low())
+    check.reason += "; " + support_text(m) + ", where the problem has false solutions: use otp";
+  else if (!missed.empty())
+    check.reason +=
+        "; the source it is trained on fills its space, so that only the training is at fault";
+  else if (m.smoothed)
+    check.reason += "; a lower smoothing.level may mend it";
+}
+
+}  // namespace
+
+std::string verdict_text(PlanVerdict verdict) {
+  switch (verdict) {
+    case PlanVerdict::good:
+      return "good";
+    case PlanVerdict::fake:
+      return "fake";
+    case PlanVerdict::unconverged:
+      break;
+  }
+  return "unconverged";
+}
+
+double PlanCheck::figure(std::string_view name) const {
+  const auto found = std::ranges::find(figures, name, &PlanFigure::name);
+  if (found == figures.end()) fail("plan check", "the name of a figure", std::string(name));
+  return found->value;
+}
+
+PlanCheck check_plan(const TransportMap& map, const Measure& source, const Measure& target,
+                     std::uint64_t seed, const PlanCheckOptions& options) {
+  if (options.repetitions < 2)
+    fail("plan check: repetitions", "at least 2", fmt::format("{}", options.repetitions));
+  Random random(seed, "plan check");
+  const Measured m = measure(map, source, target, random, options);
+  PlanCheck check;
+  conclude(check, m, options.judge_cost);
+  const Tensor x = m.sets.x[0].to(at::kFloat);
+  check.figures = {
+      {"points", static_cast<double>(x.size(0)), "of each measure in a repetition"},
+      {"repetitions", static_cast<double>(options.repetitions),
+       "with fresh points; the figures are means over them"},
+      {"cost", m.cost.mean(), "E|x - T(x)|²"},
+      {"w2", m.w2.mean(), "exact squared W2 between samples of the measures"},
+      {"w2_bias", m.bias(),
+       "the most that sampling can have raised w2 by: half of W2² between two samples of the "
+       "source and between two of the target"},
+      {"d_cost", std::abs(m.cost.mean() - m.w2.mean()), "|W2²(P, Q) - E|x - T(x)|²|"},
+      {"cost_scale", m.scale, "2 √(Var P · Var Q), by which costs of couplings can differ"},
+      {"d_target", m.d_target(), "W2²(T#P, Q) less its floor"},
+      {"floor", m.floor.mean(), "W2² between two samples of the target"},
+      {"energy", m.energy.mean(), "energy distance of T#P and Q over E|y - y'|"},
+      {"energy_floor", m.energy_floor.largest(),
+       "the largest of the same between two samples of the target"},
+      {"spread", std::exp(m.spread.all), "standard deviation of T#P over that of Q"},
+      {"least_spread", std::exp(m.spread.least()),
+       "the smallest such ratio in a principal direction of Q"},
+      {"largest_spread", std::exp(m.spread.most()), "the largest"},
+      {"monotonicity", m.monotonicity(),
+       "cost of the pairs (x, T(x)) less that of their best pairing, over cost_scale; 0 for a "
+       "cyclically monotone plan"},
+      {"sensitivity", sensitivity(map, x, m.source_variance, m.target_variance, random),
+       "E|T(x + h) - T(x)|² for noise h of a hundredth of the source's spread, 1 for a scaling of "
+       "P to Q; large where the map tears"},
+      {"source_dimension", m.dimension, "estimated dimension of the set that the source lies on"},
+  };
+  return check;
+}
+
+}  // namespace monge

@@ -1,0 +1,223 @@
+#include "monge/plan_check.h"
+
+#include "monge/measures/array.h"
+#include "monge/measures/gaussian.h"
+#include "monge/measures/sheet.h"
+#include "monge/smoothing.h"
+
+#include "error_text.h"
+
+namespace monge {
+namespace {
+
+using Formula = std::function<Tensor(const Tensor& x, const Tensor& z)>;
+
+/// T(x, z) by a formula, in the flat coordinates of a sheet where there is one.
+class FormulaMap final : public StochasticMap {
+ public:
+  FormulaMap(std::int64_t dimension, Formula formula, std::optional<SheetMeasure> sheet = {})
+      : dimension_(dimension), formula_(std::move(formula)), sheet_(std::move(sheet)) {}
+  std::int64_t dimension() const override { return dimension_; }
+  std::int64_t noise_dimension() const override { return dimension_; }
+  using StochasticMap::transport;
+  Tensor transport(const Tensor& x, const Tensor& z) const override {
+    if (!sheet_) return formula_(x, z);
+    return sheet_->turned(formula_(sheet_->flat(x).to(at::kFloat), z).to(at::kDouble))
+        .to(at::kFloat);
+  }
+
+ private:
+  std::int64_t dimension_;
+  Formula formula_;
+  std::optional<SheetMeasure> sheet_;
+};
+
+/// One of the exact cases of fake solutions, in d dimensions, and its space's turn.
+struct Case {
+  std::string name;
+  SheetOptions source, target;
+
+  Case(const std::string& which, std::int64_t d, std::int64_t rotation) : name(which) {
+    source = {.dimension = d, .rotation = rotation};
+    target = source;
+    if (which == "perpendicular") target.side = "last";
+    if (which == "parallel") target.offset = 1;
+    if (which == "one_to_many") {
+      source.low = target.low = 0;
+      target.offset = 1;
+      target.mirrored = true;
+    }
+  }
+  PlanCheck check(const Formula& formula, std::uint64_t seed) const {
+    return check_plan(FormulaMap(source.dimension, formula, SheetMeasure(source)),
+                      SheetMeasure(source), SheetMeasure(target), seed, {.points = 500});
+  }
+};
+
+Tensor front(const Tensor& x) { return x.narrow(1, 0, x.size(1) / 2); }
+Tensor joined(const Tensor& front, const Tensor& back) { return at::cat({front, back}, 1); }
+
+struct Judged {
+  std::string name;
+  Formula formula;
+};
+
+std::vector<Judged> plans() {
+  return {
+      {"perpendicular",
+       [](const Tensor& x, const Tensor& z) {
+         return joined(at::zeros_like(front(x)), at::erf(front(z) / std::sqrt(2.0)));
+       }},
+      {"perpendicular",
+       [](const Tensor& x, const Tensor&) { return joined(at::zeros_like(front(x)), front(x)); }},
+      {"parallel",
+       [](const Tensor& x, const Tensor&) { return joined(front(x), at::ones_like(front(x))); }},
+      {"one_to_many", [](const Tensor& x, const Tensor& z) {
+         return joined(front(x), sign_like(front(x), z.select(1, 0)));
+       }}};
+}
+
+/// What max-min training ends at where the source has no density: images of points that lie in the
+/// target and miss a part of it, or reach it at a higher cost.
+std::vector<Judged> fakes() {
+  return {
+      {"perpendicular",
+       [](const Tensor& x, const Tensor&) {
+         return joined(at::zeros_like(front(x)), 0.6 * front(x));
+       }},
+      {"perpendicular",
+       [](const Tensor& x, const Tensor&) {
+         return joined(at::zeros_like(front(x)), front(x).abs());
+       }},
+      {"perpendicular", [](const Tensor& x, const Tensor&) { return at::zeros_like(x); }},
+      {"parallel",
+       [](const Tensor& x, const Tensor&) { return joined(front(x), -at::ones_like(front(x))); }},
+      {"parallel",
+       [](const Tensor& x, const Tensor&) { return joined(-front(x), at::ones_like(front(x))); }},
+      {"one_to_many",
+       [](const Tensor& x, const Tensor&) { return joined(front(x), at::ones_like(front(x))); }},
+      {"one_to_many", [](const Tensor& x, const Tensor& z) {
+         return joined(1 - front(x), sign_like(front(x), z.select(1, 0)));
+       }}};
+}
+
+TEST(PlanCheck, ExactPlansAreGoodInEveryDimensionAndTurn) {
+  for (const auto& [d, rotation] :
+       {std::pair(2, -1), std::pair(2, 5), std::pair(8, 5), std::pair(64, 5)})
+    for (std::size_t i = 0; i < plans().size(); ++i)
+      for (const std::uint64_t seed : {1, 2, 3}) {
+        const Case one(plans()[i].name, d, rotation);
+        const PlanCheck check = one.check(plans()[i].formula, seed);
+        EXPECT_EQ(verdict_text(check.verdict), "good")
+            << one.name << " " << i << " d = " << d << ": " << check.reason;
+        EXPECT_LT(check.figure("d_cost"),
+                  0.1 * check.figure("cost_scale") + check.figure("w2_bias"));
+      }
+}
+
+TEST(PlanCheck, FakeSolutionsAreFakeInEveryDimensionAndTurn) {
+  for (const auto& [d, rotation] :
+       {std::pair(2, -1), std::pair(2, 5), std::pair(8, 5), std::pair(64, 5)})
+    for (std::size_t i = 0; i < fakes().size(); ++i)
+      for (const std::uint64_t seed : {1, 2, 3}) {
+        const Case one(fakes()[i].name, d, rotation);
+        const PlanCheck check = one.check(fakes()[i].formula, seed);
+        EXPECT_EQ(verdict_text(check.verdict), "fake")
+            << one.name << " " << i << " d = " << d << ": " << check.reason;
+        EXPECT_NEAR(check.figure("source_dimension"), 0.5 * d, 0.15 * d) << one.name;
+      }
+}
+
+TEST(PlanCheck, AMapThatSplitsTheSourceToImitateAPlanIsFake) {
+  const Formula split = [](const Tensor& x, const Tensor&) {
+    const Tensor first = x.select(1, 0);
+    const Tensor stretched = at::frac(2 * first).unsqueeze(1);
+    return joined(at::cat({stretched, front(x).narrow(1, 1, x.size(1) / 2 - 1)}, 1),
+                  sign_like(front(x), first - 0.5));
+  };
+  for (const std::int64_t d : {2, 4})
+    for (const std::uint64_t seed : {1, 2, 3}) {
+      const PlanCheck check = Case("one_to_many", d, -1).check(split, seed);
+      EXPECT_EQ(verdict_text(check.verdict), "fake") << d << ": " << check.reason;
+      expect_message(check.reason, "the map reaches the target but");
+      EXPECT_GT(check.figure("sensitivity"), 10);
+    }
+}
+
+GaussianMeasure gaussian(double mean, double std, std::int64_t d) {
+  return GaussianMeasure(
+      Moments{at::full({d}, mean, at::kDouble), std * std * at::eye(d, at::kDouble)});
+}
+
+Formula scaled(double factor, double shift) {
+  return [factor, shift](const Tensor& x, const Tensor&) { return factor * x + shift; };
+}
+
+TEST(PlanCheck, UnitsDoNotMatter) {
+  for (const double unit : {1e-3, 1.0, 1e4}) {
+    const auto source = gaussian(0, unit, 3), target = gaussian(5 * unit, 2 * unit, 3);
+    const auto verdict = [&](double factor, double shift) {
+      return verdict_text(
+          check_plan(FormulaMap(3, scaled(factor, shift * unit)), source, target, 1).verdict);
+    };
+    EXPECT_EQ(verdict(2, 5), "good") << unit;
+    EXPECT_EQ(verdict(2, 4), "unconverged") << unit;
+    EXPECT_EQ(verdict(1, 5), "unconverged") << unit;
+    EXPECT_EQ(verdict(-2, 5), "fake") << unit;  // it reaches the target the longest way
+  }
+}
+
+TEST(PlanCheck, AMissOfASmoothedSourceIsAMatterOfTraining) {
+  const Case one("perpendicular", 2, -1);
+  const auto map = std::make_shared<FormulaMap>(2, scaled(0.5, 0));
+  const auto check = [&](const TransportMap& checked) {
+    return check_plan(checked, SheetMeasure(one.source), SheetMeasure(one.target), 1);
+  };
+  EXPECT_EQ(verdict_text(check(*map).verdict), "fake");
+  const PlanCheck smoothed = check(SmoothedMap(map, {1, 0.01}));
+  EXPECT_EQ(verdict_text(smoothed.verdict), "unconverged");
+  expect_message(smoothed.reason, "the map does not reach the target: ");
+}
+
+TEST(PlanCheck, PlansOfAnotherCostAreJudgedByTheirTargetAlone) {
+  const auto source = gaussian(0, 1, 2);
+  const FormulaMap independent(2, [](const Tensor&, const Tensor& z) { return z; });
+  EXPECT_EQ(verdict_text(check_plan(independent, source, source, 1).verdict), "fake");
+  const PlanCheck other = check_plan(independent, source, source, 1, {.judge_cost = false});
+  EXPECT_EQ(verdict_text(other.verdict), "good");
+  expect_message(other.reason, "its cost is not judged");
+}
+
+TEST(PlanCheck, FewPointsRaiseNoFalseAlarm) {
+  // 40 checks of an exact map between samples of 120: of their halves.
+  const auto source = gaussian(0, 1, 2), target = gaussian(1, 3, 2);
+  int alarms = 0;
+  for (std::uint64_t seed = 0; seed < 40; ++seed) {
+    Random random(seed, "points");
+    const ArrayMeasure x(source.sample(120, random)), y(target.sample(120, random));
+    alarms += check_plan(FormulaMap(2, scaled(3, 1)), x, y, seed).verdict != PlanVerdict::good;
+  }
+  EXPECT_LE(alarms, 2);
+}
+
+TEST(PlanCheck, TheSeedDecidesEveryFigure) {
+  const Case one("one_to_many", 2, -1);
+  const auto figures = [&](std::uint64_t seed) {
+    std::vector<double> values;
+    for (const PlanFigure& figure : one.check(plans()[3].formula, seed).figures)
+      values.push_back(figure.value);
+    return values;
+  };
+  EXPECT_EQ(figures(1), figures(1));
+  EXPECT_NE(figures(1), figures(2));
+}
+
+TEST(PlanCheck, AMapWithoutFiniteValuesIsRefused) {
+  const auto measure = gaussian(0, 1, 2);
+  const FormulaMap broken(2, [](const Tensor& x, const Tensor&) { return x / 0; });
+  EXPECT_EQ(error_text([&] { check_plan(broken, measure, measure, 0); }),
+            "plan check: the map gives values that are not finite");
+}
+
+}  // namespace
+}  // namespace monge
