@@ -108,7 +108,7 @@ def test_a_target_in_a_lower_span_is_reached_exactly(monge, solver):
 @pytest.mark.parametrize(("settings", "words"), [
     (["smoothing.kind=gauss"], "smoothing.kind: expected none | gaussian"),
     (["smoothing.levl=1"], "smoothing: unknown key 'levl'; did you mean 'level'?"),
-    (["smoothing.kind=gaussian", "smoothing.level=0"], "smoothing.level: expected > 0, got 0"),
+    (["smoothing.kind=gaussian", "smoothing.level=0"], "smoothing.level: expected above 0, got 0"),
     (["smoothing.kind=gaussian", "smoothing.start_level=1e-3"],
      "smoothing.start_level: expected 0 or at least level = 0.01, got 0.001"),
     (["smoothing.kind=variance_preserving", "smoothing.level=1"], "expected levels below 1, got 1"),
