@@ -5,6 +5,7 @@
 
 #include "kernels/icnn_view.h"
 #include "measures/numbers.h"
+#include "solvers/calibration.h"
 #include "solvers/centred_update.h"
 #include "solvers/coupled_batches.h"
 #include "solvers/dual_step.h"
@@ -23,6 +24,12 @@ constexpr std::int64_t largest_table = 1 << 24;  // numbers, 64 MB
 
 Tensor all_points(const FiniteMeasure& measure) {
   return measure.points(at::arange(measure.size(), at::kLong));
+}
+
+Moments moments_in(const AffineFrame& frame, const Moments& moments) {
+  const Tensor mean = frame.enter(moments.mean.unsqueeze(0)).squeeze(0);
+  const Tensor covariance = frame.matrix.matmul(moments.covariance).matmul(frame.matrix.t());
+  return {mean, covariance / (frame.scale * frame.scale)};
 }
 
 /// A network with fewer units than dimensions cannot add up to the identity.
@@ -44,6 +51,7 @@ std::uint64_t drawn_seed(Random& random) {
 struct Dual::Batch {
   Tensor x, y;
   std::span<const std::int64_t> targets;
+  std::span<const float> x_weights, y_weights;  // none: all alike
 };
 
 const Declaration<DualOptions>& dual_declaration() {
@@ -80,18 +88,21 @@ const Declaration<DualOptions>& dual_declaration() {
           .option("conjugate_evaluations", &O::conjugate_evaluations,
                   "Gradients that a search may take at most.", between(1, 100000))
           .option(
-              "couple", &O::couple,
-              "Whether the batches of two finite measures are drawn so that they lie alike, which "
-              "takes noise out of the derivatives; auto: where both have 2^D points or more.",
-              one_of({"auto", "always", "never"}));
+              "batches", &O::batches,
+              "How noise is kept out of the derivatives: calibrated, by weights that give a batch "
+              "its measure's moments; coupled, by drawing batches of two finite measures that lie "
+              "alike; auto: coupled where both have 4^D points or more, else calibrated where a "
+              "batch has 2 D points or more.",
+              one_of({"auto", "calibrated", "coupled", "independent"}));
   return declaration;
 }
 
 DualOptions sized_for(DualOptions options, std::int64_t dimension,
                       const DenseIcnnOptions& network) {
   if (options.network_share < 0) options.network_share = share_of(network, dimension);
-  if (options.batch == 0) options.batch = dimension <= 16 ? 512 : 256;
-  if (options.learning_rate == 0) options.learning_rate = dimension <= 16 ? 5e-3 : 1e-2;
+  if (options.batch == 0) options.batch = dimension <= 256 ? 512 : 256;
+  if (options.learning_rate == 0)
+    options.learning_rate = dimension <= 8 ? 5e-3 : dimension <= 32 ? 1e-2 : 2e-2;
   return options;
 }
 
@@ -110,6 +121,8 @@ Dual::Dual(std::int64_t dimension, const DualOptions& options, const DenseIcnnOp
   high_ = -low_;
   table_ = at::empty({0, dimension});
   batches_ = std::make_unique<CoupledBatches>(0);
+  const Moments standard{at::zeros({dimension}, at::kDouble), at::eye(dimension, at::kDouble)};
+  set_moments(standard, standard);
   adam_.emplace(
       psi_->parameters(),
       AdamOptions{options_.learning_rate, options_.beta1, options_.beta2, 1e-8, options_.average},
@@ -132,9 +145,9 @@ void Dual::set_frame(const AffineFrame& frame) {
 
 void Dual::start(const Problem& problem, Random& random) {
   const Measure &source = problem.source.measure(), &target = problem.target.measure();
-  if (options_.start == "affine")
-    set_frame(
-        bures_wasserstein_frame(sampled_moments(source, random), sampled_moments(target, random)));
+  const Moments p = sampled_moments(source, random), q = sampled_moments(target, random);
+  if (options_.start == "affine") set_frame(bures_wasserstein_frame(p, q));
+  set_moments(moments_in(exact_frame_, p), moments_in(exact_frame_.inverse(), q));
   if (options_.network_share > 0) {
     psi_->become_identity(frame_.enter(source.sample(start_points, random)),
                           1 - options_.network_share);
@@ -146,6 +159,13 @@ void Dual::start(const Problem& problem, Random& random) {
   const auto* finite = dynamic_cast<const FiniteMeasure*>(&target);
   if (!finite || finite->size() * target.dimension() > largest_table) return;
   table_ = inverse_frame_.enter(all_points(*finite));
+}
+
+void Dual::set_moments(const Moments& source, const Moments& target) {
+  source_moments_ = source;
+  target_moments_ = target;
+  source_weights_ = std::make_unique<Calibration>(source);
+  target_weights_ = std::make_unique<Calibration>(target);
 }
 
 /// The maximisers lie among the source's points: what is far outside is not searched.
@@ -171,21 +191,33 @@ void Dual::require_table(const Measure& target) const {
          finite ? fmt::format("one of {}", finite->size()) : "one without end");
 }
 
-/// The cells that couple batches halve each coordinate at least once where there are 2^D points.
-bool Dual::couples(const FiniteMeasure* source, const FiniteMeasure* target) const {
-  if (!source || !target || table_.size(0) == 0 || options_.couple == "never") return false;
-  const auto fewest = static_cast<double>(std::min(source->size(), target->size()));
-  return options_.couple == "always" || std::log2(fewest) >= static_cast<double>(psi_->dimension());
+Dual::Drawing Dual::drawing(const FiniteMeasure* source, const FiniteMeasure* target) const {
+  if (options_.batches == "independent") return Drawing::independent;
+  if (options_.batches == "calibrated") return Drawing::calibrated;
+  const bool possible = source && target && table_.size(0) > 0;
+  if (options_.batches == "coupled") {
+    if (possible) return Drawing::coupled;
+    fail("dual: batches = coupled",
+         fmt::format("two finite measures, the target of at most {} points", largest_table / d()),
+         "others");
+  }
+  // The cells of coupled batches halve each coordinate twice.
+  const auto halvings = [](const FiniteMeasure* m) { return std::log2(double(m->size())); };
+  if (possible && std::min(halvings(source), halvings(target)) >= 2 * double(d()))
+    return Drawing::coupled;
+  return Calibration::serves(options_.batch, d()) ? Drawing::calibrated : Drawing::independent;
 }
 
-/// Coupled batches, or independent ones.
 Dual::Batch Dual::draw(Problem& problem) {
   const auto* source = dynamic_cast<const FiniteMeasure*>(&problem.source.measure());
   const auto* target = dynamic_cast<const FiniteMeasure*>(&problem.target.measure());
-  if (!couples(source, target)) {
+  const Drawing how = drawing(source, target);
+  if (how != Drawing::coupled) {
     const Tensor x = enter_source_->enter(problem.source.next(options_.batch));
     const Tensor y = enter_target_->enter(problem.target.next(options_.batch));
-    return {x, y, problem.target.indices()};
+    if (how == Drawing::independent) return {x, y, problem.target.indices(), {}, {}};
+    return {x, y, problem.target.indices(), source_weights_->weights(x),
+            target_weights_->weights(y)};
   }
   constexpr std::int64_t passes = 2;  // of the target between two orders
   if (!batches_->orders(source->size(), target->size()) ||
@@ -193,12 +225,12 @@ Dual::Batch Dual::draw(Problem& problem) {
     batches_->order(frame_.enter(all_points(*source)), table_);
   batches_->draw(options_.batch);
   if (!x_.defined()) {
-    x_ = at::empty({options_.batch, psi_->dimension()});
+    x_ = at::empty({options_.batch, d()});
     y_ = at::empty_like(x_);
   }
   source->gather(batches_->first(), numbers_of(x_));
   target->gather(batches_->second(), numbers_of(y_));
-  return {enter_source_->enter(x_), enter_target_->enter(y_), batches_->second()};
+  return {enter_source_->enter(x_), enter_target_->enter(y_), batches_->second(), {}, {}};
 }
 
 /// Where the searches of a batch begin.
@@ -228,15 +260,14 @@ StepReport Dual::step(Problem& problem, double rate) {
   const at::NoGradGuard no_graph;
   require_table(problem.target.measure());
   const Batch batch = draw(problem);
-  const auto d = static_cast<std::size_t>(psi_->dimension());
-  const auto side = [d](const Tensor& bounds) {
+  const auto side = [this](const Tensor& bounds) {
     const float* numbers = bounds.const_data_ptr<float>();
-    return std::vector<float>(numbers, numbers + d);
+    return std::vector<float>(numbers, numbers + d());
   };
   const ConjugateLimits limits{options_.conjugate_tolerance, options_.conjugate_evaluations,
-                               std::sqrt(static_cast<double>(d))};
-  const DualTerms terms =
-      step_->run(batch.x, batch.y, starts(batch), limits, {side(low_), side(high_)});
+                               std::sqrt(static_cast<double>(d()))};
+  const DualTerms terms = step_->run(batch.x, batch.y, starts(batch), limits,
+                                     {side(low_), side(high_)}, batch.x_weights, batch.y_weights);
   StepReport report{.loss = terms.source + terms.conjugate,
                     .terms = {{"evaluations", terms.evaluations}, {"unfinished", terms.unfinished}},
                     .gradient_norm = norm_of(step_->derivatives()),
@@ -263,7 +294,13 @@ Solution Dual::solution() const {
 }
 
 State Dual::state() const {
-  State state{{"low", low_}, {"high", high_}, {"table", table_}};
+  State state{{"low", low_},
+              {"high", high_},
+              {"table", table_},
+              {"source.mean", source_moments_.mean},
+              {"source.covariance", source_moments_.covariance},
+              {"target.mean", target_moments_.mean},
+              {"target.covariance", target_moments_.covariance}};
   insert_state(state, "psi", psi_->parameters());
   insert_state(state, "average", average_->parameters());
   insert_state(state, "adam", adam_->state());
@@ -278,20 +315,25 @@ void Dual::restore(const State& state) {
   load_parameters(*average_, extract_state(state, "average"), "dual");
   adam_->restore(extract_state(state, "adam"));
   update_->restore(extract_state(state, "update"));
-  set_frame(frame_from_state(extract_state(state, "frame"), psi_->dimension()));
-  const std::int64_t d = psi_->dimension();
-  const auto part = [&](const char* name, at::IntArrayRef sizes) {
+  set_frame(frame_from_state(extract_state(state, "frame"), d()));
+  const auto part = [&](const std::string& name, at::IntArrayRef sizes,
+                        at::ScalarType type = at::kFloat) {
     const Tensor& stored = require_tensor(state, name, "dual");
-    if (stored.sizes() != sizes || stored.scalar_type() != at::kFloat)
+    if (stored.sizes() != sizes || stored.scalar_type() != type)
       fail(fmt::format("dual: tensor '{}'", name),
-           fmt::format("float32 [{}]", fmt::join(sizes, ", ")),
+           fmt::format("{} [{}]", c10::toString(type), fmt::join(sizes, ", ")),
            fmt::format("{} {}", c10::toString(stored.scalar_type()), shape_text(stored)));
     return stored.clone();
   };
-  low_ = part("low", {d});
-  high_ = part("high", {d});
+  low_ = part("low", {d()});
+  high_ = part("high", {d()});
   const Tensor& table = require_tensor(state, "table", "dual");
-  table_ = part("table", {table.dim() > 0 ? table.size(0) : 0, d});
+  table_ = part("table", {table.dim() > 0 ? table.size(0) : 0, d()});
+  const auto moments = [&](const std::string& side) {
+    return Moments{part(side + ".mean", {d()}, at::kDouble),
+                   part(side + ".covariance", {d(), d()}, at::kDouble)};
+  };
+  set_moments(moments("source"), moments("target"));
   batches_->restore(extract_state(state, "batches"));
   step_->load();
 }

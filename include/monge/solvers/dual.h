@@ -8,6 +8,7 @@
 
 namespace monge {
 
+class Calibration;
 class CentredUpdate;
 class CoupledBatches;
 class DualStep;
@@ -24,7 +25,7 @@ struct DualOptions {
   double average = 0.99;
   double conjugate_tolerance = 0.03;
   std::int64_t conjugate_evaluations = 14;
-  std::string couple = "auto";
+  std::string batches = "auto";
 };
 
 const Declaration<DualOptions>& dual_declaration();
@@ -43,9 +44,11 @@ std::int64_t dual_usual_steps(std::int64_t dimension);
 /// whose derivative is that of E psi(X) - E psi(x^(Y)) with the maximisers x^ held fixed. The map
 /// is ∇psi, the inverse map ∇psi*, both in the affine frame of the samples' moments.
 ///
-/// Of a finite target, each search begins where the last one for that point has ended. Where the
-/// source is finite too and there are points enough, batches are coupled: x and x^(y) lie alike
-/// (solvers/coupled_batches.h).
+/// Of a finite target, each search begins where the last one for that point has ended. The
+/// derivative is a difference of two means over points that lie alike in the end, and its noise all
+/// that is left of it: batches are weighted so that they have their measures' moments
+/// (solvers/calibration.h), or where there are points enough of two finite measures, drawn so that
+/// x and x^(y) lie alike (solvers/coupled_batches.h).
 class Dual final : public Solver {
  public:
   Dual(std::int64_t dimension, const DualOptions& options, const DenseIcnnOptions& network,
@@ -62,12 +65,15 @@ class Dual final : public Solver {
   void restore(const State& state) override;
 
  private:
+  std::int64_t d() const { return psi_->dimension(); }
   void set_frame(const AffineFrame& frame);
   void set_box(const Problem& problem, Random& random);
   void require_table(const Measure& target) const;
   struct Batch;
-  bool couples(const FiniteMeasure* source, const FiniteMeasure* target) const;
+  enum class Drawing { independent, coupled, calibrated };
+  Drawing drawing(const FiniteMeasure* source, const FiniteMeasure* target) const;
   Batch draw(Problem& problem);
+  void set_moments(const Moments& source, const Moments& target);
   const Tensor& starts(const Batch& batch);
   void keep(const Batch& batch);
 
@@ -81,6 +87,8 @@ class Dual final : public Solver {
   Tensor found_;       // [batch, d]
   Tensor x_, y_;       // [batch, d], of coupled batches
   std::unique_ptr<CoupledBatches> batches_;
+  Moments source_moments_, target_moments_;  // in the frame
+  std::unique_ptr<Calibration> source_weights_, target_weights_;
   std::optional<Adam> adam_;
   std::unique_ptr<CentredUpdate> update_;
   std::unique_ptr<DualStep> step_;
