@@ -15,12 +15,12 @@ Calibration::Calibration(const Moments& moments) : mean_(moments.mean.to(at::kFl
 /// Chooses the products for batches of n points.
 void Calibration::set_products(std::int64_t n) {
   const std::int64_t d = mean_.numel(), products = d * (d + 1) / 2;
-  if (8 * (d + products) <= n) {
+  if (serves(n, d + products)) {
     const Tensor pairs = at::triu_indices(d, d);
     first_ = pairs[0].contiguous();
     second_ = pairs[1].contiguous();
   } else {
-    first_ = second_ = at::arange(n >= 4 * d ? d : 0, at::kLong);
+    first_ = second_ = at::arange(serves(n, 2 * d) ? d : 0, at::kLong);
   }
   expected_ = correlation_.index({first_, second_});
   covariates_ = at::empty({n, d + first_.numel()});

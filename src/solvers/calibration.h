@@ -23,8 +23,9 @@ class Calibration {
   /// `moments` of the whole measure: of the batches that the weights are for.
   explicit Calibration(const Moments& moments);
 
-  /// Whether a batch of n points in d dimensions has points enough for the mean at least.
-  static bool serves(std::int64_t n, std::int64_t d) { return n >= 2 * d; }
+  /// Whether a batch of n points has points enough for so many covariates; fewer, and the weights
+  /// add more noise than they take.
+  static bool serves(std::int64_t n, std::int64_t covariates) { return n >= 4 * covariates; }
 
   /// w [n] of `points` [n, d], float32; overwritten by the next call.
   std::span<const float> weights(const Tensor& points);

@@ -92,7 +92,7 @@ const Declaration<DualOptions>& dual_declaration() {
               "How noise is kept out of the derivatives: calibrated, by weights that give a batch "
               "its measure's moments; coupled, by drawing batches of two finite measures that lie "
               "alike; auto: coupled where both have 4^D points or more, else calibrated where a "
-              "batch has 2 D points or more.",
+              "batch has 4 D points or more.",
               one_of({"auto", "calibrated", "coupled", "independent"}));
   return declaration;
 }
@@ -100,7 +100,7 @@ const Declaration<DualOptions>& dual_declaration() {
 DualOptions sized_for(DualOptions options, std::int64_t dimension,
                       const DenseIcnnOptions& network) {
   if (options.network_share < 0) options.network_share = share_of(network, dimension);
-  if (options.batch == 0) options.batch = dimension <= 256 ? 512 : 256;
+  if (options.batch == 0) options.batch = dimension <= 128 ? 512 : 256;
   if (options.learning_rate == 0)
     options.learning_rate = dimension <= 8 ? 5e-3 : dimension <= 32 ? 1e-2 : 2e-2;
   return options;

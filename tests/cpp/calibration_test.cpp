@@ -78,12 +78,12 @@ TEST(Calibration, WeightedSumsAreUnbiasedAndLessNoisy) {
 
 TEST(Calibration, FewPointsAreGivenTheirMeanOnly) {
   Random random(7, "points");
-  const Tensor x = random.normal({24, 8}) + 0.3;  // 2 d <= n < 4 d
+  const Tensor x = random.normal({40, 8}) + 0.3;  // 4 d <= n < 8 d
   Calibration calibration(standard_moments(8));
   const Tensor w = weights_of(calibration, x).unsqueeze(1);
   EXPECT_LT((w * x).mean(0).norm().item<double>(), 0.5 * x.mean(0).norm().item<double>());
-  EXPECT_TRUE(Calibration::serves(16, 8));
-  EXPECT_FALSE(Calibration::serves(15, 8));
+  EXPECT_TRUE(Calibration::serves(32, 8));
+  EXPECT_FALSE(Calibration::serves(31, 8));
 }
 
 TEST(Calibration, OutliersAndConstantsKeepWeightsInBounds) {
