@@ -5,6 +5,7 @@
 
 #include "kernels/icnn_view.h"
 #include "measures/numbers.h"
+#include "solvers/amortised_conjugate.h"
 #include "solvers/calibration.h"
 #include "solvers/centred_update.h"
 #include "solvers/coupled_batches.h"
@@ -20,7 +21,7 @@ constexpr double inverse_tolerance = 1e-3;  // of the inverse map's searches
 constexpr std::int64_t inverse_evaluations = 50;
 constexpr std::int64_t start_points = 4096;
 constexpr std::int64_t box_points = 1 << 16;
-constexpr std::int64_t largest_table = 1 << 24;  // numbers, 64 MB
+constexpr std::int64_t largest_table = 1 << 25;  // numbers, 128 MB
 
 Tensor all_points(const FiniteMeasure& measure) {
   return measure.points(at::arange(measure.size(), at::kLong));
@@ -93,7 +94,15 @@ const Declaration<DualOptions>& dual_declaration() {
               "its measure's moments; coupled, by drawing batches of two finite measures that lie "
               "alike; auto: coupled where both have 4^D points or more, else calibrated where a "
               "batch has 4 D points or more.",
-              one_of({"auto", "calibrated", "coupled", "independent"}));
+              one_of({"auto", "calibrated", "coupled", "independent"}))
+          .option(
+              "amortise", &O::amortise,
+              "Where searches begin. none: where the last one for that point has ended, or at y "
+              "where there is no table of those (a measure without end, or too many points); "
+              "regression, objective: at the guess of a network that learns beside the "
+              "potential, by its distance to what was found or by what is maximised (Amos "
+              "2023); auto: regression where there is no table.",
+              one_of({"auto", "none", "regression", "objective"}));
   return declaration;
 }
 
@@ -128,6 +137,9 @@ Dual::Dual(std::int64_t dimension, const DualOptions& options, const DenseIcnnOp
       AdamOptions{options_.learning_rate, options_.beta1, options_.beta2, 1e-8, options_.average},
       psi_->lower_bounds(), options_.average > 0 ? average_->parameters() : State());
   update_ = std::make_unique<CentredUpdate>(*psi_, *adam_);
+  const auto loss = options_.amortise == "objective" ? AmortisedConjugate::Loss::objective
+                                                     : AmortisedConjugate::Loss::regression;
+  guesses_ = std::make_unique<AmortisedConjugate>(dimension, loss, options_.batch, random);
   const kernels::IcnnShape shape = kernels::icnn_shape(dimension, psi_->settings());
   step_ = std::make_unique<DualStep>(dimension, kernels::icnn_block_rows(shape, sizeof(float)),
                                      passes_of(*psi_));
@@ -157,7 +169,7 @@ void Dual::start(const Problem& problem, Random& random) {
   set_box(problem, random);
   batches_ = std::make_unique<CoupledBatches>(drawn_seed(random));
   const auto* finite = dynamic_cast<const FiniteMeasure*>(&target);
-  if (!finite || finite->size() * target.dimension() > largest_table) return;
+  if (!finite || amortised() || finite->size() * target.dimension() > largest_table) return;
   table_ = inverse_frame_.enter(all_points(*finite));
 }
 
@@ -186,7 +198,7 @@ void Dual::require_table(const Measure& target) const {
   const std::int64_t rows = table_.size(0);
   if (rows == 0) return;
   const auto* finite = dynamic_cast<const FiniteMeasure*>(&target);
-  if (!finite || finite->size() != rows)
+  if (!finite || amortised() || finite->size() != rows)
     fail("dual", fmt::format("the target of {} points that it was started with", rows),
          finite ? fmt::format("one of {}", finite->size()) : "one without end");
 }
@@ -233,10 +245,16 @@ Dual::Batch Dual::draw(Problem& problem) {
   return {enter_source_->enter(x_), enter_target_->enter(y_), batches_->second(), {}, {}};
 }
 
+/// Whether the network guesses for finite targets too.
+bool Dual::amortised() const {
+  return options_.amortise == "regression" || options_.amortise == "objective";
+}
+
 /// Where the searches of a batch begin.
 const Tensor& Dual::starts(const Batch& batch) {
   if (!found_.defined()) found_ = at::empty_like(batch.y);
-  if (table_.size(0) == 0) return found_.copy_(batch.y);
+  if (table_.size(0) == 0)
+    return found_.copy_(options_.amortise == "none" ? batch.y : guesses_->starts(batch.y));
   const std::int64_t d = table_.size(1);
   const float* table = table_.const_data_ptr<float>();
   float* out = found_.data_ptr<float>();
@@ -245,8 +263,11 @@ const Tensor& Dual::starts(const Batch& batch) {
 }
 
 /// Stores what the searches have found.
-void Dual::keep(const Batch& batch) {
-  if (table_.size(0) == 0) return;
+void Dual::keep(const Batch& batch, double rate) {
+  if (table_.size(0) == 0) {
+    if (options_.amortise != "none") guesses_->learn(*psi_, found_, rate);
+    return;
+  }
   const std::int64_t d = table_.size(1);
   float* table = table_.data_ptr<float>();
   const float* found = found_.const_data_ptr<float>();
@@ -274,7 +295,7 @@ StepReport Dual::step(Problem& problem, double rate) {
                     .finite = true};
   report.finite = std::isfinite(report.loss) && std::isfinite(report.gradient_norm);
   if (!report.finite) return report;
-  keep(batch);
+  keep(batch, rate);
   update_->step(step_->derivatives(), batch.x, rate);
   step_->load();
   return report;
@@ -307,6 +328,7 @@ State Dual::state() const {
   insert_state(state, "update", update_->state());
   insert_state(state, "frame", exact_frame_.state());
   insert_state(state, "batches", batches_->state());
+  insert_state(state, "guesses", guesses_->state());
   return state;
 }
 
@@ -335,6 +357,7 @@ void Dual::restore(const State& state) {
   };
   set_moments(moments("source"), moments("target"));
   batches_->restore(extract_state(state, "batches"));
+  guesses_->restore(extract_state(state, "guesses"));
   step_->load();
 }
 

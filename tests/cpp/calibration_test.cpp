@@ -58,7 +58,7 @@ TEST(Calibration, WeightedSumsAreUnbiasedAndLessNoisy) {
   const Normal normal;
   Random random(6, "points");
   Calibration calibration(normal.moments());
-  constexpr int batches = 2000;
+  constexpr int batches = 1000;
   const auto f = [](const Tensor& z) {  // E f = 1
     return z.sum(1) + z.square().mean(1) + 0.2 * z.select(1, 0).pow(3);
   };

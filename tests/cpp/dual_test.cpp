@@ -196,14 +196,16 @@ TEST(Dual, RefusesAStateOfAnotherNetworkOrTarget) {
   const auto narrow = started(small, few);
   EXPECT_THROW(narrow->restore(started({.hidden = {64, 32, 16}}, few)->state()), Error);
   const State state = copied(narrow->state());
-  for (const char* name : {"low", "high", "table", "source.mean", "target.covariance", "psi.final", "average.final",
-                           "adam.steps", "update.updates", "update.mean.1", "frame.scale"}) {
+  for (const char* name :
+       {"low", "high", "table", "source.mean", "target.covariance", "psi.final", "average.final",
+        "adam.steps", "update.updates", "update.mean.1", "frame.scale"}) {
     State damaged = state;
     damaged.erase(name);
     expect_message(error_text([&] { narrow->restore(damaged); }),
                    std::string(name).substr(std::string(name).find('.') + 1));
   }
-  for (const char* name : {"low", "high", "table", "source.mean", "target.covariance", "update.mean.0"}) {
+  for (const char* name :
+       {"low", "high", "table", "source.mean", "target.covariance", "update.mean.0"}) {
     State damaged = state;
     damaged[name] = at::zeros({3});
     EXPECT_NE(error_text([&] { narrow->restore(damaged); }), "") << name;
@@ -248,6 +250,28 @@ TEST(Dual, CoupledBatchesWantTwoFiniteMeasures) {
   Problem problem = make_problem(pair.source, pair.target, 3);
   solver.start(problem, random);
   expect_message(error_text([&] { solver.step(problem, 1); }), "two finite measures");
+}
+
+/// Mean gradients of a search in the last of 300 steps on a measure without end.
+double evaluations(const std::string& amortise) {
+  const Pair pair = gaussians(3);
+  Random random(1, "network");
+  Dual solver(3, {.start = "identity", .batch = 64, .amortise = amortise}, small, random);
+  Problem problem = make_problem(pair.source, pair.target, 3);
+  solver.start(problem, random);
+  double sum = 0;
+  for (int step = 0; step < 300; ++step) {
+    const StepReport report = solver.step(problem, 1);
+    EXPECT_EQ(report.terms[0].first, "evaluations");
+    if (step >= 250) sum += report.terms[0].second;
+  }
+  return sum / 50;
+}
+
+TEST(Dual, ANetworkGuessesWhereSearchesEnd) {
+  const double plain = evaluations("none");
+  EXPECT_LT(evaluations("auto"), 0.9 * plain);
+  EXPECT_LT(evaluations("objective"), 0.9 * plain);
 }
 
 /// Standard deviation over repeated batches of the objective at the start.

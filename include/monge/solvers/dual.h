@@ -8,6 +8,7 @@
 
 namespace monge {
 
+class AmortisedConjugate;
 class Calibration;
 class CentredUpdate;
 class CoupledBatches;
@@ -26,6 +27,7 @@ struct DualOptions {
   double conjugate_tolerance = 0.03;
   std::int64_t conjugate_evaluations = 14;
   std::string batches = "auto";
+  std::string amortise = "auto";
 };
 
 const Declaration<DualOptions>& dual_declaration();
@@ -44,7 +46,8 @@ std::int64_t dual_usual_steps(std::int64_t dimension);
 /// whose derivative is that of E psi(X) - E psi(x^(Y)) with the maximisers x^ held fixed. The map
 /// is ∇psi, the inverse map ∇psi*, both in the affine frame of the samples' moments.
 ///
-/// Of a finite target, each search begins where the last one for that point has ended. The
+/// Of a finite target, each search begins where the last one for that point has ended, elsewhere at
+/// the guess of a network that learns beside psi (solvers/amortised_conjugate.h). The
 /// derivative is a difference of two means over points that lie alike in the end, and its noise all
 /// that is left of it: batches are weighted so that they have their measures' moments
 /// (solvers/calibration.h), or where there are points enough of two finite measures, drawn so that
@@ -74,8 +77,9 @@ class Dual final : public Solver {
   Drawing drawing(const FiniteMeasure* source, const FiniteMeasure* target) const;
   Batch draw(Problem& problem);
   void set_moments(const Moments& source, const Moments& target);
+  bool amortised() const;
   const Tensor& starts(const Batch& batch);
-  void keep(const Batch& batch);
+  void keep(const Batch& batch, double rate);
 
   DualOptions options_;
   std::shared_ptr<DenseIcnn> psi_, average_;
@@ -85,7 +89,8 @@ class Dual final : public Solver {
   Tensor low_, high_;  // of the source's points in the frame, widened, [d]; everywhere at first
   Tensor table_;       // [size of the target, d], or [0, d]
   Tensor found_;       // [batch, d]
-  Tensor x_, y_;       // [batch, d], of coupled batches
+  std::unique_ptr<AmortisedConjugate> guesses_;  // used where there is no table
+  Tensor x_, y_;                                 // [batch, d], of coupled batches
   std::unique_ptr<CoupledBatches> batches_;
   Moments source_moments_, target_moments_;  // in the frame
   std::unique_ptr<Calibration> source_weights_, target_weights_;
