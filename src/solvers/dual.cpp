@@ -5,12 +5,12 @@
 
 #include "kernels/icnn_view.h"
 #include "measures/numbers.h"
-#include "solvers/amortised_conjugate.h"
 #include "solvers/calibration.h"
 #include "solvers/centred_update.h"
 #include "solvers/coupled_batches.h"
 #include "solvers/dual_step.h"
 #include "solvers/frame_entry.h"
+#include "solvers/search_starts.h"
 
 #include <limits>
 
@@ -21,7 +21,6 @@ constexpr double inverse_tolerance = 1e-3;  // of the inverse map's searches
 constexpr std::int64_t inverse_evaluations = 50;
 constexpr std::int64_t start_points = 4096;
 constexpr std::int64_t box_points = 1 << 16;
-constexpr std::int64_t largest_table = 1 << 25;  // numbers, 128 MB
 
 Tensor all_points(const FiniteMeasure& measure) {
   return measure.points(at::arange(measure.size(), at::kLong));
@@ -128,7 +127,6 @@ Dual::Dual(std::int64_t dimension, const DualOptions& options, const DenseIcnnOp
   set_frame(identity_frame(dimension));
   low_ = at::full({dimension}, -std::numeric_limits<float>::infinity());
   high_ = -low_;
-  table_ = at::empty({0, dimension});
   batches_ = std::make_unique<CoupledBatches>(0);
   const Moments standard{at::zeros({dimension}, at::kDouble), at::eye(dimension, at::kDouble)};
   set_moments(standard, standard);
@@ -137,9 +135,7 @@ Dual::Dual(std::int64_t dimension, const DualOptions& options, const DenseIcnnOp
       AdamOptions{options_.learning_rate, options_.beta1, options_.beta2, 1e-8, options_.average},
       psi_->lower_bounds(), options_.average > 0 ? average_->parameters() : State());
   update_ = std::make_unique<CentredUpdate>(*psi_, *adam_);
-  const auto loss = options_.amortise == "objective" ? AmortisedConjugate::Loss::objective
-                                                     : AmortisedConjugate::Loss::regression;
-  guesses_ = std::make_unique<AmortisedConjugate>(dimension, loss, options_.batch, random);
+  starts_ = std::make_unique<SearchStarts>(dimension, options_.amortise, options_.batch, random);
   const kernels::IcnnShape shape = kernels::icnn_shape(dimension, psi_->settings());
   step_ = std::make_unique<DualStep>(dimension, kernels::icnn_block_rows(shape, sizeof(float)),
                                      passes_of(*psi_));
@@ -169,8 +165,8 @@ void Dual::start(const Problem& problem, Random& random) {
   set_box(problem, random);
   batches_ = std::make_unique<CoupledBatches>(drawn_seed(random));
   const auto* finite = dynamic_cast<const FiniteMeasure*>(&target);
-  if (!finite || amortised() || finite->size() * target.dimension() > largest_table) return;
-  table_ = inverse_frame_.enter(all_points(*finite));
+  if (finite && starts_->wants_table(finite->size()))
+    starts_->set_table(inverse_frame_.enter(all_points(*finite)));
 }
 
 void Dual::set_moments(const Moments& source, const Moments& target) {
@@ -195,10 +191,10 @@ void Dual::set_box(const Problem& problem, Random& random) {
 
 /// Throws Error where a restored table is that of another target.
 void Dual::require_table(const Measure& target) const {
-  const std::int64_t rows = table_.size(0);
+  const std::int64_t rows = starts_->table().size(0);
   if (rows == 0) return;
   const auto* finite = dynamic_cast<const FiniteMeasure*>(&target);
-  if (!finite || amortised() || finite->size() != rows)
+  if (!finite || finite->size() != rows)
     fail("dual", fmt::format("the target of {} points that it was started with", rows),
          finite ? fmt::format("one of {}", finite->size()) : "one without end");
 }
@@ -206,11 +202,12 @@ void Dual::require_table(const Measure& target) const {
 Dual::Drawing Dual::drawing(const FiniteMeasure* source, const FiniteMeasure* target) const {
   if (options_.batches == "independent") return Drawing::independent;
   if (options_.batches == "calibrated") return Drawing::calibrated;
-  const bool possible = source && target && table_.size(0) > 0;
+  const bool possible = source && target && starts_->table().size(0) > 0;
   if (options_.batches == "coupled") {
     if (possible) return Drawing::coupled;
     fail("dual: batches = coupled",
-         fmt::format("two finite measures, the target of at most {} points", largest_table / d()),
+         fmt::format("two finite measures, the target of at most {} points and not amortised",
+                     SearchStarts::largest_table / d()),
          "others");
   }
   // The cells of coupled batches halve each coordinate twice.
@@ -234,7 +231,7 @@ Dual::Batch Dual::draw(Problem& problem) {
   constexpr std::int64_t passes = 2;  // of the target between two orders
   if (!batches_->orders(source->size(), target->size()) ||
       batches_->drawn() * options_.batch >= passes * target->size())
-    batches_->order(frame_.enter(all_points(*source)), table_);
+    batches_->order(frame_.enter(all_points(*source)), starts_->table());
   batches_->draw(options_.batch);
   if (!x_.defined()) {
     x_ = at::empty({options_.batch, d()});
@@ -243,38 +240,6 @@ Dual::Batch Dual::draw(Problem& problem) {
   source->gather(batches_->first(), numbers_of(x_));
   target->gather(batches_->second(), numbers_of(y_));
   return {enter_source_->enter(x_), enter_target_->enter(y_), batches_->second(), {}, {}};
-}
-
-/// Whether the network guesses for finite targets too.
-bool Dual::amortised() const {
-  return options_.amortise == "regression" || options_.amortise == "objective";
-}
-
-/// Where the searches of a batch begin.
-const Tensor& Dual::starts(const Batch& batch) {
-  if (!found_.defined()) found_ = at::empty_like(batch.y);
-  if (table_.size(0) == 0)
-    return found_.copy_(options_.amortise == "none" ? batch.y : guesses_->starts(batch.y));
-  const std::int64_t d = table_.size(1);
-  const float* table = table_.const_data_ptr<float>();
-  float* out = found_.data_ptr<float>();
-  for (const std::int64_t index : batch.targets) out = std::copy_n(table + index * d, d, out);
-  return found_;
-}
-
-/// Stores what the searches have found.
-void Dual::keep(const Batch& batch, double rate) {
-  if (table_.size(0) == 0) {
-    if (options_.amortise != "none") guesses_->learn(*psi_, found_, rate);
-    return;
-  }
-  const std::int64_t d = table_.size(1);
-  float* table = table_.data_ptr<float>();
-  const float* found = found_.const_data_ptr<float>();
-  for (const std::int64_t index : batch.targets) {
-    std::copy_n(found, d, table + index * d);
-    found += d;
-  }
 }
 
 StepReport Dual::step(Problem& problem, double rate) {
@@ -287,15 +252,16 @@ StepReport Dual::step(Problem& problem, double rate) {
   };
   const ConjugateLimits limits{options_.conjugate_tolerance, options_.conjugate_evaluations,
                                std::sqrt(static_cast<double>(d()))};
-  const DualTerms terms = step_->run(batch.x, batch.y, starts(batch), limits,
-                                     {side(low_), side(high_)}, batch.x_weights, batch.y_weights);
+  const Tensor& found = starts_->begin(batch.y, batch.targets);
+  const DualTerms terms = step_->run(batch.x, batch.y, found, limits, {side(low_), side(high_)},
+                                     batch.x_weights, batch.y_weights);
   StepReport report{.loss = terms.source + terms.conjugate,
                     .terms = {{"evaluations", terms.evaluations}, {"unfinished", terms.unfinished}},
                     .gradient_norm = norm_of(step_->derivatives()),
                     .finite = true};
   report.finite = std::isfinite(report.loss) && std::isfinite(report.gradient_norm);
   if (!report.finite) return report;
-  keep(batch, rate);
+  starts_->keep(*psi_, batch.targets, rate);
   update_->step(step_->derivatives(), batch.x, rate);
   step_->load();
   return report;
@@ -317,7 +283,6 @@ Solution Dual::solution() const {
 State Dual::state() const {
   State state{{"low", low_},
               {"high", high_},
-              {"table", table_},
               {"source.mean", source_moments_.mean},
               {"source.covariance", source_moments_.covariance},
               {"target.mean", target_moments_.mean},
@@ -328,7 +293,7 @@ State Dual::state() const {
   insert_state(state, "update", update_->state());
   insert_state(state, "frame", exact_frame_.state());
   insert_state(state, "batches", batches_->state());
-  insert_state(state, "guesses", guesses_->state());
+  insert_state(state, "starts", starts_->state());
   return state;
 }
 
@@ -349,15 +314,13 @@ void Dual::restore(const State& state) {
   };
   low_ = part("low", {d()});
   high_ = part("high", {d()});
-  const Tensor& table = require_tensor(state, "table", "dual");
-  table_ = part("table", {table.dim() > 0 ? table.size(0) : 0, d()});
   const auto moments = [&](const std::string& side) {
     return Moments{part(side + ".mean", {d()}, at::kDouble),
                    part(side + ".covariance", {d(), d()}, at::kDouble)};
   };
   set_moments(moments("source"), moments("target"));
   batches_->restore(extract_state(state, "batches"));
-  guesses_->restore(extract_state(state, "guesses"));
+  starts_->restore(extract_state(state, "starts"));
   step_->load();
 }
 

@@ -197,15 +197,15 @@ TEST(Dual, RefusesAStateOfAnotherNetworkOrTarget) {
   EXPECT_THROW(narrow->restore(started({.hidden = {64, 32, 16}}, few)->state()), Error);
   const State state = copied(narrow->state());
   for (const char* name :
-       {"low", "high", "table", "source.mean", "target.covariance", "psi.final", "average.final",
-        "adam.steps", "update.updates", "update.mean.1", "frame.scale"}) {
+       {"low", "high", "starts.table", "source.mean", "target.covariance", "psi.final",
+        "average.final", "adam.steps", "update.updates", "update.mean.1", "frame.scale"}) {
     State damaged = state;
     damaged.erase(name);
     expect_message(error_text([&] { narrow->restore(damaged); }),
                    std::string(name).substr(std::string(name).find('.') + 1));
   }
   for (const char* name :
-       {"low", "high", "table", "source.mean", "target.covariance", "update.mean.0"}) {
+       {"low", "high", "starts.table", "source.mean", "target.covariance", "update.mean.0"}) {
     State damaged = state;
     damaged[name] = at::zeros({3});
     EXPECT_NE(error_text([&] { narrow->restore(damaged); }), "") << name;

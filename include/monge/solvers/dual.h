@@ -8,12 +8,12 @@
 
 namespace monge {
 
-class AmortisedConjugate;
 class Calibration;
 class CentredUpdate;
 class CoupledBatches;
 class DualStep;
 class FrameEntry;
+class SearchStarts;
 
 /// Options of the dual solver.
 struct DualOptions {
@@ -47,7 +47,7 @@ std::int64_t dual_usual_steps(std::int64_t dimension);
 /// is ∇psi, the inverse map ∇psi*, both in the affine frame of the samples' moments.
 ///
 /// Of a finite target, each search begins where the last one for that point has ended, elsewhere at
-/// the guess of a network that learns beside psi (solvers/amortised_conjugate.h). The
+/// the guess of a network that learns beside psi (solvers/search_starts.h). The
 /// derivative is a difference of two means over points that lie alike in the end, and its noise all
 /// that is left of it: batches are weighted so that they have their measures' moments
 /// (solvers/calibration.h), or where there are points enough of two finite measures, drawn so that
@@ -77,9 +77,6 @@ class Dual final : public Solver {
   Drawing drawing(const FiniteMeasure* source, const FiniteMeasure* target) const;
   Batch draw(Problem& problem);
   void set_moments(const Moments& source, const Moments& target);
-  bool amortised() const;
-  const Tensor& starts(const Batch& batch);
-  void keep(const Batch& batch, double rate);
 
   DualOptions options_;
   std::shared_ptr<DenseIcnn> psi_, average_;
@@ -87,10 +84,8 @@ class Dual final : public Solver {
   AffineFrame frame_, inverse_frame_;  // float32
   std::unique_ptr<FrameEntry> enter_source_, enter_target_;
   Tensor low_, high_;  // of the source's points in the frame, widened, [d]; everywhere at first
-  Tensor table_;       // [size of the target, d], or [0, d]
-  Tensor found_;       // [batch, d]
-  std::unique_ptr<AmortisedConjugate> guesses_;  // used where there is no table
-  Tensor x_, y_;                                 // [batch, d], of coupled batches
+  std::unique_ptr<SearchStarts> starts_;
+  Tensor x_, y_;  // [batch, d], of coupled batches
   std::unique_ptr<CoupledBatches> batches_;
   Moments source_moments_, target_moments_;  // in the frame
   std::unique_ptr<Calibration> source_weights_, target_weights_;
