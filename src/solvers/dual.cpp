@@ -4,12 +4,9 @@
 #include "monge/error.h"
 
 #include "kernels/icnn_view.h"
-#include "measures/numbers.h"
-#include "solvers/calibration.h"
 #include "solvers/centred_update.h"
-#include "solvers/coupled_batches.h"
+#include "solvers/dual_batches.h"
 #include "solvers/dual_step.h"
-#include "solvers/frame_entry.h"
 #include "solvers/search_starts.h"
 
 #include <limits>
@@ -26,33 +23,13 @@ Tensor all_points(const FiniteMeasure& measure) {
   return measure.points(at::arange(measure.size(), at::kLong));
 }
 
-Moments moments_in(const AffineFrame& frame, const Moments& moments) {
-  const Tensor mean = frame.enter(moments.mean.unsqueeze(0)).squeeze(0);
-  const Tensor covariance = frame.matrix.matmul(moments.covariance).matmul(frame.matrix.t());
-  return {mean, covariance / (frame.scale * frame.scale)};
-}
-
 /// A network with fewer units than dimensions cannot add up to the identity.
 double share_of(const DenseIcnnOptions& network, std::int64_t dimension) {
   if (bends_freely(network, dimension)) return 0.9;
   return network.hidden.front() < dimension ? 0 : 0.5;
 }
 
-std::uint64_t drawn_seed(Random& random) {
-  std::uint64_t seed = 0;
-  random.fill_bits({&seed, 1});
-  return seed;
-}
-
 }  // namespace
-
-/// The points of a step in the frame, and where those of a finite target stand. It holds what it
-/// shows: in the identity frame the points are those that were drawn.
-struct Dual::Batch {
-  Tensor x, y;
-  std::span<const std::int64_t> targets;
-  std::span<const float> x_weights, y_weights;  // none: all alike
-};
 
 const Declaration<DualOptions>& dual_declaration() {
   using O = DualOptions;
@@ -124,12 +101,10 @@ Dual::Dual(std::int64_t dimension, const DualOptions& options, const DenseIcnnOp
   psi_ = std::make_shared<DenseIcnn>(dimension, network, initial, random);
   average_ = std::make_shared<DenseIcnn>(dimension, network, initial, random);
   load_parameters(*average_, psi_->parameters(), "dual");
+  batches_ = std::make_unique<DualBatches>(dimension, options_.batches, options_.batch);
   set_frame(identity_frame(dimension));
   low_ = at::full({dimension}, -std::numeric_limits<float>::infinity());
   high_ = -low_;
-  batches_ = std::make_unique<CoupledBatches>(0);
-  const Moments standard{at::zeros({dimension}, at::kDouble), at::eye(dimension, at::kDouble)};
-  set_moments(standard, standard);
   adam_.emplace(
       psi_->parameters(),
       AdamOptions{options_.learning_rate, options_.beta1, options_.beta2, 1e-8, options_.average},
@@ -147,15 +122,14 @@ void Dual::set_frame(const AffineFrame& frame) {
   exact_frame_ = frame;
   frame_ = frame.to_dtype(at::kFloat);
   inverse_frame_ = frame.inverse().to_dtype(at::kFloat);
-  enter_source_ = std::make_unique<FrameEntry>(frame_);
-  enter_target_ = std::make_unique<FrameEntry>(inverse_frame_);
+  batches_->set_frame(frame);
 }
 
 void Dual::start(const Problem& problem, Random& random) {
   const Measure &source = problem.source.measure(), &target = problem.target.measure();
   const Moments p = sampled_moments(source, random), q = sampled_moments(target, random);
   if (options_.start == "affine") set_frame(bures_wasserstein_frame(p, q));
-  set_moments(moments_in(exact_frame_, p), moments_in(exact_frame_.inverse(), q));
+  batches_->start(p, q, random);
   if (options_.network_share > 0) {
     psi_->become_identity(frame_.enter(source.sample(start_points, random)),
                           1 - options_.network_share);
@@ -163,17 +137,9 @@ void Dual::start(const Problem& problem, Random& random) {
     step_->load();
   }
   set_box(problem, random);
-  batches_ = std::make_unique<CoupledBatches>(drawn_seed(random));
   const auto* finite = dynamic_cast<const FiniteMeasure*>(&target);
   if (finite && starts_->wants_table(finite->size()))
     starts_->set_table(inverse_frame_.enter(all_points(*finite)));
-}
-
-void Dual::set_moments(const Moments& source, const Moments& target) {
-  source_moments_ = source;
-  target_moments_ = target;
-  source_weights_ = std::make_unique<Calibration>(source);
-  target_weights_ = std::make_unique<Calibration>(target);
 }
 
 /// The maximisers lie among the source's points: what is far outside is not searched.
@@ -199,53 +165,10 @@ void Dual::require_table(const Measure& target) const {
          finite ? fmt::format("one of {}", finite->size()) : "one without end");
 }
 
-Dual::Drawing Dual::drawing(const FiniteMeasure* source, const FiniteMeasure* target) const {
-  if (options_.batches == "independent") return Drawing::independent;
-  if (options_.batches == "calibrated") return Drawing::calibrated;
-  const bool possible = source && target && starts_->table().size(0) > 0;
-  if (options_.batches == "coupled") {
-    if (possible) return Drawing::coupled;
-    fail("dual: batches = coupled",
-         fmt::format("two finite measures, the target of at most {} points and not amortised",
-                     SearchStarts::largest_table / d()),
-         "others");
-  }
-  // The cells of coupled batches halve each coordinate twice.
-  const auto halvings = [](const FiniteMeasure* m) { return std::log2(double(m->size())); };
-  if (possible && std::min(halvings(source), halvings(target)) >= 2 * double(d()))
-    return Drawing::coupled;
-  return Calibration::serves(options_.batch, d()) ? Drawing::calibrated : Drawing::independent;
-}
-
-Dual::Batch Dual::draw(Problem& problem) {
-  const auto* source = dynamic_cast<const FiniteMeasure*>(&problem.source.measure());
-  const auto* target = dynamic_cast<const FiniteMeasure*>(&problem.target.measure());
-  const Drawing how = drawing(source, target);
-  if (how != Drawing::coupled) {
-    const Tensor x = enter_source_->enter(problem.source.next(options_.batch));
-    const Tensor y = enter_target_->enter(problem.target.next(options_.batch));
-    if (how == Drawing::independent) return {x, y, problem.target.indices(), {}, {}};
-    return {x, y, problem.target.indices(), source_weights_->weights(x),
-            target_weights_->weights(y)};
-  }
-  constexpr std::int64_t passes = 2;  // of the target between two orders
-  if (!batches_->orders(source->size(), target->size()) ||
-      batches_->drawn() * options_.batch >= passes * target->size())
-    batches_->order(frame_.enter(all_points(*source)), starts_->table());
-  batches_->draw(options_.batch);
-  if (!x_.defined()) {
-    x_ = at::empty({options_.batch, d()});
-    y_ = at::empty_like(x_);
-  }
-  source->gather(batches_->first(), numbers_of(x_));
-  target->gather(batches_->second(), numbers_of(y_));
-  return {enter_source_->enter(x_), enter_target_->enter(y_), batches_->second(), {}, {}};
-}
-
 StepReport Dual::step(Problem& problem, double rate) {
   const at::NoGradGuard no_graph;
   require_table(problem.target.measure());
-  const Batch batch = draw(problem);
+  const DualBatch batch = batches_->draw(problem, starts_->table());
   const auto side = [this](const Tensor& bounds) {
     const float* numbers = bounds.const_data_ptr<float>();
     return std::vector<float>(numbers, numbers + d());
@@ -281,12 +204,7 @@ Solution Dual::solution() const {
 }
 
 State Dual::state() const {
-  State state{{"low", low_},
-              {"high", high_},
-              {"source.mean", source_moments_.mean},
-              {"source.covariance", source_moments_.covariance},
-              {"target.mean", target_moments_.mean},
-              {"target.covariance", target_moments_.covariance}};
+  State state{{"low", low_}, {"high", high_}};
   insert_state(state, "psi", psi_->parameters());
   insert_state(state, "average", average_->parameters());
   insert_state(state, "adam", adam_->state());
@@ -303,22 +221,15 @@ void Dual::restore(const State& state) {
   adam_->restore(extract_state(state, "adam"));
   update_->restore(extract_state(state, "update"));
   set_frame(frame_from_state(extract_state(state, "frame"), d()));
-  const auto part = [&](const std::string& name, at::IntArrayRef sizes,
-                        at::ScalarType type = at::kFloat) {
+  const auto side = [&](const char* name) {
     const Tensor& stored = require_tensor(state, name, "dual");
-    if (stored.sizes() != sizes || stored.scalar_type() != type)
-      fail(fmt::format("dual: tensor '{}'", name),
-           fmt::format("{} [{}]", c10::toString(type), fmt::join(sizes, ", ")),
+    if (stored.sizes() != at::IntArrayRef{d()} || stored.scalar_type() != at::kFloat)
+      fail(fmt::format("dual: tensor '{}'", name), fmt::format("Float [{}]", d()),
            fmt::format("{} {}", c10::toString(stored.scalar_type()), shape_text(stored)));
     return stored.clone();
   };
-  low_ = part("low", {d()});
-  high_ = part("high", {d()});
-  const auto moments = [&](const std::string& side) {
-    return Moments{part(side + ".mean", {d()}, at::kDouble),
-                   part(side + ".covariance", {d(), d()}, at::kDouble)};
-  };
-  set_moments(moments("source"), moments("target"));
+  low_ = side("low");
+  high_ = side("high");
   batches_->restore(extract_state(state, "batches"));
   starts_->restore(extract_state(state, "starts"));
   step_->load();

@@ -8,11 +8,9 @@
 
 namespace monge {
 
-class Calibration;
 class CentredUpdate;
-class CoupledBatches;
+class DualBatches;
 class DualStep;
-class FrameEntry;
 class SearchStarts;
 
 /// Options of the dual solver.
@@ -72,23 +70,14 @@ class Dual final : public Solver {
   void set_frame(const AffineFrame& frame);
   void set_box(const Problem& problem, Random& random);
   void require_table(const Measure& target) const;
-  struct Batch;
-  enum class Drawing { independent, coupled, calibrated };
-  Drawing drawing(const FiniteMeasure* source, const FiniteMeasure* target) const;
-  Batch draw(Problem& problem);
-  void set_moments(const Moments& source, const Moments& target);
 
   DualOptions options_;
   std::shared_ptr<DenseIcnn> psi_, average_;
   AffineFrame exact_frame_;            // float64
   AffineFrame frame_, inverse_frame_;  // float32
-  std::unique_ptr<FrameEntry> enter_source_, enter_target_;
   Tensor low_, high_;  // of the source's points in the frame, widened, [d]; everywhere at first
   std::unique_ptr<SearchStarts> starts_;
-  Tensor x_, y_;  // [batch, d], of coupled batches
-  std::unique_ptr<CoupledBatches> batches_;
-  Moments source_moments_, target_moments_;  // in the frame
-  std::unique_ptr<Calibration> source_weights_, target_weights_;
+  std::unique_ptr<DualBatches> batches_;
   std::optional<Adam> adam_;
   std::unique_ptr<CentredUpdate> update_;
   std::unique_ptr<DualStep> step_;
