@@ -8,15 +8,16 @@ import common
 SEEDS = list(range(int(os.environ.get("BENCH_SEEDS", 3))))
 DIMENSIONS = [int(d) for d in os.environ.get("BENCH_DIMENSIONS", "4,16,64,256").split(",") if d]
 STEPS = 1500  # of each fit
-LEVEL = 0.01  # of the noise in the end, in units of the data
+LEVEL = 0.05  # of the noise in the end, in units of a coordinate's variance in the source
 MAX_MIN = {"solver.name": "saddle_point", "solver.map": "network", "solver.residual": True,
            "solver.batch": 128, "solver.learning_rate": 5e-4}
-SMOOTHED = {"smoothing.kind": "gaussian", "smoothing.unit": "data", "smoothing.level": LEVEL}
+SMOOTHED = {"smoothing.kind": "gaussian", "smoothing.unit": "source", "smoothing.level": LEVEL}
 METHODS = {
     "OTM": MAX_MIN,
     "OTM-s": MAX_MIN | {"solver.noise_dimension": 2, "solver.noise_samples": 1},
-    "OTP, max-min": MAX_MIN | SMOOTHED | {"smoothing.start_level": 1.0},
-    "OTP, dual": {"solver.name": "dual"} | SMOOTHED,
+    "OTP, max-min": MAX_MIN | SMOOTHED | {"smoothing.start_level": 5.0},
+    "OTP, dual": {"solver.name": "dual", "solver.learning_rate": 1e-2,
+                  "network.name": "dense_icnn", "network.celu_alpha": 0.1} | SMOOTHED,
 }
 CASES = {
     "Perpendicular": {"target.side": "last"},

@@ -93,7 +93,8 @@ double parallel_error(std::int64_t steps) {
   const auto& plan = dynamic_cast<const SmoothedMap&>(*solution.map);
   const Tensor x = source->sample(2000, random), z = random.normal({2000, d});
   const Tensor mapped = plan.transport(x, z);
-  EXPECT_TRUE(at::allclose(target->flat(mapped).narrow(1, 2, 2), at::ones({2000, 2}, at::kDouble), 0, 1e-4));
+  EXPECT_TRUE(at::allclose(target->flat(mapped).narrow(1, 2, 2), at::ones({2000, 2}, at::kDouble),
+                           0, 1e-4));
   const Tensor truth = *smoothed_sheet_transport(*source, *target, plan.noise(), x + std * z);
   return l2_uvp(mapped, truth, 2.0 / 3);
 }
