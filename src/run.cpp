@@ -3,7 +3,6 @@
 #include "monge/error.h"
 #include "monge/events.h"
 #include "monge/map_file.h"
-#include "monge/measures/array.h"
 #include "monge/safetensors.h"
 
 #include <nlohmann/json.hpp>
@@ -217,12 +216,6 @@ void clear_folder(const RunDirectory& run) {
   std::filesystem::remove_all(run.events(), failure);
 }
 
-/// Whether the points of the figures are those of the training, and finitely many.
-bool trained_on_all(const Split& split) {
-  return split.train == split.held_out &&
-         dynamic_cast<const ArrayMeasure*>(split.train.get()) != nullptr;
-}
-
 FitResult train_into(Experiment& experiment, const RunDirectory& run,
                      std::span<Callback* const> callbacks, const State* resumed) {
   RunWriter writer(run, experiment.config);
@@ -292,13 +285,7 @@ std::vector<EvaluatedFigure> evaluate_run(const RunDirectory& run) {
   const auto [source, target] = build_measures(config);
   const auto options = evaluate_declaration().read(config.options("evaluate"), "evaluate");
   const LoadedMap loaded = load_map(run.map());
-  auto figures = evaluate_solution(loaded.solution, *source.held_out, *target.held_out,
-                                   options.points, config.seed);
-  for (const auto& [name, split] : {std::pair("source", &source), std::pair("target", &target)})
-    if (trained_on_all(*split))
-      figures.push_back(
-          {fmt::format("{}_trained_on", name), 1,
-           "too few rows to hold any out: its figures are on points of the training"});
+  auto figures = evaluate_splits(loaded.solution, source, target, options.points, config.seed);
   write_text(run.evaluation(), figures_json(figures, config));
   return figures;
 }
