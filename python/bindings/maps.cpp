@@ -7,6 +7,8 @@
 
 #include "bindings.h"
 
+#include <c10/core/GradMode.h>
+
 namespace monge::python {
 namespace {
 
@@ -18,7 +20,7 @@ void require_points(const TransportMap& map, const Tensor& x) {
 /// T(x), with a graph where x requires one.
 Tensor transport(const TransportMap& map, const Tensor& x) {
   require_points(map, x);
-  if (x.requires_grad() && at::GradMode::is_enabled()) return differentiable_transport(map, x);
+  if (x.requires_grad() && c10::GradMode::is_enabled()) return differentiable_transport(map, x);
   return map.transport(x.to(at::kFloat)).to(x.scalar_type());
 }
 
