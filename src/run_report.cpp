@@ -153,7 +153,7 @@ void add_scatter(Report& report, const Config& config, const Solution& solution)
   const bool colours =
       config.part("source", "") == "pixels" && config.part("target", "") == "pixels";
   const Projection project(y);
-  const auto cloud = [&](const char* name, const Tensor& points) {
+  const auto cloud = [&](const std::string& name, const Tensor& points) {
     return Cloud{name, project(points), colours ? points.clamp(0, 1) : Tensor()};
   };
   Scatter scatter{.title = project.reduces() ? "Points on the target's two principal components"
@@ -165,6 +165,10 @@ void add_scatter(Report& report, const Config& config, const Solution& solution)
   if (auto density = density_cloud(solution, *source.held_out, y))
     scatter.clouds.push_back(std::move(*density));
   report.scatters.push_back(std::move(scatter));
+  Scatter way{.title = "On the way: displacement interpolation"};
+  for (const double time : {0.25, 0.5, 0.75})
+    way.clouds.push_back(cloud(fmt::format("t = {}", time), solution.map->at_time(x, time)));
+  report.scatters.push_back(std::move(way));
 }
 
 /// "china.jpg", or the name of a measure that is not a file.

@@ -4,11 +4,10 @@
 #include "monge/error.h"
 
 #include "kernels/icnn_view.h"
-#include "measures/numbers.h"
 #include "solvers/centred_update.h"
-#include "solvers/coupled_batches.h"
+#include "solvers/dual_batches.h"
 #include "solvers/dual_step.h"
-#include "solvers/frame_entry.h"
+#include "solvers/search_starts.h"
 
 #include <limits>
 
@@ -19,7 +18,6 @@ constexpr double inverse_tolerance = 1e-3;  // of the inverse map's searches
 constexpr std::int64_t inverse_evaluations = 50;
 constexpr std::int64_t start_points = 4096;
 constexpr std::int64_t box_points = 1 << 16;
-constexpr std::int64_t largest_table = 1 << 24;  // numbers, 64 MB
 
 Tensor all_points(const FiniteMeasure& measure) {
   return measure.points(at::arange(measure.size(), at::kLong));
@@ -31,20 +29,7 @@ double share_of(const DenseIcnnOptions& network, std::int64_t dimension) {
   return network.hidden.front() < dimension ? 0 : 0.5;
 }
 
-std::uint64_t drawn_seed(Random& random) {
-  std::uint64_t seed = 0;
-  random.fill_bits({&seed, 1});
-  return seed;
-}
-
 }  // namespace
-
-/// The points of a step in the frame, and where those of a finite target stand. It holds what it
-/// shows: in the identity frame the points are those that were drawn.
-struct Dual::Batch {
-  Tensor x, y;
-  std::span<const std::int64_t> targets;
-};
 
 const Declaration<DualOptions>& dual_declaration() {
   using O = DualOptions;
@@ -80,18 +65,29 @@ const Declaration<DualOptions>& dual_declaration() {
           .option("conjugate_evaluations", &O::conjugate_evaluations,
                   "Gradients that a search may take at most.", between(1, 100000))
           .option(
-              "couple", &O::couple,
-              "Whether the batches of two finite measures are drawn so that they lie alike, which "
-              "takes noise out of the derivatives; auto: where both have 2^D points or more.",
-              one_of({"auto", "always", "never"}));
+              "batches", &O::batches,
+              "How noise is kept out of the derivatives: calibrated, by weights that give a batch "
+              "its measure's moments; coupled, by drawing batches of two finite measures that lie "
+              "alike; auto: coupled where both have 4^D points or more, else calibrated where a "
+              "batch has 4 D points or more.",
+              one_of({"auto", "calibrated", "coupled", "independent"}))
+          .option(
+              "amortise", &O::amortise,
+              "Where searches begin. none: where the last one for that point has ended, or at y "
+              "where there is no table of those (a measure without end, or too many points); "
+              "regression, objective: at the guess of a network that learns beside the "
+              "potential, by its distance to what was found or by what is maximised (Amos "
+              "2023); auto: regression where there is no table.",
+              one_of({"auto", "none", "regression", "objective"}));
   return declaration;
 }
 
 DualOptions sized_for(DualOptions options, std::int64_t dimension,
                       const DenseIcnnOptions& network) {
   if (options.network_share < 0) options.network_share = share_of(network, dimension);
-  if (options.batch == 0) options.batch = dimension <= 16 ? 512 : 256;
-  if (options.learning_rate == 0) options.learning_rate = dimension <= 16 ? 5e-3 : 1e-2;
+  if (options.batch == 0) options.batch = dimension <= 128 ? 512 : 256;
+  if (options.learning_rate == 0)
+    options.learning_rate = dimension <= 8 ? 5e-3 : dimension <= 32 ? 1e-2 : 2e-2;
   return options;
 }
 
@@ -105,16 +101,16 @@ Dual::Dual(std::int64_t dimension, const DualOptions& options, const DenseIcnnOp
   psi_ = std::make_shared<DenseIcnn>(dimension, network, initial, random);
   average_ = std::make_shared<DenseIcnn>(dimension, network, initial, random);
   load_parameters(*average_, psi_->parameters(), "dual");
+  batches_ = std::make_unique<DualBatches>(dimension, options_.batches, options_.batch);
   set_frame(identity_frame(dimension));
   low_ = at::full({dimension}, -std::numeric_limits<float>::infinity());
   high_ = -low_;
-  table_ = at::empty({0, dimension});
-  batches_ = std::make_unique<CoupledBatches>(0);
   adam_.emplace(
       psi_->parameters(),
       AdamOptions{options_.learning_rate, options_.beta1, options_.beta2, 1e-8, options_.average},
       psi_->lower_bounds(), options_.average > 0 ? average_->parameters() : State());
   update_ = std::make_unique<CentredUpdate>(*psi_, *adam_);
+  starts_ = std::make_unique<SearchStarts>(dimension, options_.amortise, options_.batch, random);
   const kernels::IcnnShape shape = kernels::icnn_shape(dimension, psi_->settings());
   step_ = std::make_unique<DualStep>(dimension, kernels::icnn_block_rows(shape, sizeof(float)),
                                      passes_of(*psi_));
@@ -126,15 +122,14 @@ void Dual::set_frame(const AffineFrame& frame) {
   exact_frame_ = frame;
   frame_ = frame.to_dtype(at::kFloat);
   inverse_frame_ = frame.inverse().to_dtype(at::kFloat);
-  enter_source_ = std::make_unique<FrameEntry>(frame_);
-  enter_target_ = std::make_unique<FrameEntry>(inverse_frame_);
+  batches_->set_frame(frame);
 }
 
 void Dual::start(const Problem& problem, Random& random) {
   const Measure &source = problem.source.measure(), &target = problem.target.measure();
-  if (options_.start == "affine")
-    set_frame(
-        bures_wasserstein_frame(sampled_moments(source, random), sampled_moments(target, random)));
+  const Moments p = sampled_moments(source, random), q = sampled_moments(target, random);
+  if (options_.start == "affine") set_frame(bures_wasserstein_frame(p, q));
+  batches_->start(p, q, random);
   if (options_.network_share > 0) {
     psi_->become_identity(frame_.enter(source.sample(start_points, random)),
                           1 - options_.network_share);
@@ -142,10 +137,9 @@ void Dual::start(const Problem& problem, Random& random) {
     step_->load();
   }
   set_box(problem, random);
-  batches_ = std::make_unique<CoupledBatches>(drawn_seed(random));
   const auto* finite = dynamic_cast<const FiniteMeasure*>(&target);
-  if (!finite || finite->size() * target.dimension() > largest_table) return;
-  table_ = inverse_frame_.enter(all_points(*finite));
+  if (finite && starts_->wants_table(finite->size()))
+    starts_->set_table(inverse_frame_.enter(all_points(*finite)));
 }
 
 /// The maximisers lie among the source's points: what is far outside is not searched.
@@ -163,7 +157,7 @@ void Dual::set_box(const Problem& problem, Random& random) {
 
 /// Throws Error where a restored table is that of another target.
 void Dual::require_table(const Measure& target) const {
-  const std::int64_t rows = table_.size(0);
+  const std::int64_t rows = starts_->table().size(0);
   if (rows == 0) return;
   const auto* finite = dynamic_cast<const FiniteMeasure*>(&target);
   if (!finite || finite->size() != rows)
@@ -171,79 +165,26 @@ void Dual::require_table(const Measure& target) const {
          finite ? fmt::format("one of {}", finite->size()) : "one without end");
 }
 
-/// The cells that couple batches halve each coordinate at least once where there are 2^D points.
-bool Dual::couples(const FiniteMeasure* source, const FiniteMeasure* target) const {
-  if (!source || !target || table_.size(0) == 0 || options_.couple == "never") return false;
-  const auto fewest = static_cast<double>(std::min(source->size(), target->size()));
-  return options_.couple == "always" || std::log2(fewest) >= static_cast<double>(psi_->dimension());
-}
-
-/// Coupled batches, or independent ones.
-Dual::Batch Dual::draw(Problem& problem) {
-  const auto* source = dynamic_cast<const FiniteMeasure*>(&problem.source.measure());
-  const auto* target = dynamic_cast<const FiniteMeasure*>(&problem.target.measure());
-  if (!couples(source, target)) {
-    const Tensor x = enter_source_->enter(problem.source.next(options_.batch));
-    const Tensor y = enter_target_->enter(problem.target.next(options_.batch));
-    return {x, y, problem.target.indices()};
-  }
-  constexpr std::int64_t passes = 2;  // of the target between two orders
-  if (!batches_->orders(source->size(), target->size()) ||
-      batches_->drawn() * options_.batch >= passes * target->size())
-    batches_->order(frame_.enter(all_points(*source)), table_);
-  batches_->draw(options_.batch);
-  if (!x_.defined()) {
-    x_ = at::empty({options_.batch, psi_->dimension()});
-    y_ = at::empty_like(x_);
-  }
-  source->gather(batches_->first(), numbers_of(x_));
-  target->gather(batches_->second(), numbers_of(y_));
-  return {enter_source_->enter(x_), enter_target_->enter(y_), batches_->second()};
-}
-
-/// Where the searches of a batch begin.
-const Tensor& Dual::starts(const Batch& batch) {
-  if (!found_.defined()) found_ = at::empty_like(batch.y);
-  if (table_.size(0) == 0) return found_.copy_(batch.y);
-  const std::int64_t d = table_.size(1);
-  const float* table = table_.const_data_ptr<float>();
-  float* out = found_.data_ptr<float>();
-  for (const std::int64_t index : batch.targets) out = std::copy_n(table + index * d, d, out);
-  return found_;
-}
-
-/// Stores what the searches have found.
-void Dual::keep(const Batch& batch) {
-  if (table_.size(0) == 0) return;
-  const std::int64_t d = table_.size(1);
-  float* table = table_.data_ptr<float>();
-  const float* found = found_.const_data_ptr<float>();
-  for (const std::int64_t index : batch.targets) {
-    std::copy_n(found, d, table + index * d);
-    found += d;
-  }
-}
-
 StepReport Dual::step(Problem& problem, double rate) {
   const at::NoGradGuard no_graph;
   require_table(problem.target.measure());
-  const Batch batch = draw(problem);
-  const auto d = static_cast<std::size_t>(psi_->dimension());
-  const auto side = [d](const Tensor& bounds) {
+  const DualBatch batch = batches_->draw(problem, starts_->table());
+  const auto side = [this](const Tensor& bounds) {
     const float* numbers = bounds.const_data_ptr<float>();
-    return std::vector<float>(numbers, numbers + d);
+    return std::vector<float>(numbers, numbers + d());
   };
   const ConjugateLimits limits{options_.conjugate_tolerance, options_.conjugate_evaluations,
-                               std::sqrt(static_cast<double>(d))};
-  const DualTerms terms =
-      step_->run(batch.x, batch.y, starts(batch), limits, {side(low_), side(high_)});
+                               std::sqrt(static_cast<double>(d()))};
+  const Tensor& found = starts_->begin(batch.y, batch.targets);
+  const DualTerms terms = step_->run(batch.x, batch.y, found, limits, {side(low_), side(high_)},
+                                     batch.x_weights, batch.y_weights);
   StepReport report{.loss = terms.source + terms.conjugate,
                     .terms = {{"evaluations", terms.evaluations}, {"unfinished", terms.unfinished}},
                     .gradient_norm = norm_of(step_->derivatives()),
                     .finite = true};
   report.finite = std::isfinite(report.loss) && std::isfinite(report.gradient_norm);
   if (!report.finite) return report;
-  keep(batch);
+  starts_->keep(*psi_, batch.targets, rate);
   update_->step(step_->derivatives(), batch.x, rate);
   step_->load();
   return report;
@@ -263,13 +204,14 @@ Solution Dual::solution() const {
 }
 
 State Dual::state() const {
-  State state{{"low", low_}, {"high", high_}, {"table", table_}};
+  State state{{"low", low_}, {"high", high_}};
   insert_state(state, "psi", psi_->parameters());
   insert_state(state, "average", average_->parameters());
   insert_state(state, "adam", adam_->state());
   insert_state(state, "update", update_->state());
   insert_state(state, "frame", exact_frame_.state());
   insert_state(state, "batches", batches_->state());
+  insert_state(state, "starts", starts_->state());
   return state;
 }
 
@@ -278,21 +220,18 @@ void Dual::restore(const State& state) {
   load_parameters(*average_, extract_state(state, "average"), "dual");
   adam_->restore(extract_state(state, "adam"));
   update_->restore(extract_state(state, "update"));
-  set_frame(frame_from_state(extract_state(state, "frame"), psi_->dimension()));
-  const std::int64_t d = psi_->dimension();
-  const auto part = [&](const char* name, at::IntArrayRef sizes) {
+  set_frame(frame_from_state(extract_state(state, "frame"), d()));
+  const auto side = [&](const char* name) {
     const Tensor& stored = require_tensor(state, name, "dual");
-    if (stored.sizes() != sizes || stored.scalar_type() != at::kFloat)
-      fail(fmt::format("dual: tensor '{}'", name),
-           fmt::format("float32 [{}]", fmt::join(sizes, ", ")),
+    if (stored.sizes() != at::IntArrayRef{d()} || stored.scalar_type() != at::kFloat)
+      fail(fmt::format("dual: tensor '{}'", name), fmt::format("Float [{}]", d()),
            fmt::format("{} {}", c10::toString(stored.scalar_type()), shape_text(stored)));
     return stored.clone();
   };
-  low_ = part("low", {d});
-  high_ = part("high", {d});
-  const Tensor& table = require_tensor(state, "table", "dual");
-  table_ = part("table", {table.dim() > 0 ? table.size(0) : 0, d});
+  low_ = side("low");
+  high_ = side("high");
   batches_->restore(extract_state(state, "batches"));
+  starts_->restore(extract_state(state, "starts"));
   step_->load();
 }
 

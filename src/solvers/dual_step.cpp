@@ -33,24 +33,34 @@ const std::vector<Tensor>& DualStep::derivatives() const {
   return workers_.front()->potential->sums.tensors();
 }
 
-/// Adds `weight` times the derivatives of psi at `n` points; the sum of its values.
-double DualStep::learn(Worker& worker, const float* points, std::int64_t n, float weight) const {
+/// Adds the derivatives of psi at the points by `scale` times their weights; the weighted sum of
+/// its values.
+double DualStep::learn(Worker& worker, const float* points, std::span<const float> weights,
+                       float scale) const {
   double sum = 0;
-  std::ranges::fill(worker.weights, weight);
+  const std::int64_t n = std::ssize(weights);
   for (std::int64_t from = 0; from < n; from += rows_) {
     const std::int64_t count = std::min(rows_, n - from);
     worker.potential->forward(points + from * d_, count, worker.values.data());
+    for (std::int64_t i = 0; i < count; ++i) {
+      const float weight = weights[from + i];
+      worker.weights[i] = scale * weight;
+      sum += double(weight) * worker.values[i];
+    }
     worker.potential->accumulate(worker.weights.data());
-    sum += std::accumulate(worker.values.begin(), worker.values.begin() + count, 0.0);
   }
   return sum;
 }
 
 DualTerms DualStep::run(const Tensor& x, const Tensor& y, const Tensor& found,
-                        const ConjugateLimits& limits, const Box<float>& box) {
+                        const ConjugateLimits& limits, const Box<float>& box,
+                        std::span<const float> x_weights, std::span<const float> y_weights) {
   constexpr std::int64_t fewest = 32;  // points of a thread
   const at::NoGradGuard no_graph;
   const std::int64_t n = x.size(0), m = y.size(0);
+  equal_.resize(std::max({n, m, std::ssize(equal_)}), 1.0F);
+  if (x_weights.empty()) x_weights = std::span(equal_).first(n);
+  if (y_weights.empty()) y_weights = std::span(equal_).first(m);
   const std::int64_t threads =
       std::clamp<std::int64_t>(std::min(n, m) / fewest, 1, at::get_num_threads());
   while (std::ssize(workers_) < threads)
@@ -71,11 +81,14 @@ DualTerms DualStep::run(const Tensor& x, const Tensor& y, const Tensor& found,
         psi.gradient(out);
       };
       worker.counts = worker.search.run(gradient, limits, box, count, goals, points, nullptr);
-      worker.conjugate = -learn(worker, points, count, -1 / static_cast<float>(m));
-      for (std::int64_t i = 0; i < count * d_; ++i)
-        worker.conjugate += double(points[i]) * goals[i];
+      const auto own = y_weights.subspan(from, count);
+      worker.conjugate = -learn(worker, points, own, -1 / static_cast<float>(m));
+      for (std::int64_t i = 0; i < count; ++i)
+        worker.conjugate += own[i] * std::inner_product(points + i * d_, points + (i + 1) * d_,
+                                                        goals + i * d_, 0.0);
       const std::int64_t begin = n * thread / threads, end = n * (thread + 1) / threads;
-      worker.source = learn(worker, sources + begin * d_, end - begin, 1 / static_cast<float>(n));
+      worker.source = learn(worker, sources + begin * d_, x_weights.subspan(begin, end - begin),
+                            1 / static_cast<float>(n));
       psi.finish();
     }
   });

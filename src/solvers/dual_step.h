@@ -3,6 +3,8 @@
 #include "conjugate_search.h"
 #include "solvers/passes.h"
 
+#include <span>
+
 namespace monge {
 
 /// What one step of the dual saw.
@@ -29,20 +31,24 @@ class DualStep {
   void load() { potential_.weights->load(); }
 
   /// `x` [n, d], `y` [m, d] and `found` [m, d], where each search begins and then what it found;
-  /// float32, contiguous.
+  /// float32, contiguous. The means are weighted by `x_weights` [n] and `y_weights` [m], which add
+  /// up to n and m, where they are not empty.
   DualTerms run(const Tensor& x, const Tensor& y, const Tensor& found,
-                const ConjugateLimits& limits, const Box<float>& box);
+                const ConjugateLimits& limits, const Box<float>& box,
+                std::span<const float> x_weights = {}, std::span<const float> y_weights = {});
 
   /// Parallel to the parameters in the order of their names; overwritten by the next run().
   const std::vector<Tensor>& derivatives() const;
 
  private:
   struct Worker;
-  double learn(Worker& worker, const float* points, std::int64_t n, float weight) const;
+  double learn(Worker& worker, const float* points, std::span<const float> weights,
+               float scale) const;
 
   std::int64_t d_, rows_;
   PotentialPasses potential_;
   std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<float> equal_;  // ones, the weights where none are given
 };
 
 }  // namespace monge

@@ -155,7 +155,7 @@ TEST(Dual, ARestoredSolverGoesOnWithTheSameNumbers) {
   const auto points = std::make_shared<ArrayMeasure>(pair.target->sample(300, points_random));
   const auto others = std::make_shared<ArrayMeasure>(pair.source->sample(200, points_random));
   using Measures = std::pair<std::shared_ptr<const Measure>, std::shared_ptr<const Measure>>;
-  // The last one draws coupled batches.
+  // The last one draws coupled batches, the others calibrated ones.
   for (const auto& [source, target] :
        {Measures{pair.source, pair.target}, {pair.source, points}, {others, points}}) {
     const auto made = [](std::uint64_t seed) {
@@ -196,14 +196,16 @@ TEST(Dual, RefusesAStateOfAnotherNetworkOrTarget) {
   const auto narrow = started(small, few);
   EXPECT_THROW(narrow->restore(started({.hidden = {64, 32, 16}}, few)->state()), Error);
   const State state = copied(narrow->state());
-  for (const char* name : {"low", "high", "table", "psi.final", "average.final", "adam.steps",
+  for (const char* name : {"low", "high", "starts.table", "batches.source.mean",
+                           "batches.target.covariance", "psi.final", "average.final", "adam.steps",
                            "update.updates", "update.mean.1", "frame.scale"}) {
     State damaged = state;
     damaged.erase(name);
     expect_message(error_text([&] { narrow->restore(damaged); }),
                    std::string(name).substr(std::string(name).find('.') + 1));
   }
-  for (const char* name : {"low", "high", "table", "update.mean.0"}) {
+  for (const char* name : {"low", "high", "starts.table", "batches.source.mean",
+                           "batches.target.covariance", "update.mean.0"}) {
     State damaged = state;
     damaged[name] = at::zeros({3});
     EXPECT_NE(error_text([&] { narrow->restore(damaged); }), "") << name;
@@ -235,10 +237,57 @@ TEST(Dual, ABrokenBatchLeavesEverythingAsItWas) {
   EXPECT_FALSE(solver.step(source, 1).finite);
   EXPECT_FALSE(solver.step(target, 1).finite);
   for (const auto& [name, tensor] : solver.state()) {
-    if (name.starts_with("batches.")) continue;  // they have been drawn
+    if (name.starts_with("batches.coupled.")) continue;  // they have been drawn
     EXPECT_TRUE(at::equal(tensor, before.at(name))) << name;
   }
   run(solver, whole, 3);
+}
+
+TEST(Dual, CoupledBatchesWantTwoFiniteMeasures) {
+  const Pair pair = gaussians(2);
+  Random random(1, "network");
+  Dual solver(2, {.batch = 8, .batches = "coupled"}, small, random);
+  Problem problem = make_problem(pair.source, pair.target, 3);
+  solver.start(problem, random);
+  expect_message(error_text([&] { solver.step(problem, 1); }), "two finite measures");
+}
+
+/// Mean gradients of a search in the last of 300 steps on a measure without end.
+double evaluations(const std::string& amortise) {
+  const Pair pair = gaussians(3);
+  Random random(1, "network");
+  Dual solver(3, {.start = "identity", .batch = 64, .amortise = amortise}, small, random);
+  Problem problem = make_problem(pair.source, pair.target, 3);
+  solver.start(problem, random);
+  double sum = 0;
+  for (int step = 0; step < 300; ++step) {
+    const StepReport report = solver.step(problem, 1);
+    EXPECT_EQ(report.terms[0].first, "evaluations");
+    if (step >= 250) sum += report.terms[0].second;
+  }
+  return sum / 50;
+}
+
+TEST(Dual, ANetworkGuessesWhereSearchesEnd) {
+  const double plain = evaluations("none");
+  EXPECT_LT(evaluations("auto"), 0.9 * plain);
+  EXPECT_LT(evaluations("objective"), 0.9 * plain);
+}
+
+/// Standard deviation over repeated batches of the objective at the start.
+double noise_of_the_objective(const std::string& batches) {
+  const Pair pair = gaussians(3);
+  Random random(1, "network");
+  Dual solver(3, {.batch = 128, .batches = batches}, small, random);
+  Problem problem = make_problem(pair.source, pair.target, 3);
+  solver.start(problem, random);
+  std::vector<double> values;
+  for (int draw = 0; draw < 40; ++draw) values.push_back(solver.step(problem, 0).loss);
+  return at::tensor(values, at::kDouble).std().item<double>();
+}
+
+TEST(Dual, CalibratedBatchesTakeNoiseOutOfTheObjective) {
+  EXPECT_LT(noise_of_the_objective("calibrated"), 0.3 * noise_of_the_objective("independent"));
 }
 
 TEST(Dual, HasAStateBeforeItHasStarted) {
@@ -309,6 +358,34 @@ TEST(DualStep, TermsAndDerivativesAreThoseOfThePlainObjective) {
           EXPECT_NEAR(terms.conjugate, conjugate, 1e-4 * (1 + std::abs(conjugate))) << where;
         }
       }
+}
+
+TEST(DualStep, WeightsAreThoseOfTheMeans) {
+  const StepCase& one = step_cases[1];
+  const DenseIcnn psi = network(one, at::kFloat);
+  Random random(77, "points");
+  const Tensor x = random.normal({50, one.dimension});
+  const Tensor y = psi.gradient(0.7 * random.normal({30, one.dimension}), Graph::none);
+  const Tensor found = y.clone();
+  const Tensor v = 1 + 0.5 * random.normal({50}), w = 1 + 0.5 * random.normal({30});
+  const auto span = [](const Tensor& t) {
+    return std::span(t.const_data_ptr<float>(), static_cast<std::size_t>(t.numel()));
+  };
+  DualStep step(one.dimension, 32, passes_of(psi));
+  const DualTerms terms =
+      on_threads(2, [&] { return step.run(x, y, found, {1e-3, 100, 0}, {}, span(v), span(w)); });
+  const Tensor source = (v * psi.value(x, Graph::create)).mean();
+  const Tensor reached = (w * psi.value(found, Graph::create)).mean();
+  EXPECT_NEAR(terms.source, source.item<double>(), 1e-4 * (1 + std::abs(terms.source)));
+  EXPECT_NEAR(terms.conjugate, ((w * (found * y).sum(1)).mean() - reached).item<double>(),
+              1e-4 * (1 + std::abs(terms.conjugate)));
+  std::vector<Tensor> parameters;
+  for (const auto& [name, parameter] : psi.parameters()) parameters.push_back(parameter);
+  const auto plain = torch::autograd::grad({source - reached}, parameters);
+  for (std::size_t i = 0; i < plain.size(); ++i)
+    EXPECT_LE((step.derivatives()[i] - plain[i]).abs().max().item<double>(),
+              1e-3 * (1e-2 + plain[i].abs().max().item<double>()))
+        << i;
 }
 
 TEST(DualStep, CountsTheSearchesThatDidNotEnd) {

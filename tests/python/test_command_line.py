@@ -19,6 +19,7 @@ def test_a_fit_leaves_a_whole_run(fitted):
         "metrics.jsonl", "report.html"]
     assert "energy_distance" in fitted.stdout and "run/report.html" in fitted.stdout
     page = (fitted.folder / "run" / "report.html").read_text()
+    assert "displacement interpolation" in page and "t = 0.5" in page
     page = re.sub(r"<script.*?</script>", "", page, flags=re.S)
     assert not re.findall(r"""(?:src|href)\s*=\s*["']?(?:https?:)?//""", page)
     assert not re.findall(r"<link[^>]+stylesheet|@import|url\(\s*['\"]?http", page)

@@ -9,9 +9,9 @@
 namespace monge {
 
 class CentredUpdate;
-class CoupledBatches;
+class DualBatches;
 class DualStep;
-class FrameEntry;
+class SearchStarts;
 
 /// Options of the dual solver.
 struct DualOptions {
@@ -24,7 +24,8 @@ struct DualOptions {
   double average = 0.99;
   double conjugate_tolerance = 0.03;
   std::int64_t conjugate_evaluations = 14;
-  std::string couple = "auto";
+  std::string batches = "auto";
+  std::string amortise = "auto";
 };
 
 const Declaration<DualOptions>& dual_declaration();
@@ -43,9 +44,12 @@ std::int64_t dual_usual_steps(std::int64_t dimension);
 /// whose derivative is that of E psi(X) - E psi(x^(Y)) with the maximisers x^ held fixed. The map
 /// is ∇psi, the inverse map ∇psi*, both in the affine frame of the samples' moments.
 ///
-/// Of a finite target, each search begins where the last one for that point has ended. Where the
-/// source is finite too and there are points enough, batches are coupled: x and x^(y) lie alike
-/// (solvers/coupled_batches.h).
+/// Of a finite target, each search begins where the last one for that point has ended, elsewhere at
+/// the guess of a network that learns beside psi (solvers/search_starts.h). The
+/// derivative is a difference of two means over points that lie alike in the end, and its noise all
+/// that is left of it: batches are weighted so that they have their measures' moments
+/// (solvers/calibration.h), or where there are points enough of two finite measures, drawn so that
+/// x and x^(y) lie alike (solvers/coupled_batches.h).
 class Dual final : public Solver {
  public:
   Dual(std::int64_t dimension, const DualOptions& options, const DenseIcnnOptions& network,
@@ -62,25 +66,18 @@ class Dual final : public Solver {
   void restore(const State& state) override;
 
  private:
+  std::int64_t d() const { return psi_->dimension(); }
   void set_frame(const AffineFrame& frame);
   void set_box(const Problem& problem, Random& random);
   void require_table(const Measure& target) const;
-  struct Batch;
-  bool couples(const FiniteMeasure* source, const FiniteMeasure* target) const;
-  Batch draw(Problem& problem);
-  const Tensor& starts(const Batch& batch);
-  void keep(const Batch& batch);
 
   DualOptions options_;
   std::shared_ptr<DenseIcnn> psi_, average_;
   AffineFrame exact_frame_;            // float64
   AffineFrame frame_, inverse_frame_;  // float32
-  std::unique_ptr<FrameEntry> enter_source_, enter_target_;
   Tensor low_, high_;  // of the source's points in the frame, widened, [d]; everywhere at first
-  Tensor table_;       // [size of the target, d], or [0, d]
-  Tensor found_;       // [batch, d]
-  Tensor x_, y_;       // [batch, d], of coupled batches
-  std::unique_ptr<CoupledBatches> batches_;
+  std::unique_ptr<SearchStarts> starts_;
+  std::unique_ptr<DualBatches> batches_;
   std::optional<Adam> adam_;
   std::unique_ptr<CentredUpdate> update_;
   std::unique_ptr<DualStep> step_;
