@@ -61,7 +61,8 @@ class Points:
                               dtype=[np.float64, np.float32], ensure_all_finite=False,
                               ensure_min_samples=least_rows)
         self.dtype = array.dtype
-        self.tensor = tensor_of(array.astype(np.float32, order="C", copy=False))
+        with np.errstate(over="ignore"):  # refused as not finite below
+            self.tensor = tensor_of(array.astype(np.float32, order="C", copy=False))
         require_finite(self.tensor, name)
 
     def like(self, result):

@@ -260,7 +260,7 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """The figures of ``monge evaluate`` by name: how right the map is.
 
         On all given points [n, d] and [m, d] (or measures), or without them on those that were held
-        out of training, with the numbers of ``monge evaluate``. docs/python.md lists the names.
+        out of training, with the numbers of ``monge evaluate``.
         """
         check_is_fitted(self)
         points = (_options.default("evaluate", "points") if self.points is None

@@ -205,7 +205,7 @@ def test_shares_memory_with_contiguous_float32(clouds):
 @pytest.mark.parametrize("options, message", [
     ({"batchs": 5}, "^unknown option 'batchs'; did you mean 'batch'\\?$"),
     ({"solver": "duel"}, "unknown solver 'duel'; did you mean 'dual'\\?"),
-    ({"solver": "w2gn", "couple": "auto"}, "'couple' is not one of solver 'w2gn'"),
+    ({"solver": "w2gn", "amortise": "auto"}, "'amortise' is not one of solver 'w2gn'"),
     ({"learning_rate": -1}, "^solver.learning_rate: expected 0 to 1, got -1$"),
     ({"start": 3}, "^solver.start: expected a text, got integer 3$"),
     ({"network": "mlp"}, "^network.name: expected dense_icnn for the solver 'dual', got mlp$"),
@@ -256,12 +256,17 @@ def test_a_refused_fit_leaves_the_estimator_as_it_was(name, side, kind, clouds, 
     numpy.testing.assert_array_equal(ot.transform(clouds[0]), before)
 
 
-def test_refuses_before_fit_and_other_devices(fitted, clouds):
+def test_refuses_before_fit_and_other_shapes_and_devices(fitted, clouds):
     for method in ("transform", "inverse_transform", "log_det", "log_density"):
         with pytest.raises(NotFittedError):
             getattr(monge.OptimalTransport(), method)(clouds[0])
     with pytest.raises(ValueError, match="^X: expected a tensor on the cpu, got one on meta$"):
         fitted.transform(torch.zeros(3, 2, device="meta"))
+    wide = numpy.zeros((5, 3))
+    for method in (fitted.transform, fitted.inverse_transform, fitted.log_det, fitted.sample,
+                   lambda x: fitted.score(x, clouds[1])):
+        with pytest.raises(ValueError, match="X has 3 features, but .* is expecting 2 features"):
+            method(wide)
     with pytest.raises(ValueError, match="expected a target"):
         monge.OptimalTransport().fit(clouds[0])
     with pytest.raises(TypeError, match="expected real numbers"):

@@ -1,5 +1,7 @@
 """The parts for researchers: measures, solvers, potentials, discrete transport."""
 
+import itertools
+
 import numpy
 import pytest
 import torch
@@ -15,7 +17,7 @@ def test_measures_of_every_kind(clouds):
     loader = torch.utils.data.DataLoader(
         torch.utils.data.TensorDataset(torch.tensor(clouds[0])), batch_size=32)
     for what in (clouds[0], torch.tensor(clouds[0]), clouds[0].tolist(), noisy, loader,
-                 iter(lambda: clouds[0], None)):
+                 itertools.repeat(clouds[0])):
         measure = monge.measure(what)
         points = measure.sample(700)
         assert points.shape == (700, 2) and points.dtype == torch.float32
@@ -124,7 +126,7 @@ def test_entropic_transport_tends_to_the_exact_one():
 
 @pytest.mark.parametrize("call, message", [
     (lambda: monge.exact_ot([[0.0]], [[0.0, 1.0]]), "expected"),
-    (lambda: monge.sinkhorn([[0.0]], [[1.0]], -1), "epsilon: expected"),
+    (lambda: monge.sinkhorn([[0.0]], [[1.0]], -1), "expected a positive epsilon, got -1"),
     (lambda: monge.exact_ot([[0.0]], [[1.0]], source_weights=[2.0]), "expected"),
     (lambda: monge.exact_ot([[numpy.inf]], [[1.0]]), "^x: expected finite values"),
     (lambda: monge.Solver("w2gn", hiden=[3]), "unknown option 'hiden'; did you mean 'hidden'"),

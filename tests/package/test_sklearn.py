@@ -16,6 +16,7 @@ TINY_GAUSSIAN = monge.OptimalTransport("w2gn", target="gaussian", hidden=[8], ma
                                        progress=False)
 EXPECTED = {
     "check_fit_score_takes_y": "the second argument is a set of points, named target",
+    "check_n_features_in_after_fitting": "calls score(X, y=...), whose second argument is target",
 }
 
 

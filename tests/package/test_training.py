@@ -94,8 +94,10 @@ def test_progress_only_where_it_is_wanted(clouds, capfd):
 
 def test_going_wrong_is_a_warning(clouds, capfd):
     options = {**TINY, "max_steps": 400, "learning_rate": 1.0, "collapse_factor": 1.01,
-               "evaluate_every": 5, "max_rollbacks": 1}
+               "evaluate_every": 5}
     with pytest.warns(RuntimeWarning, match="back to the best state"):
-        ot = monge.OptimalTransport(**options).fit(*clouds)
+        monge.OptimalTransport(max_rollbacks=5, **options).fit(*clouds)
+    with pytest.warns(RuntimeWarning, match="training went wrong more than 0 times"):
+        ot = monge.OptimalTransport(max_rollbacks=0, **options).fit(*clouds)
     assert ot.outcome_.reason == "diverged"
     assert capfd.readouterr() == ("", "")
