@@ -28,7 +28,12 @@ target_include_directories(monge_torch SYSTEM INTERFACE
   "${MONGE_TORCH_DIR}/include" "${MONGE_TORCH_DIR}/include/torch/csrc/api/include")
 target_compile_features(monge_torch INTERFACE cxx_std_20)
 target_link_directories(monge_torch INTERFACE "${MONGE_TORCH_DIR}/lib")
-target_link_options(monge_torch INTERFACE "-Wl,-rpath,${MONGE_TORCH_DIR}/lib")
+# A wheel finds libtorch beside itself wherever it is installed; only its build tree names the folder.
+if(MONGE_BUILD_PYTHON)
+  set(CMAKE_BUILD_RPATH "${MONGE_TORCH_DIR}/lib")
+else()
+  target_link_options(monge_torch INTERFACE "-Wl,-rpath,${MONGE_TORCH_DIR}/lib")
+endif()
 # at::parallel_for is a template: it runs on one thread where its caller is compiled without OpenMP.
 # The runtime is the one that libtorch brings; a second one would fight it for the cores.
 add_library(monge_openmp INTERFACE)

@@ -5,6 +5,8 @@
 #include "monge/density.h"
 #include "monge/discrete.h"
 #include "monge/error.h"
+#include "monge/experiment.h"
+#include "monge/measures/array.h"
 #include "monge/measures/gaussian.h"
 #include "monge/measures/gaussian_mixture.h"
 #include "monge/measures/sheet.h"
@@ -132,6 +134,12 @@ void add_divergence(std::vector<EvaluatedFigure>& figures, const Solution& solut
                        fmt::format("standard error of kl_pushed over {} points", points.size(0))});
 }
 
+/// Whether the points of the figures are those of the training, and finitely many.
+bool trained_on_all(const Split& split) {
+  return split.train == split.held_out &&
+         dynamic_cast<const ArrayMeasure*>(split.train.get()) != nullptr;
+}
+
 /// For gradients of potentials: whether the potential is convex, as it must be.
 void add_convexity(std::vector<EvaluatedFigure>& figures, const Solution& solution,
                    const EvaluationPoints& points, std::uint64_t seed) {
@@ -234,6 +242,18 @@ std::vector<EvaluatedFigure> evaluate_solution(const Solution& solution, const M
   add_divergence(figures, solution, source, target, set.x);
   add_mode_figures(figures, solution, source, target, seed);
   add_convexity(figures, solution, set, seed);
+  return figures;
+}
+
+std::vector<EvaluatedFigure> evaluate_splits(const Solution& solution, const Split& source,
+                                             const Split& target, std::int64_t points,
+                                             std::uint64_t seed) {
+  auto figures = evaluate_solution(solution, *source.held_out, *target.held_out, points, seed);
+  for (const auto& [name, split] : {std::pair("source", &source), std::pair("target", &target)})
+    if (trained_on_all(*split))
+      figures.push_back(
+          {fmt::format("{}_trained_on", name), 1,
+           "too few rows to hold any out: its figures are on points of the training"});
   return figures;
 }
 

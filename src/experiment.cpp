@@ -28,7 +28,7 @@ Split split_rows(const std::shared_ptr<const ArrayMeasure>& all, double holdout,
 
 /// Evaluation halves the points of each measure and compares pairs; points that are all the same
 /// have no map onto others.
-void require_enough(const ArrayMeasure& points, const std::string& file) {
+void require_enough(const ArrayMeasure& points, std::string_view file) {
   constexpr std::int64_t least = 4;
   if (points.size() < least)
     fail(file, fmt::format("at least {} points", least), fmt::format("{}", points.size()));
@@ -45,22 +45,24 @@ std::string measure_name(const Config& config, std::string_view section) {
   return config.part(section, path && is_image_path(*path) ? "pixels" : "array");
 }
 
-Split build_measure(Config& config, std::string_view section, double holdout) {
+Split build_measure(const Config& config, std::string_view section) {
   const std::string name = measure_name(config, section);
   if (name.empty())
     throw Error(fmt::format(
         "{0}: expected a measure ([{0}] with name or file, or --{0} FILE), got none", section));
   const Table options = config.options(section);
-  config.sections[std::string(section)]["name"] = name;
-  if (name == "array") {
-    const std::string file = array_declaration().read(options, section).file;
-    if (file.empty()) fail(fmt::format("{}.file", section), "a file", "none");
-    const auto points = read_array_measure(file);
-    require_enough(*points, file);
-    return split_rows(points, holdout, Random(config.seed, fmt::format("holdout {}", section)));
-  }
-  const auto measure = make_measure(name, options, section);
-  return {measure, measure};
+  if (name != "array") return hold_out(make_measure(name, options, section), config, section);
+  const std::string file = array_declaration().read(options, section).file;
+  if (file.empty()) fail(fmt::format("{}.file", section), "a file", "none");
+  return hold_out(read_array_measure(file), config, section, file);
+}
+
+void require_one_dimension(const Split& source, const Split& target) {
+  const std::int64_t d = source.train->dimension();
+  if (d != target.train->dimension())
+    throw Error(
+        fmt::format("source and target: expected points of the same dimension, got {} and {}", d,
+                    target.train->dimension()));
 }
 
 /// The mean over the coordinates.
@@ -91,23 +93,8 @@ const PartInfo* chosen_network(const Config& config, const SolverRow& solver) {
   return &row.info;
 }
 
-}  // namespace
-
-std::pair<Split, Split> build_measures(const Config& config) {
-  Config named = config;
-  const double holdout =
-      evaluate_declaration().read(config.options("evaluate"), "evaluate").holdout;
-  Split source = build_measure(named, "source", holdout);
-  Split target = build_measure(named, "target", holdout);
-  const std::int64_t d = source.train->dimension();
-  if (d != target.train->dimension())
-    throw Error(
-        fmt::format("source and target: expected points of the same dimension, got {} and {}", d,
-                    target.train->dimension()));
-  return {source, target};
-}
-
-Experiment build_experiment(const Config& config) {
+/// The experiment of a config; its measures are made when the rest of it has proved sound.
+Experiment build(const Config& config, const std::function<std::pair<Split, Split>()>& measures) {
   Config resolved = config;
   const SolverRow& row =
       find_solver(config.part("solver", solver_rows().front().info.name), "solver.name");
@@ -125,9 +112,7 @@ Experiment build_experiment(const Config& config) {
   if (network) require_known_keys(parts.network_options, *network, "network");
   require_known_keys(parts.cost_options, cost, "cost");
 
-  const auto [source, target] = build_measures(config);
-  resolved.sections["source"]["name"] = measure_name(config, "source");
-  resolved.sections["target"]["name"] = measure_name(config, "target");
+  const auto [source, target] = measures();
   ProblemOptions setting;
   if (row.in_span) setting.span = ProblemSpan::of(*source.train, *target.train, config.seed);
   const std::int64_t dimension =
@@ -161,6 +146,37 @@ Experiment build_experiment(const Config& config) {
           make_problem(source.train, target.train, config.seed, setting),
           train,
           evaluate};
+}
+
+}  // namespace
+
+Split hold_out(const std::shared_ptr<const Measure>& measure, const Config& config,
+               std::string_view section, std::string_view where) {
+  const auto points = std::dynamic_pointer_cast<const ArrayMeasure>(measure);
+  if (!points) return {measure, measure};
+  require_enough(*points, where.empty() ? section : where);
+  const double holdout =
+      evaluate_declaration().read(config.options("evaluate"), "evaluate").holdout;
+  return split_rows(points, holdout, Random(config.seed, fmt::format("holdout {}", section)));
+}
+
+std::pair<Split, Split> build_measures(const Config& config) {
+  const Split source = build_measure(config, "source");
+  const Split target = build_measure(config, "target");
+  require_one_dimension(source, target);
+  return {source, target};
+}
+
+Experiment build_experiment(const Config& config) {
+  Experiment experiment = build(config, [&] { return build_measures(config); });
+  for (const char* section : {"source", "target"})
+    experiment.config.sections[section]["name"] = measure_name(config, section);
+  return experiment;
+}
+
+Experiment build_experiment(const Config& config, const Split& source, const Split& target) {
+  require_one_dimension(source, target);
+  return build(config, [&] { return std::pair(source, target); });
 }
 
 Evaluator Experiment::evaluator() const {

@@ -101,7 +101,6 @@ Tensor MixturePlan::at_time(const Tensor& x, double time) const {
 
 Tensor MixturePlan::barycentric(const Tensor& x) const {
   require_points("mixture plan: points", x, dimension());
-  const at::NoGradGuard no_graph;
   const auto& [heights, centres, log_spreads] = mixture_;
   return in_blocks(
       x.size(0), centres.size(0) + dimension(), [&](std::int64_t from, std::int64_t count) {

@@ -3,7 +3,6 @@
 #include "monge/error.h"
 #include "monge/events.h"
 #include "monge/map_file.h"
-#include "monge/measures/array.h"
 #include "monge/mixture_plan.h"
 #include "monge/safetensors.h"
 
@@ -219,12 +218,6 @@ void clear_folder(const RunDirectory& run) {
   std::filesystem::remove_all(run.events(), failure);
 }
 
-/// Whether the points of the figures are those of the training, and finitely many.
-bool trained_on_all(const Split& split) {
-  return split.train == split.held_out &&
-         dynamic_cast<const ArrayMeasure*>(split.train.get()) != nullptr;
-}
-
 /// Whether the map was made for the cost |x - y|²: weak costs and entropic plans have another.
 bool for_squared_distance(const TransportMap& map, const Config& config) {
   return config.part("cost", "quadratic") == "quadratic" &&
@@ -300,17 +293,11 @@ Evaluation evaluate_run(const RunDirectory& run) {
   const auto [source, target] = build_measures(config);
   const auto options = evaluate_declaration().read(config.options("evaluate"), "evaluate");
   const LoadedMap loaded = load_map(run.map());
-  Evaluation evaluation{
-      evaluate_solution(loaded.solution, *source.held_out, *target.held_out, options.points,
-                        config.seed),
+  const Evaluation evaluation{
+      evaluate_splits(loaded.solution, source, target, options.points, config.seed),
       check_plan(*loaded.solution.map, *source.held_out, *target.held_out, config.seed,
                  {.points = std::min(options.points, most_checked),
                   .judge_cost = for_squared_distance(*loaded.solution.map, config)})};
-  for (const auto& [name, split] : {std::pair("source", &source), std::pair("target", &target)})
-    if (trained_on_all(*split))
-      evaluation.figures.push_back(
-          {fmt::format("{}_trained_on", name), 1,
-           "too few rows to hold any out: its figures are on points of the training"});
   write_text(run.evaluation(), evaluation_json(evaluation, config));
   return evaluation;
 }

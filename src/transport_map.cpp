@@ -17,9 +17,12 @@ Tensor StochasticMap::sample(const Tensor& x, Random& noise) const {
   return transport(x, noise.normal({x.size(0), noise_dimension()}));
 }
 
+Tensor StochasticMap::fixed_noise(std::int64_t n) const {
+  return Random(0, "noise of a map").normal({n, noise_dimension()});
+}
+
 Tensor StochasticMap::transport(const Tensor& x) const {
-  Random noise(0, "noise of a map");
-  return sample(x, noise);
+  return transport(x, fixed_noise(x.size(0)));
 }
 
 Tensor AffineTransportMap::transport(const Tensor& x) const {

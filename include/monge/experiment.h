@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -45,6 +46,16 @@ struct Experiment {
 /// names, keys and values, files that do not load, measures that do not fit together.
 Experiment build_experiment(const Config& config);
 
+/// The same of measures that exist already, with hold_out() or without; the config's "source" and
+/// "target" are not read.
+Experiment build_experiment(const Config& config, const Split& source, const Split& target);
+
+/// The split of a measure as build_experiment() makes it of the same points in a file: rows drawn
+/// from the config's seed for `section` ("source" or "target"). Throws Error, naming `where`
+/// (empty: the section), on an array of fewer than 4 points or of one point repeated.
+Split hold_out(const std::shared_ptr<const Measure>& measure, const Config& config,
+               std::string_view section, std::string_view where = "");
+
 /// The measures alone, for evaluating a map that was fitted before.
 std::pair<Split, Split> build_measures(const Config& config);
 
@@ -61,5 +72,10 @@ struct EvaluatedFigure {
 std::vector<EvaluatedFigure> evaluate_solution(const Solution& solution, const Measure& source,
                                                const Measure& target, std::int64_t points,
                                                std::uint64_t seed);
+
+/// The same on what is held out; a side that holds nothing out is said to be trained on.
+std::vector<EvaluatedFigure> evaluate_splits(const Solution& solution, const Split& source,
+                                             const Split& target, std::int64_t points,
+                                             std::uint64_t seed);
 
 }  // namespace monge

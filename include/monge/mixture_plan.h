@@ -40,7 +40,8 @@ class MixturePlan final : public StochasticMap {
   /// (1 - t) x + t y + √(ε t (1 - t)) z for x, y and z [n, d]: the Brownian bridge from x to y.
   Tensor bridge(const Tensor& x, const Tensor& y, double time, const Tensor& z) const;
 
-  /// E[y | x] in closed form, [n, d]: the barycentric projection of the plan.
+  /// E[y | x] in closed form, [n, d]: the barycentric projection of the plan. With a graph where x
+  /// requires one.
   Tensor barycentric(const Tensor& x) const;
 
   /// The Kantorovich potentials: π(y | x) = exp((f(x) + g(y) - ½|x - y|²) / ε) as a density of y.
@@ -71,7 +72,7 @@ class BarycentricMap final : public TransportMap {
   explicit BarycentricMap(std::shared_ptr<const MixturePlan> plan) : plan_(std::move(plan)) {}
 
   std::int64_t dimension() const override { return plan_->dimension(); }
-  Tensor transport(const Tensor& x) const override { return plan_->barycentric(x); }
+  Tensor transport(const Tensor& x) const override { return plan_->barycentric(x.detach()); }
   const MixturePlan& plan() const { return *plan_; }
 
  private:

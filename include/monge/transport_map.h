@@ -36,6 +36,8 @@ class StochasticMap : public TransportMap {
   Tensor sample(const Tensor& x, Random& noise) const;
   /// The same with noise that every call draws alike, so that a map gives one answer.
   Tensor transport(const Tensor& x) const override;
+  /// That noise for `n` points, [n, noise_dimension()].
+  Tensor fixed_noise(std::int64_t n) const;
 };
 
 /// T(x) = A x + b.

@@ -1,0 +1,142 @@
+#include "monge/conjugate.h"
+#include "monge/density.h"
+#include "monge/differentiable.h"
+#include "monge/error.h"
+#include "monge/map_file.h"
+#include "monge/run.h"
+
+#include "bindings.h"
+
+#include <c10/core/GradMode.h>
+
+namespace monge::python {
+namespace {
+
+void require_points(const TransportMap& map, const Tensor& x) {
+  if (x.dim() != 2 || x.size(1) != map.dimension())
+    fail("points", fmt::format("[n, {}]", map.dimension()), shape_text(x));
+}
+
+/// T(x), with a graph where x requires one.
+Tensor transport(const TransportMap& map, const Tensor& x) {
+  require_points(map, x);
+  if (x.requires_grad() && c10::GradMode::is_enabled()) return differentiable_transport(map, x);
+  return map.transport(x.to(at::kFloat)).to(x.scalar_type());
+}
+
+/// [n, k, d]: k draws of the law that each x is sent to.
+Tensor draws(const TransportMap& map, const Tensor& x, std::int64_t k, std::uint64_t seed) {
+  const auto* plan = dynamic_cast<const StochasticMap*>(&map);
+  if (!plan)
+    fail("sample", "a map with noise (light_sb, or saddle_point with noise_dimension)",
+         "a map without");
+  require_points(map, x);
+  if (k < 1) fail("sample", "at least 1 draw", fmt::format("{}", k));
+  Random noise(seed, "draws of a map");
+  std::vector<Tensor> parts;
+  for (std::int64_t i = 0; i < k; ++i) parts.push_back(plan->sample(x.to(at::kFloat), noise));
+  return at::stack(parts, 1).to(x.scalar_type());
+}
+
+/// The potential of which the map is the gradient, in coordinates of the map's frame.
+std::shared_ptr<const Potential> potential_of(const std::shared_ptr<const TransportMap>& map) {
+  const auto held_by_map = [&](const Potential& potential) {
+    return std::shared_ptr<const Potential>(map, &potential);
+  };
+  if (const auto* brenier = dynamic_cast<const BrenierMap*>(map.get()))
+    return held_by_map(brenier->potential());
+  if (const auto* conjugate = dynamic_cast<const ConjugateMap*>(map.get()))
+    return held_by_map(conjugate->potential());
+  if (const auto* kantorovich = dynamic_cast<const KantorovichMap*>(map.get()))
+    return held_by_map(kantorovich->potential());
+  return nullptr;
+}
+
+void bind_potential(py::module_& module) {
+  py::class_<Potential, std::shared_ptr<Potential>>(module, "Potential",
+                                                    "A scalar function of a point.")
+      .def_property_readonly("dimension", &Potential::dimension)
+      .def_property_readonly("name", &Potential::name)
+      .def_property_readonly("options", &Potential::options)
+      .def("parameters", &Potential::parameters, "The trainable tensors by name.")
+      .def(
+          "value", [](const Potential& psi, const Tensor& x) { return psi.value(x, Graph::none); },
+          py::arg("x"), Unlocked(), "psi(x_i) for x [n, d]; [n].")
+      .def(
+          "gradient",
+          [](const Potential& psi, const Tensor& x) { return psi.gradient(x, Graph::none); },
+          py::arg("x"), Unlocked(), "The gradient at each point of x [n, d]; [n, d].")
+      .def("hessian_product", &Potential::hessian_product, py::arg("x"), py::arg("v"), Unlocked(),
+           "The Hessian at x_i times v_i for x, v [n, d]; [n, d].")
+      .def("hessian", &Potential::hessian, py::arg("x"), Unlocked(),
+           "The Hessian at each point of x [n, d]; [n, d, d].");
+}
+
+}  // namespace
+
+void bind_maps(py::module_& module) {
+  bind_potential(module);
+  py::class_<TransportMap, std::shared_ptr<TransportMap>>(
+      module, "TransportMap", "A map T that moves points of the source to points of the target.")
+      .def_property_readonly("dimension", &TransportMap::dimension)
+      .def_property_readonly("stochastic",
+                             [](const TransportMap& map) {
+                               return dynamic_cast<const StochasticMap*>(&map) != nullptr;
+                             })
+      .def_property_readonly("has_log_det", &has_log_det)
+      .def_property_readonly(
+          "potential", &potential_of,
+          "The potential of which the map is the gradient in its affine frame, or None.")
+      .def("__call__", &transport, py::arg("x"), Unlocked(),
+           "T(x) for a tensor x [n, d]; [n, d] in its dtype, with a graph where x requires one.")
+      .def(
+          "at_time",
+          [](const TransportMap& map, const Tensor& x, double time) {
+            require_points(map, x);
+            return map.at_time(x.to(at::kFloat), time).to(x.scalar_type());
+          },
+          py::arg("x"), py::arg("time"), Unlocked(),
+          "Where x [n, d] is at `time` in [0, 1] of its way to T(x); McCann 1997.")
+      .def("sample", &draws, py::arg("x"), py::arg("draws") = 1, py::arg("seed") = 0, Unlocked(),
+           "Draws of the law that each x is sent to, [n, draws, d]; ValueError on a map without "
+           "noise.")
+      .def(
+          "log_det",
+          [](const TransportMap& map, const Tensor& x) {
+            const LogDet found = log_det_jacobian(map, x);
+            return std::pair(found.value, found.standard_error);
+          },
+          py::arg("x"), Unlocked(),
+          "log|det dT(x_i)| and the standard error of its estimate (0 where exact), [n] float64.");
+  py::class_<Solution>(module, "Solution", "A map and, where there is one, its inverse.")
+      .def_readonly("map", &Solution::map)
+      .def_readonly("inverse", &Solution::inverse);
+  module.def(
+      "pushed_log_density",
+      [](const TransportMap& map, const Solution& both, const LogDensity& density,
+         const Tensor& y) {
+        const auto& other = both.map.get() == &map ? both.inverse : both.map;
+        const auto found =
+            pushed_log_density(map, dynamic_cast<const BrenierMap*>(other.get()), density, y);
+        return std::tuple(found.value, found.standard_error, found.residual);
+      },
+      py::arg("map"), py::arg("solution"), py::arg("log_density"), py::arg("y"), Unlocked(),
+      "Of T#P at y [n, d]: log-density, its standard error, residual of T(x) = y; [n] each.");
+  module.def(
+      "save_map",
+      [](const std::filesystem::path& path, const Solution& solution,
+         const std::map<std::string, std::string>& notes, bool replace) {
+        save_map(path, solution, notes, replace ? Existing::replace : Existing::keep);
+      },
+      py::arg("path"), py::arg("solution"), py::arg("notes"), py::arg("replace"), Unlocked());
+  module.def(
+      "load_map",
+      [](const std::filesystem::path& path) {
+        LoadedMap loaded =
+            load_map(std::filesystem::is_directory(path) ? open_run(path).map() : path);
+        return std::pair(std::move(loaded.solution), std::move(loaded.notes));
+      },
+      py::arg("path"), Unlocked(), "The solution and the notes of a map file or run directory.");
+}
+
+}  // namespace monge::python

@@ -1,0 +1,80 @@
+#include "monge/error.h"
+#include "monge/measures/array.h"
+#include "monge/measures/registry.h"
+
+#include "bindings.h"
+
+#include <algorithm>
+
+namespace monge::python {
+namespace {
+
+/// The measure of a Python function draw(n, seed) -> [n, d]. The seed comes from the stream, so
+/// that a function of it alone gives the same points again.
+class CallableMeasure final : public Measure {
+ public:
+  CallableMeasure(py::function draw, std::int64_t dimension)
+      : draw_(std::move(draw)), dimension_(dimension) {}
+  ~CallableMeasure() override {
+    const py::gil_scoped_acquire lock;
+    draw_ = py::function();
+  }
+
+  std::int64_t dimension() const override { return dimension_; }
+
+  void sample_into(std::span<float> points, Random& random) const override {
+    const auto n = static_cast<std::int64_t>(points.size()) / dimension_;
+    const std::int64_t seed = random.integers(std::int64_t{1} << 62, 1).item<std::int64_t>();
+    Tensor drawn;
+    {
+      const py::gil_scoped_acquire lock;
+      drawn = draw_(n, seed).cast<Tensor>();
+    }
+    if (drawn.sizes() != at::IntArrayRef{n, dimension_})
+      fail("measure", shape_text(at::empty({n, dimension_})), shape_text(drawn));
+    drawn = drawn.to(at::kFloat).contiguous();
+    std::copy_n(drawn.const_data_ptr<float>(), drawn.numel(), points.data());
+  }
+
+ private:
+  py::function draw_;
+  std::int64_t dimension_;
+};
+
+}  // namespace
+
+void bind_measures(py::module_& module) {
+  py::class_<Measure, std::shared_ptr<Measure>>(
+      module, "Measure", "A probability measure known by its samples; monge.measure() makes one.")
+      .def_property_readonly("dimension", &Measure::dimension)
+      .def(
+          "sample",
+          [](const Measure& measure, std::int64_t n, std::uint64_t seed) {
+            if (n < 0) fail("sample", "at least 0 points", fmt::format("{}", n));
+            Random random(seed, "sample");
+            return measure.sample(n, random);
+          },
+          py::arg("n"), py::arg("seed") = 0, Unlocked(),
+          "n independent points, a tensor [n, d] float32.")
+      .def(
+          "moments",
+          [](const Measure& measure) -> std::optional<std::pair<Tensor, Tensor>> {
+            const auto moments = measure.moments();
+            if (!moments) return std::nullopt;
+            return std::pair(moments->mean, moments->covariance);
+          },
+          Unlocked(), "Mean [d] and covariance [d, d], float64, or None where not known exactly.")
+      .def("log_density", &Measure::log_density, py::arg("x"), Unlocked(),
+           "log p(x_i) for x [n, d], [n] float64; None where the density is not known.");
+  py::class_<ArrayMeasure, Measure, std::shared_ptr<ArrayMeasure>>(
+      module, "ArrayMeasure", "The empirical measure of the rows of an array.")
+      .def(py::init([](const Tensor& rows) { return std::make_shared<ArrayMeasure>(rows); }),
+           py::arg("rows"), Unlocked(), "Shares the memory of contiguous float32 rows [n, d].")
+      .def_property_readonly("rows", &ArrayMeasure::rows);
+  py::class_<CallableMeasure, Measure, std::shared_ptr<CallableMeasure>>(module, "CallableMeasure")
+      .def(py::init<py::function, std::int64_t>(), py::arg("draw"), py::arg("dimension"));
+  module.def("make_measure", &make_measure, py::arg("name"), py::arg("options"), py::arg("where"),
+             Unlocked(), "The measure of that name in the registry.");
+}
+
+}  // namespace monge::python

@@ -1,0 +1,223 @@
+#include "monge/error.h"
+#include "monge/experiment.h"
+#include "monge/registry.h"
+#include "monge/run.h"
+
+#include "bindings.h"
+
+#include <chrono>
+#include <limits>
+
+namespace monge::python {
+namespace {
+
+/// What a callback sees after a step.
+struct Step {
+  std::int64_t step, max_steps;
+  double progress, seconds, loss, gradient_norm;
+  std::map<std::string, double> terms;
+};
+
+/// What a callback sees after an evaluation.
+struct Evaluation {
+  std::int64_t step;
+  double seconds, loss, rate, quality, best_quality;
+  std::map<std::string, double> figures;
+  bool improved;
+  Solution solution;
+};
+
+/// Passes what happens on to a Python object with the methods on_step, on_evaluation and
+/// on_rollback; a true answer ends training. Takes the interpreter's lock ten times a second, or at
+/// every step where the object's `every_step` is true, and looks for Ctrl-C then.
+class Watch final : public Callback {
+ public:
+  explicit Watch(const py::object& watcher)
+      : watcher_(watcher), every_step_(watcher.attr("every_step").cast<bool>()) {}
+
+  Next on_step(const Training& training, const StepReport& report) override {
+    steps = training.state.step;
+    seconds = training.state.seconds;
+    const auto now = std::chrono::steady_clock::now();
+    if (!every_step_ && !stop_ && now < next_) return Next::go_on;
+    next_ = now + std::chrono::milliseconds(100);
+    Step step{steps,
+              training.options.max_steps,
+              training.progress,
+              seconds,
+              report.loss,
+              report.gradient_norm,
+              {}};
+    for (const auto& [name, value] : report.terms) step.terms.emplace(name, value);
+    ask("on_step", std::move(step));
+    return stop_ ? Next::stop : Next::go_on;
+  }
+
+  void on_evaluation(const Training& training, const Quality& quality, bool improved) override {
+    const TrainState& state = training.state;
+    if (improved) {
+      best = state.best;
+      best_step = state.best_step;
+      best_quality = state.best_quality;
+    }
+    ask("on_evaluation", Evaluation{state.step,
+                                    state.seconds,
+                                    state.smoothed_loss,
+                                    training.rate,
+                                    quality.value,
+                                    state.best_quality,
+                                    {quality.figures.begin(), quality.figures.end()},
+                                    improved,
+                                    learned(training.solver, training.problem)});
+  }
+
+  void on_rollback(const Training&, const std::string& why) override { ask("on_rollback", why); }
+
+  bool interrupted = false;
+  std::int64_t steps = 0, best_step = 0;
+  double seconds = 0, best_quality = 0;
+  State best;  ///< the solver's best state so far; empty before the first evaluation
+
+ private:
+  template <class Seen>
+  void ask(const char* method, Seen seen) {
+    const py::gil_scoped_acquire lock;
+    try {
+      if (py::bool_(watcher_.attr(method)(std::move(seen)))) stop_ = true;
+      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    } catch (const py::error_already_set& error) {
+      if (!error.matches(PyExc_KeyboardInterrupt)) throw;
+      stop_ = interrupted = true;
+    }
+  }
+
+  const py::object& watcher_;
+  bool every_step_, stop_ = false;
+  std::chrono::steady_clock::time_point next_;
+};
+
+/// Trains without the interpreter's lock; Ctrl-C in a measure's own Python code ends it at once.
+TrainSummary train_interruptibly(Experiment& experiment, Watch& watch) {
+  Callback* const callbacks[] = {&watch};
+  try {
+    const py::gil_scoped_release unlocked;
+    Random random(experiment.config.seed, "start");
+    experiment.solver->start(experiment.problem, random);
+    return train(*experiment.solver, experiment.problem, experiment.train, experiment.evaluator(),
+                 callbacks);
+  } catch (const py::error_already_set& error) {
+    if (!error.matches(PyExc_KeyboardInterrupt) || watch.best.empty()) throw;
+    watch.interrupted = true;
+    return {.reason = StopReason::interrupted,
+            .steps = watch.steps,
+            .seconds = watch.seconds,
+            .quality = {.value = std::numeric_limits<double>::infinity()},
+            .message = fmt::format("interrupted at step {}", watch.steps)};
+  }
+}
+
+/// Trains; what ends early keeps the best solution. Returns the fields of Outcome in _watch.py.
+py::dict train_watched(Experiment& experiment, const py::object& watcher) {
+  Watch watch(watcher);
+  TrainSummary summary = train_interruptibly(experiment, watch);
+  if (summary.reason == StopReason::interrupted && watch.best_quality < summary.quality.value) {
+    experiment.solver->restore(watch.best);
+    summary.kept_step = watch.best_step;
+    summary.quality.value = watch.best_quality;
+  }
+  const char* const reasons[] = {"budget", watch.interrupted ? "interrupted" : "stopped",
+                                 "diverged"};
+  using namespace py::literals;
+  return py::dict("reason"_a = reasons[static_cast<int>(summary.reason)],
+                  "message"_a = summary.message, "steps"_a = summary.steps,
+                  "kept_step"_a = summary.kept_step, "seconds"_a = summary.seconds,
+                  "quality"_a = summary.quality.value);
+}
+
+Config config_of(std::uint64_t seed, std::map<std::string, Table, std::less<>> sections) {
+  return {seed, std::move(sections)};
+}
+
+using Figures = std::vector<std::tuple<std::string, double, std::string>>;
+
+Figures tuples_of(const std::vector<EvaluatedFigure>& figures) {
+  Figures tuples;
+  for (const auto& [name, value, meaning] : figures) tuples.emplace_back(name, value, meaning);
+  return tuples;
+}
+
+}  // namespace
+
+void bind_training(py::module_& module) {
+  py::class_<Step>(module, "Step", "What a callback sees after a step.")
+      .def_readonly("step", &Step::step)
+      .def_readonly("max_steps", &Step::max_steps, "0 where the clock alone ends the run.")
+      .def_readonly("progress", &Step::progress, "Share of the budget that is used, 0 to 1.")
+      .def_readonly("seconds", &Step::seconds)
+      .def_readonly("loss", &Step::loss)
+      .def_readonly("gradient_norm", &Step::gradient_norm)
+      .def_readonly("terms", &Step::terms, "The loss's parts by name.");
+  py::class_<Evaluation>(module, "Evaluation", "What a callback sees after an evaluation.")
+      .def_readonly("step", &Evaluation::step)
+      .def_readonly("seconds", &Evaluation::seconds)
+      .def_readonly("loss", &Evaluation::loss, "Averaged over about 50 steps.")
+      .def_readonly("rate", &Evaluation::rate, "The last step's learning-rate factor.")
+      .def_readonly("quality", &Evaluation::quality, "Lower is better.")
+      .def_readonly("best_quality", &Evaluation::best_quality)
+      .def_readonly("figures", &Evaluation::figures)
+      .def_readonly("improved", &Evaluation::improved, "Whether it is the best so far.")
+      .def_readonly("solution", &Evaluation::solution, "It goes on changing with the solver.");
+  py::class_<Split>(module, "Split", "A measure: what is trained on and what is held out.")
+      .def_readonly("train", &Split::train)
+      .def_readonly("held_out", &Split::held_out);
+  py::class_<Experiment>(module, "Experiment", "Measures, a solver and a budget, ready to train.")
+      .def(py::init([](std::uint64_t seed, std::map<std::string, Table, std::less<>> sections,
+                       const std::shared_ptr<Measure>& source,
+                       const std::shared_ptr<Measure>& target) {
+             const Config config = config_of(seed, std::move(sections));
+             return build_experiment(config, hold_out(source, config, "source"),
+                                     hold_out(target, config, "target"));
+           }),
+           py::arg("seed"), py::arg("sections"), py::arg("source"), py::arg("target"), Unlocked())
+      .def("train", &train_watched, py::arg("watcher"))
+      .def_property_readonly(
+          "sections", [](const Experiment& experiment) { return experiment.config.sections; },
+          "Every option with its value.")
+      .def_property_readonly("solution",
+                             [](const Experiment& experiment) {
+                               return learned(*experiment.solver, experiment.problem);
+                             })
+      .def_readonly("source", &Experiment::source)
+      .def_readonly("target", &Experiment::target);
+  module.def(
+      "evaluate",
+      [](const Solution& solution, const Measure& source, const Measure& target,
+         std::int64_t points, std::uint64_t seed) {
+        return tuples_of(evaluate_solution(solution, source, target, points, seed));
+      },
+      py::arg("solution"), py::arg("source"), py::arg("target"), py::arg("points"), py::arg("seed"),
+      Unlocked(), "Name, value and meaning of every figure, on these measures.");
+  module.def(
+      "evaluate_splits",
+      [](const Solution& solution, const Split& source, const Split& target, std::int64_t points,
+         std::uint64_t seed) {
+        return tuples_of(evaluate_splits(solution, source, target, points, seed));
+      },
+      py::arg("solution"), py::arg("source"), py::arg("target"), py::arg("points"), py::arg("seed"),
+      Unlocked(), "The figures of `monge evaluate`, on what is held out.");
+  module.def(
+      "read_run",
+      [](const std::filesystem::path& folder) {
+        const Config config = read_config(open_run(folder).config());
+        return std::pair(config.seed, config.sections);
+      },
+      py::arg("folder"), "Seed and sections of the config of a run directory.");
+  module.def(
+      "splits_of_run",
+      [](const std::filesystem::path& folder) {
+        return build_measures(read_config(open_run(folder).config()));
+      },
+      py::arg("folder"), Unlocked(), "Source and target of a run directory.");
+}
+
+}  // namespace monge::python

@@ -1,0 +1,86 @@
+"""What watches a training run: the progress bar, the history and the user's callbacks."""
+
+import dataclasses
+import sys
+import warnings
+
+from tqdm import auto, std
+
+
+def wants_bar(progress):
+    """Whether a bar is drawn: asked for, or "auto" in a terminal or notebook."""
+    if progress not in (True, False, "auto"):
+        raise ValueError(f'progress: expected True, False or "auto", got {progress!r}')
+    return progress is True or (progress == "auto" and
+                                ("ipykernel" in sys.modules or sys.stderr.isatty()))
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    reason: str  #: "budget", "stopped" by a callback, "interrupted" by Ctrl-C, or "diverged"
+    message: str  #: one sentence: why it ended and what was kept
+    steps: int
+    kept_step: int  #: the step whose parameters were kept
+    seconds: float
+    quality: float  #: of what was kept; lower is better
+
+
+class Watcher:
+    """Keeps the history, draws the bar and asks the callbacks; what they answer ends training."""
+
+    def __init__(self, name, progress, callbacks=()):
+        self.callbacks = callbacks
+        self.every_step = any(hasattr(one, "on_step") for one in callbacks)
+        self.history = []
+        # The plain bar where there is no notebook: the other one warns when widgets are missing.
+        kind = auto.tqdm if "ipykernel" in sys.modules else std.tqdm
+        self.bar = kind(desc=name, unit="step") if wants_bar(progress) else None
+
+    def _ask(self, method, seen):
+        answers = [getattr(one, method)(seen) for one in self.callbacks if hasattr(one, method)]
+        return any(answers)
+
+    def on_step(self, step):
+        if self.bar is not None:
+            self.bar.total = step.max_steps or round(step.step / max(step.progress, 1e-6))
+            self.bar.update(step.step - self.bar.n)
+        return self._ask("on_step", step)
+
+    def on_evaluation(self, evaluation):
+        self.history.append({"step": evaluation.step, "seconds": evaluation.seconds,
+                             "loss": evaluation.loss, "quality": evaluation.quality,
+                             **evaluation.figures})
+        if self.bar is not None:
+            self.bar.set_postfix_str(f"quality {evaluation.quality:.4g} "
+                                     f"(best {evaluation.best_quality:.4g})")
+        return self._ask("on_evaluation", evaluation)
+
+    def on_rollback(self, why):
+        warnings.warn(why, RuntimeWarning, stacklevel=3)
+        return self._ask("on_rollback", why)
+
+    def close(self, outcome):
+        if self.bar is not None:
+            self.bar.update(outcome.steps - self.bar.n if outcome else 0)
+            self.bar.close()
+
+
+def run(experiment, name, progress, callbacks=()):
+    """Trains an experiment; its outcome and history. Ctrl-C is left to the caller."""
+    watcher = Watcher(name, progress, callbacks)
+    outcome = None
+    try:
+        outcome = Outcome(**experiment.train(watcher))
+    finally:
+        watcher.close(outcome)
+    if outcome.reason == "diverged":
+        warnings.warn(outcome.message, RuntimeWarning, stacklevel=3)
+    return outcome, watcher.history
+
+
+def finish(outcome):
+    """Raises the KeyboardInterrupt that ended a run, once its result is in place."""
+    if outcome.reason == "interrupted":
+        raise KeyboardInterrupt(outcome.message)

@@ -1,0 +1,368 @@
+"""The estimator: optimal transport in the manner of scikit-learn."""
+
+import json
+import pathlib
+import tempfile
+import types
+import warnings
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from monge import _core, _html, _options, _watch
+from monge._points import Points
+from monge.parts import measure
+
+_LEAST_ROWS = 4
+
+
+def _is_measure(what):
+    """Whether it is more than a table of points."""
+    return (isinstance(what, (str, _core.Measure, torch.utils.data.DataLoader)) or callable(what) or
+            hasattr(what, "__next__"))
+
+
+class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Learns the map T that moves a source to a target at the least cost, and its inverse.
+
+    ``fit(source, target)`` takes two sets of points [n, d] and [m, d]: NumPy arrays, torch tensors,
+    pandas DataFrames, AnnData objects, or whatever :func:`monge.measure` takes. ``transform`` moves
+    points and gives them back in the kind it was given; of torch tensors that require a gradient it
+    builds a graph.
+
+    With a ``target`` in the constructor the estimator is a transformer like any other: the second
+    argument of ``fit`` is then a y that it does not look at, so that it may stand before a
+    classifier in a Pipeline.
+
+    Parameters
+    ----------
+    solver : str, default="dual"
+        What ``monge list`` shows.
+    network, cost : str, default=None
+        Of those that the solver takes; None: the first.
+    target : points, measure or its name, default=None
+        The target where ``fit`` is given none; "gaussian" is the standard normal law.
+    seed : int, default=0
+        Of the network, the batches and the held-out points. Same seed, same map.
+    use_rep : str, default=None
+        The key of ``.obsm`` that holds the points of AnnData objects; None: ``.X``.
+    progress : bool or "auto", default="auto"
+        Whether a progress bar is shown; "auto": in terminals and notebooks.
+    on_evaluation : callable, default=None
+        Called with an Evaluation (step, loss, quality, figures, solution, ...) after each
+        evaluation on held-out points; a true answer ends training.
+    @OPTIONS@
+
+    Attributes
+    ----------
+    solution_ : Solution
+        The map and its inverse, TransportMap objects of torch tensors.
+    outcome_ : Outcome
+        Why training ended, after how many steps, and what was kept.
+    history_ : list of dict
+        Step, seconds, loss and quality (relative energy distances, lower is better) of every
+        evaluation.
+    options_ : dict
+        Every option of every part with its value.
+    n_features_in_ : int
+        The dimension d.
+
+    Notes
+    -----
+    Ctrl-C ends training after the current step: the estimator is then fitted with the best map so
+    far, and KeyboardInterrupt is raised. Any other error leaves it as it was.
+
+    Examples
+    --------
+    >>> import numpy as np, monge
+    >>> rng = np.random.default_rng(0)
+    >>> source, target = rng.normal(size=(600, 2)), rng.normal(size=(500, 2)) @ [[2, 0], [1, 1]]
+    >>> ot = monge.OptimalTransport(max_steps=300, progress=False).fit(source, target)
+    >>> moved = ot.transform(source)
+    >>> bool(np.abs(ot.inverse_transform(moved) - source).mean() < 0.1)
+    True
+    """
+
+    def __init__(self, solver="dual", *, network=None, cost=None, target=None, seed=0, use_rep=None,
+                 progress="auto", on_evaluation=None, **options):
+        _options.require_known(options)
+        self.solver = solver
+        self.network = network
+        self.cost = cost
+        self.target = target
+        self.seed = seed
+        self.use_rep = use_rep
+        self.progress = progress
+        self.on_evaluation = on_evaluation
+        for name in _options.DECLARED:
+            setattr(self, name, options.get(name))
+
+    __init__.__signature__ = _options.signature(__init__)
+    __doc__ = __doc__.replace("@OPTIONS@", _options.documentation().replace("\n", "\n    "))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.target_tags.required = self.target is None
+        return tags
+
+    def fit(self, source, target=None):
+        """Learns the map from the source to the target.
+
+        Parameters
+        ----------
+        source, target : points [n, d] and [m, d], or measures
+            A tenth of 500 rows or more is held out of training for evaluation.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            On unknown options (naming the nearest), values out of bounds, points of another shape
+            or not finite.
+        """
+        fitted = type(self).__new__(type(self))  # what fails leaves self as it was
+        vars(fitted).update(vars(self), _run=None)
+        source = fitted._source_measure(source)
+        target = fitted._target_measure(target)
+        given = {name: getattr(self, name) for name in _options.DECLARED
+                 if getattr(self, name) is not None}
+        experiment = _core.Experiment(
+            _options.seed(self.seed),
+            _options.sections(self.solver, self.network, self.cost, given), source, target)
+        callbacks = ([types.SimpleNamespace(on_evaluation=self.on_evaluation)]
+                     if self.on_evaluation is not None else [])
+        fitted.outcome_, fitted.history_ = _watch.run(experiment, self.solver, self.progress,
+                                                      callbacks)
+        fitted.solution_ = experiment.solution
+        fitted.options_ = experiment.sections
+        fitted._splits = experiment.source, experiment.target
+        vars(self).clear()
+        vars(self).update(vars(fitted))
+        _watch.finish(self.outcome_)
+        return self
+
+    def _source_measure(self, source):
+        if not _is_measure(source):
+            points = Points(self, source, "source", reset=True, use_rep=self.use_rep,
+                            least_rows=_LEAST_ROWS)
+            return _core.ArrayMeasure(points.tensor.detach())
+        source = measure(source, "source")
+        vars(self).pop("feature_names_in_", None)
+        self.n_features_in_ = source.dimension
+        return source
+
+    def _target_measure(self, target):
+        """That of the constructor, beside which `target` is a y without a meaning here."""
+        if self.target is not None:
+            if getattr(target, "ndim", 1) == 2 and target.shape[1] == self.n_features_in_:
+                raise ValueError("fit: expected one target, got points [m, d] beside the target "
+                                 "of the constructor")
+            target = self.target
+        if target is None:
+            raise ValueError("fit: expected a target, fit(source, target) or "
+                             "OptimalTransport(target=...), got none")
+        if isinstance(target, str):
+            part = _options.PARTS.get(("measure", target))
+            known = [option.name for option in part.options] if part else []
+            options = {"dimension": self.n_features_in_} if "dimension" in known else {}
+            return measure(target, "target", **options)
+        if _is_measure(target):
+            return measure(target, "target")
+        points = Points(self, target, "target", use_rep=self.use_rep)
+        return _core.ArrayMeasure(points.tensor.detach())
+
+    def _apply(self, function, X):
+        points = Points(self, X, "X", use_rep=self.use_rep)
+        return points.like(function(points.tensor))
+
+    def _map(self, inverse=False):
+        check_is_fitted(self)
+        if not inverse:
+            return self.solution_.map
+        if self.solution_.inverse is None:
+            raise ValueError(f"inverse: the maps of solver '{self.solver}' have no inverse")
+        return self.solution_.inverse
+
+    def transform(self, X):
+        """T(X) for X [n, d], in the same kind; of a stochastic map one draw, always the same."""
+        return self._apply(self._map(), X)
+
+    def inverse_transform(self, X):
+        """The inverse map of X [n, d], in the same kind. ValueError where there is none."""
+        return self._apply(self._map(inverse=True), X)
+
+    def interpolate(self, X, t):
+        """Where X [n, d] is at time t in [0, 1] of its way to T(X), in the same kind.
+
+        On straight lines (McCann 1997), or on the Schrödinger bridge of a plan of ``light_sb``.
+        """
+        return self._apply(lambda x: self._map().at_time(x.detach(), t), X)
+
+    def sample(self, X, draws=1, *, seed=0):
+        """Draws of the law that a stochastic map sends each point of X [n, d] to, [n, draws, d].
+
+        ValueError on a map without noise.
+        """
+        return self._apply(lambda x: self._map().sample(x.detach(), draws, seed), X)
+
+    def log_det(self, X, *, inverse=False, return_error=False):
+        """log|det ∇T| at X [n, d], [n], of the gradient of a convex potential or an affine map.
+
+        Above 256 dimensions it is an estimate; ``return_error`` gives its standard error too.
+        ValueError on another map.
+        """
+        moving = self._map(inverse)
+        points = Points(self, X, "X", use_rep=self.use_rep)
+        value, error = moving.log_det(points.tensor.detach())
+        return (points.like(value), points.like(error)) if return_error else points.like(value)
+
+    def log_density(self, Y, *, source=None, inverse=False, return_error=False):
+        """The log-density of T#P at Y [n, d], [n], by change of variables.
+
+        ``source`` is the density of P: a Measure, or a function of a tensor [n, d] that gives log p
+        [n]; by default that of the source that was fitted, where it is known. With ``inverse`` the
+        target moves back, and ``source`` is its density. ValueError where none is known.
+        """
+        moving = self._map(inverse)
+        if source is None:
+            source = self._evaluated_on()[1 if inverse else 0].train
+        if isinstance(source, _core.Measure):
+            if source.log_density(torch.zeros(1, self.n_features_in_)) is None:
+                raise ValueError("log_density: expected a measure with a known density "
+                                 "(source=...), got one without")
+            source = source.log_density
+        points = Points(self, Y, "Y", use_rep=self.use_rep)
+        value, error, residual = _core.pushed_log_density(moving, self.solution_, source,
+                                                          points.tensor.detach().float())
+        missed = int((residual > 1e-2).sum())
+        if missed:
+            warnings.warn(f"{missed} of {len(residual)} points: no point was found that the map "
+                          "moves there; their densities are those of the nearest", RuntimeWarning,
+                          stacklevel=2)
+        return (points.like(value), points.like(error)) if return_error else points.like(value)
+
+    def _evaluated_on(self):
+        """The splits of source and target that belong to this map."""
+        if getattr(self, "_run", None) is not None:
+            return _core.splits_of_run(self._run)
+        if getattr(self, "_splits", None) is None:
+            raise ValueError("expected source and target, got none; a map from a file or a pickle "
+                             "has no measures with it")
+        return self._splits
+
+    def evaluate(self, source=None, target=None):
+        """The figures of ``monge evaluate`` by name: how right the map is.
+
+        On all given points [n, d] and [m, d] (or measures), or without them on those that were held
+        out of training, with the numbers of ``monge evaluate``.
+        """
+        check_is_fitted(self)
+        points = (_options.default("evaluate", "points") if self.points is None
+                  else _options.plain("evaluate.points", self.points))
+        seed = _options.seed(self.seed)
+        if source is None and target is None:
+            figures = _core.evaluate_splits(self.solution_, *self._evaluated_on(), points, seed)
+        else:
+            sides = self._sides(source, target)
+            figures = _core.evaluate(self.solution_, *sides, points, seed)
+        return {name: value for name, value, _ in figures}
+
+    def _sides(self, source, target):
+        """Given points and measures as measures of this map's dimension."""
+        sides = [one if _is_measure(one) else
+                 Points(self, one, name, use_rep=self.use_rep).tensor.detach()
+                 for name, one in (("source", source), ("target", target))]
+        return [measure(side, name) for side, name in zip(sides, ("source", "target"))]
+
+    def score(self, source, target=None):
+        """Minus the energy distance between T(source) and the target; 0 is perfect.
+
+        With a ``target`` in the constructor the second argument is a y that is not looked at.
+        """
+        moving = self._map()
+        moved = moving(Points(self, source, "source", use_rep=self.use_rep).tensor.detach()).float()
+        goal = self._target_measure(target)
+        points = goal.rows if isinstance(goal, _core.ArrayMeasure) else goal.sample(len(moved))
+        return -_core.energy_distance(moved, points)
+
+    def save(self, path, *, overwrite=False):
+        """Writes the map file that ``monge apply`` and :func:`monge.load` read.
+
+        Safetensors, appearing whole or not at all; ValueError where the file exists, unless
+        ``overwrite``.
+        """
+        check_is_fitted(self)
+        _core.save_map(path, self.solution_, self._notes(), overwrite)
+
+    def _notes(self):
+        notes = {"solver": self.solver, "seed": str(self.seed)}
+        if hasattr(self, "outcome_"):
+            notes |= {"step": str(self.outcome_.kept_step),
+                      "quality": f"{self.outcome_.quality:.6g}"}
+        if hasattr(self, "feature_names_in_"):
+            notes["features"] = json.dumps(list(self.feature_names_in_))
+        return notes
+
+    @classmethod
+    def load(cls, path):
+        """The estimator of a map file or run directory; see :func:`monge.load`."""
+        solution, notes = _core.load_map(path)
+        run = pathlib.Path(path).is_dir()
+        seed, sections = _core.read_run(path) if run else (int(notes.get("seed", 0)), {})
+        parameters = {name: value for section, options in sections.items()
+                      if section in ("solver", "network", "cost", "train", "evaluate")
+                      for name, value in options.items() if name != "name"}
+        names = {kind: sections.get(kind, {}).get("name") for kind in ("network", "cost")}
+        estimator = cls(notes.get("solver", "dual"), seed=seed, **names, **parameters)
+        estimator.solution_ = solution
+        estimator.n_features_in_ = solution.map.dimension
+        estimator._run = str(path) if run else None
+        if sections:
+            estimator.options_ = sections
+        if "features" in notes:
+            estimator.feature_names_in_ = np.array(json.loads(notes["features"]), dtype=object)
+        return estimator
+
+    def __getstate__(self):
+        """A pickle holds the map as the bytes of a map file, which cannot execute."""
+        state = dict(super().__getstate__())
+        state.pop("_splits", None)
+        if "solution_" in state:
+            with tempfile.TemporaryDirectory() as folder:
+                path = pathlib.Path(folder, "map.safetensors")
+                _core.save_map(path, state["solution_"], {}, False)
+                state["solution_"] = path.read_bytes()
+        return state
+
+    def __setstate__(self, state):
+        state = dict(state)
+        if "solution_" in state:
+            with tempfile.TemporaryDirectory() as folder:
+                path = pathlib.Path(folder, "map.safetensors")
+                path.write_bytes(state["solution_"])
+                state["solution_"] = _core.load_map(path)[0]
+        super().__setstate__(state)
+
+    def _html_repr(self):
+        plain = super()._html_repr()
+        return plain + _html.summary(self) if hasattr(self, "history_") else plain
+
+
+def load(path):
+    """The estimator of a map file, or of a run directory of ``monge fit``.
+
+    Nothing in the files executes. Of a run it has the options, and ``evaluate()`` gives the figures
+    of ``monge evaluate``; a map file knows its solver and seed only.
+
+    Raises
+    ------
+    ValueError
+        On a file that is no map, is damaged, or is of a newer version.
+    """
+    return OptimalTransport.load(path)

@@ -1,0 +1,171 @@
+"""Measures, solvers and the training loop as parts of their own."""
+
+import numpy as np
+import torch
+
+from monge import _core, _options, _watch
+from monge._points import from_torch, require_finite, tensor_of, unwrap
+
+
+def _rows(points, name):
+    """Points of any kind as a float32 tensor [n, d] that shares their memory where it can."""
+    if isinstance(points, torch.Tensor):
+        return from_torch(points.detach(), name, None).float()
+    array = np.asarray(points)
+    if array.ndim != 2:
+        raise ValueError(f"{name}: expected points [n, d], got {list(array.shape)}")
+    tensor = tensor_of(np.ascontiguousarray(array, dtype=np.float32))
+    require_finite(tensor, name)
+    return tensor
+
+
+class _Stream:
+    """draw(n, seed) from batches of an iterable, begun again where it ends."""
+
+    def __init__(self, batches):
+        self.batches, self.iterator = batches, iter(batches)
+        self.left = self._next()
+
+    def _next(self):
+        batch = next(self.iterator, None)
+        if batch is None:
+            self.iterator = iter(self.batches)
+            batch = next(self.iterator, None)
+        if batch is None:
+            raise ValueError("measure: expected an iterable of batches that does not end, "
+                             "or one that can be begun again, got its end")
+        return _rows(batch[0] if isinstance(batch, (tuple, list)) else batch, "measure")
+
+    def __call__(self, n, seed):
+        parts, missing = [], n
+        while missing > 0:
+            if len(self.left) == 0:
+                self.left = self._next()
+            part, self.left = self.left[:missing], self.left[missing:]
+            parts.append(part)
+            missing -= len(part)
+        return torch.cat(parts) if parts else self.left[:0]
+
+
+def measure(what, name="measure", **options):
+    """The measure of what is given.
+
+    Parameters
+    ----------
+    what : str, array, callable, iterable or Measure
+        A name that ``monge list`` shows, with its ``options``; points [n, d] as an array, tensor
+        or AnnData; a function ``draw(n, seed)`` of points [n, d]; or an iterable of batches
+        [k, d], such as a torch DataLoader (of tuples the first entry counts), which is read as it
+        comes and begun again where it ends: its order is then not Monge's to repeat.
+    name : str
+        How error messages call it.
+
+    Returns
+    -------
+    Measure
+
+    Raises
+    ------
+    ValueError
+        On an unknown name or option (naming the nearest), points of another shape or not finite.
+
+    Examples
+    --------
+    >>> import monge
+    >>> monge.measure("gaussian_ring", count=5).sample(3).shape
+    torch.Size([3, 2])
+    """
+    if isinstance(what, str):
+        return _core.make_measure(what, _options.table(name, options), name)
+    if options:
+        raise ValueError(f"{name}: expected options with a measure's name only, "
+                         f"got {', '.join(options)}")
+    if isinstance(what, _core.Measure):
+        return what
+    what = unwrap(what)
+    if isinstance(what, torch.Tensor) or hasattr(what, "__array__") or isinstance(what, list):
+        return _core.ArrayMeasure(_rows(what, name))
+    if callable(what):
+        return _core.CallableMeasure(lambda n, seed: _rows(what(n, seed), name),
+                                     _rows(what(2, 0), name).shape[1])
+    if hasattr(what, "__iter__"):
+        stream = _Stream(what)
+        return _core.CallableMeasure(stream, stream.left.shape[1])
+    raise TypeError(f"{name}: expected points, a measure, its name, a function or an iterable, "
+                    f"got {type(what).__name__}")
+
+
+class Solver:
+    """A solver by name with its options, for :func:`train`.
+
+    Parameters
+    ----------
+    name : str
+        A solver that ``monge list`` shows.
+    network, cost : str, optional
+        Of those that the solver takes; by default the first.
+    seed : int
+        Of the network, the batches and the held-out points.
+    **options
+        Of the solver, its network, its cost, ``train`` and ``evaluate``, as in ``monge describe``.
+
+    Attributes
+    ----------
+    solution : Solution or None
+        The map and its inverse, once trained.
+    sections : dict
+        The options of each part; after training every one with its value.
+
+    Raises
+    ------
+    ValueError
+        On an unknown name or option, naming the nearest.
+    """
+
+    def __init__(self, name="dual", *, network=None, cost=None, seed=0, **options):
+        self.name, self.seed = name, _options.seed(seed)
+        self.sections = _options.sections(name, network, cost, options)
+        self.solution = None
+
+    def __repr__(self):
+        return f"Solver({self.name!r}, seed={self.seed})"
+
+
+def train(solver, source, target, callbacks=(), *, progress="auto"):
+    """Trains a solver on two measures; its ``solution`` is then the map that was kept.
+
+    Parameters
+    ----------
+    solver : Solver
+    source, target : anything that :func:`measure` takes
+    callbacks : sequence of objects
+        Each may have ``on_step(step)``, ``on_evaluation(evaluation)`` and ``on_rollback(text)``; a
+        true answer ends training after the step. What they raise ends it too, and is raised.
+    progress : bool or "auto"
+
+    Returns
+    -------
+    outcome : Outcome
+        Why training ended, and what was kept.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        On Ctrl-C, after the current step; the solver then has the best map so far.
+    ValueError
+        On measures that do not fit together and options out of bounds.
+
+    Examples
+    --------
+    >>> import monge
+    >>> solver = monge.Solver("w2gn", hidden=[16], max_steps=50)
+    >>> outcome = monge.train(solver, monge.measure("moons"), monge.measure("gaussian_ring"))
+    >>> outcome.reason, solver.solution.map.dimension
+    ('budget', 2)
+    """
+    experiment = _core.Experiment(solver.seed, solver.sections, measure(source, "source"),
+                                  measure(target, "target"))
+    outcome, _ = _watch.run(experiment, solver.name, progress, callbacks)
+    solver.solution, solver.sections = experiment.solution, experiment.sections
+    _watch.finish(outcome)
+    return outcome

@@ -1,0 +1,273 @@
+"""The estimator: what it learns, what it takes and gives back, what it refuses."""
+
+import copy
+import pathlib
+import pickle
+import pickletools
+import warnings
+
+import anndata
+import numpy
+import pandas
+import pytest
+import torch
+from sklearn.exceptions import NotFittedError
+
+import monge
+from conftest import TINY
+
+
+def test_tests_run_against_the_installed_wheel():
+    source = pathlib.Path(__file__).resolve().parents[2] / "python"
+    assert not pathlib.Path(monge.__file__).is_relative_to(source)
+    assert "site-packages" in monge.__file__
+
+
+def quiet():
+    """Far points of the plane may lie where the map does not reach, and it says so."""
+    return warnings.catch_warnings(action="ignore", category=RuntimeWarning)
+
+
+def test_learns_the_map_between_gaussians():
+    """L2-UVP of a shear, which the identity start is far from."""
+    random = numpy.random.default_rng(1)
+    matrix = numpy.array([[1.5, 0.5], [0.5, 1.0]])  # symmetric: the optimal map itself
+    source = random.normal(size=(4000, 2))
+    target = random.normal(size=(4000, 2)) @ matrix + 1
+    fresh = random.normal(size=(2000, 2))
+    truth = fresh @ matrix + 1
+    variance = numpy.trace(matrix @ matrix)
+
+    def error(steps):
+        ot = monge.OptimalTransport(start="identity", hidden=[32], max_steps=steps,
+                                    progress=False).fit(source, target)
+        return 100 * ((ot.transform(fresh) - truth)**2).sum(1).mean() / variance
+
+    assert error(1) > 20
+    assert error(800) < 2
+
+
+def test_inverse_transform_comes_back(fitted, clouds):
+    back = fitted.inverse_transform(fitted.transform(clouds[0]))
+    assert numpy.abs(back - clouds[0]).mean() < 0.05
+
+
+def test_interpolates_on_straight_lines(fitted, clouds):
+    x = clouds[0]
+    numpy.testing.assert_allclose(fitted.interpolate(x, 0.25),
+                                  0.75 * x + 0.25 * fitted.transform(x), atol=1e-5)
+    with pytest.raises(ValueError, match="^time: expected 0 to 1, got 2$"):
+        fitted.interpolate(x, 2)
+
+
+def test_draws_follow_the_plan(bridge, fitted, clouds):
+    x = clouds[0][:50]
+    draws = bridge.sample(x, 400, seed=1)
+    assert draws.shape == (50, 400, 2)
+    assert draws.std(1).min() > 0.1
+    numpy.testing.assert_array_equal(draws, bridge.sample(x, 400, seed=1))
+    assert not numpy.array_equal(draws, bridge.sample(x, 400, seed=2))
+    with pytest.raises(ValueError, match="sample: expected a map with noise"):
+        fitted.sample(x)
+    with pytest.raises(ValueError, match="have no inverse"):
+        bridge.inverse_transform(x)
+
+
+def test_log_det_is_that_of_the_jacobian(fitted, clouds):
+    x = torch.tensor(clouds[0][:20])
+    jacobians = torch.stack([torch.autograd.functional.jacobian(
+        lambda row: fitted.transform(row[None])[0], row) for row in x])
+    found = fitted.log_det(x.numpy())
+    numpy.testing.assert_allclose(found, torch.linalg.slogdet(jacobians)[1], atol=2e-3)
+    moved = fitted.transform(x)
+    numpy.testing.assert_allclose(fitted.log_det(moved, inverse=True), -found, atol=0.02)
+
+
+def test_log_density_integrates_to_one(clouds):
+    ot = monge.OptimalTransport(**TINY).fit(monge.measure("gaussian", dimension=2), clouds[1])
+    side = numpy.linspace(-9, 15, 121)
+    grid = numpy.stack(numpy.meshgrid(side, side), -1).reshape(-1, 2)
+    with quiet():
+        density = numpy.exp(ot.log_density(grid))
+    assert abs(density.sum() * (side[1] - side[0])**2 - 1) < 0.03
+
+    def log_normal(x):
+        return -(x**2).sum(1) / 2 - numpy.log(2 * numpy.pi)
+
+    y = clouds[1][:10]
+    with quiet():
+        numpy.testing.assert_allclose(ot.log_density(y, source=log_normal), ot.log_density(y),
+                                      atol=1e-4)
+
+
+def test_gradients_flow_through_both_maps(fitted, clouds):
+    x = torch.tensor(clouds[0][:30], requires_grad=True)
+    back = fitted.inverse_transform(fitted.transform(x))
+    weights = torch.randn(30, 2, generator=torch.Generator().manual_seed(0))
+    (back * weights).sum().backward()
+    torch.testing.assert_close(x.grad, weights, atol=0.05, rtol=0.05)
+    assert fitted.transform(x.detach()).grad_fn is None
+
+
+def test_gives_back_the_kind_that_it_is_given(fitted, clouds):
+    x = clouds[0]
+    truth = fitted.transform(x)
+    assert truth.dtype == numpy.float32
+    assert fitted.transform(x.astype("f8")).dtype == numpy.float64
+    tensor = fitted.transform(torch.tensor(x))
+    assert isinstance(tensor, torch.Tensor) and tensor.dtype == torch.float32
+    numpy.testing.assert_array_equal(tensor.numpy(), truth)
+    assert fitted.transform(torch.tensor(x).double()).dtype == torch.float64
+    numpy.testing.assert_array_equal(fitted.transform(x.tolist()).astype("f4"), truth)
+    numpy.testing.assert_array_equal(fitted.transform(anndata.AnnData(x)), truth)
+
+
+def test_data_frames_keep_index_and_columns(clouds):
+    frame = pandas.DataFrame(clouds[0], columns=["left", "right"],
+                             index=[f"cell {i}" for i in range(600)])
+    other = pandas.DataFrame(clouds[1], columns=["left", "right"])
+    ot = monge.OptimalTransport(**TINY).fit(frame, other)
+    moved = ot.transform(frame)
+    assert list(moved.columns) == ["left", "right"] and moved.index.equals(frame.index)
+    assert list(ot.feature_names_in_) == ["left", "right"]
+    assert list(ot.get_feature_names_out()) == ["left", "right"]
+    with pytest.raises(ValueError, match="feature names should match"):
+        ot.transform(frame[["right", "left"]])
+    with pytest.raises(ValueError, match="feature names should match"):
+        ot.fit(frame, other[["right", "left"]])
+
+
+def test_anndata_by_key(clouds):
+    data = [anndata.AnnData(numpy.zeros((len(points), 1), "f4"), obsm={"X_pca": points})
+            for points in clouds]
+    ot = monge.OptimalTransport(use_rep="X_pca", **TINY).fit(*data)
+    direct = monge.OptimalTransport(**TINY).fit(*clouds)
+    numpy.testing.assert_array_equal(ot.transform(data[0]), direct.transform(clouds[0]))
+    with pytest.raises(ValueError, match=r"use_rep: expected a key of obsm \(X_pca\), got 'umap'"):
+        monge.OptimalTransport(use_rep="umap", **TINY).fit(*data)
+
+
+def test_same_seed_same_map_and_another_seed_another(fitted, clouds):
+    x = clouds[0]
+    again = monge.OptimalTransport(**TINY).fit(*clouds)
+    numpy.testing.assert_array_equal(again.transform(x), fitted.transform(x))
+    other = monge.OptimalTransport(seed=1, **TINY).fit(*clouds)
+    assert not numpy.array_equal(other.transform(x), fitted.transform(x))
+
+
+def test_target_of_the_constructor(clouds):
+    ot = monge.OptimalTransport(target="gaussian", **TINY).fit(clouds[1], numpy.zeros(500))
+    moved = ot.transform(clouds[1])
+    assert numpy.abs(moved.mean(0)).max() < 0.2 and numpy.abs(moved.std(0) - 1).max() < 0.2
+    with pytest.raises(ValueError, match="fit: expected one target"):
+        ot.fit(clouds[1], clouds[0])
+
+
+def test_pickles_hold_a_map_file_and_no_code(fitted, clouds):
+    data = pickle.dumps(fitted)
+    names = {arg for code, arg, _ in pickletools.genops(data) if code.name == "SHORT_BINUNICODE"}
+    assert not any(str(name).startswith(("monge._core", "torch")) for name in names)
+    for other in (pickle.loads(data), copy.deepcopy(fitted)):
+        numpy.testing.assert_array_equal(other.transform(clouds[0]), fitted.transform(clouds[0]))
+        assert other.history_ == fitted.history_
+    with pytest.raises(ValueError, match="^expected source and target, got none"):
+        pickle.loads(data).evaluate()
+
+
+def test_figures_on_given_points(fitted, clouds):
+    figures = fitted.evaluate(*clouds)
+    assert figures["points"] == 250
+    wrong = fitted.evaluate(clouds[1], clouds[1])
+    assert figures["energy_distance"] < 0.2 < wrong["energy_distance"]
+    assert -fitted.score(*clouds) == pytest.approx(
+        monge.energy_distance(fitted.transform(clouds[0]), clouds[1]))
+
+
+def test_shows_its_course(fitted):
+    page = fitted._repr_html_()
+    assert "<polyline" in page and "energy distance" in page
+    assert "<polyline" not in monge.OptimalTransport()._repr_html_()
+
+
+def test_shares_memory_with_contiguous_float32(clouds):
+    array = clouds[0].copy()
+    tensor = torch.tensor(clouds[0])
+    assert monge.measure(array).rows.data_ptr() == array.ctypes.data
+    assert monge.measure(tensor).rows.data_ptr() == tensor.data_ptr()
+    frozen = array.copy()
+    frozen.flags.writeable = False
+    assert monge.measure(frozen).rows.data_ptr() != frozen.ctypes.data
+    ot = monge.OptimalTransport(holdout=0, **TINY).fit(array, tensor)
+    assert ot._splits[0].train.rows.data_ptr() == array.ctypes.data
+    assert ot._splits[1].train.rows.data_ptr() == tensor.data_ptr()
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"batchs": 5}, "^unknown option 'batchs'; did you mean 'batch'\\?$"),
+    ({"solver": "duel"}, "unknown solver 'duel'; did you mean 'dual'\\?"),
+    ({"solver": "w2gn", "amortise": "auto"}, "'amortise' is not one of solver 'w2gn'"),
+    ({"learning_rate": -1}, "^solver.learning_rate: expected 0 to 1, got -1$"),
+    ({"start": 3}, "^solver.start: expected a text, got integer 3$"),
+    ({"network": "mlp"}, "^network.name: expected dense_icnn for the solver 'dual', got mlp$"),
+    ({"progress": "often"}, "^progress: expected True, False or \"auto\", got 'often'$"),
+    ({"seed": -1}, "^seed: expected 0 to"),
+    ({"target": "gausian"}, "unknown measure 'gausian'; did you mean 'gaussian'\\?"),
+])
+def test_refuses_options(options, message, clouds):
+    with pytest.raises(ValueError, match=message):
+        monge.OptimalTransport(**options).fit(clouds[0], None if "target" in options else clouds[1])
+
+
+@pytest.mark.parametrize("options", [{"batch": object()}, {"seed": "1"}, {"hidden": [None]}])
+def test_refuses_kinds(options, clouds):
+    with pytest.raises(TypeError):
+        monge.OptimalTransport(**options).fit(*clouds)
+
+
+BAD = {
+    "nan": (lambda x: numpy.where(x == x[3], numpy.nan, x), "expected finite values.*NaN in row 3"),
+    "huge": (lambda x: x * 1e300, "expected finite values.*got"),
+    "flat": (lambda x: x[:, 0], "Reshape your data|expected a target|1D array"),
+    "wide": (lambda x: numpy.hstack([x, x]), "features|\\[n, 2\\]"),
+    "few": (lambda x: x[:2], "minimum of 4|at least 4"),
+    "same": (lambda x: x * 0, "points that differ"),
+    "words": (lambda x: numpy.full(x.shape, "a", object), "could not convert"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize("kind", [numpy.asarray, torch.as_tensor], ids=["numpy", "torch"])
+def test_a_refused_fit_leaves_the_estimator_as_it_was(name, side, kind, clouds, fitted):
+    if name == "words" and kind is torch.as_tensor:
+        pytest.skip("torch has no such tensors")
+    change, message = BAD[name]
+    ot = copy.deepcopy(fitted)
+    before = ot.transform(clouds[0])
+    points = [numpy.float64(one) for one in clouds]
+    points[side] = change(points[side])
+    if kind is torch.as_tensor and name == "flat":
+        message = "expected points"
+    if side == 0 and name == "wide":
+        message = "features|\\[n, 4\\]"
+    with pytest.raises(ValueError, match=message) as refusal:
+        ot.fit(*(kind(one) for one in points))
+    assert name == "flat" or "\n" not in str(refusal.value)
+    numpy.testing.assert_array_equal(ot.transform(clouds[0]), before)
+
+
+def test_refuses_before_fit_and_other_shapes_and_devices(fitted, clouds):
+    for method in ("transform", "inverse_transform", "log_det", "log_density"):
+        with pytest.raises(NotFittedError):
+            getattr(monge.OptimalTransport(), method)(clouds[0])
+    with pytest.raises(ValueError, match="^X: expected a tensor on the cpu, got one on meta$"):
+        fitted.transform(torch.zeros(3, 2, device="meta"))
+    wide = numpy.zeros((5, 3))
+    for method in (fitted.transform, fitted.inverse_transform, fitted.log_det, fitted.sample,
+                   lambda x: fitted.score(x, clouds[1])):
+        with pytest.raises(ValueError, match="X has 3 features, but .* is expecting 2 features"):
+            method(wide)
+    with pytest.raises(ValueError, match="expected a target"):
+        monge.OptimalTransport().fit(clouds[0])
+    with pytest.raises(TypeError, match="expected real numbers"):
+        fitted.transform(torch.zeros(3, 2, dtype=torch.cfloat))

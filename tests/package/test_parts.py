@@ -1,0 +1,137 @@
+"""The parts for researchers: measures, solvers, potentials, discrete transport."""
+
+import itertools
+
+import numpy
+import pytest
+import torch
+
+import monge
+
+
+def noisy(n, seed):
+    return numpy.random.default_rng(seed).normal(size=(n, 2)) + [3, 0]
+
+
+def test_measures_of_every_kind(clouds):
+    loader = torch.utils.data.DataLoader(
+        torch.utils.data.TensorDataset(torch.tensor(clouds[0])), batch_size=32)
+    for what in (clouds[0], torch.tensor(clouds[0]), clouds[0].tolist(), noisy, loader,
+                 itertools.repeat(clouds[0])):
+        measure = monge.measure(what)
+        points = measure.sample(700)
+        assert points.shape == (700, 2) and points.dtype == torch.float32
+        assert measure.dimension == 2
+    assert monge.measure(measure) is measure
+
+
+def test_a_stream_is_read_in_order_and_begun_again():
+    batches = [torch.arange(6.0).reshape(3, 2), torch.arange(6.0, 10.0).reshape(2, 2)]
+    drawn = monge.measure(_Batches(batches)).sample(7)
+    torch.testing.assert_close(drawn, torch.cat([*batches, batches[0][:2]]))
+
+
+class _Batches:
+    def __init__(self, batches):
+        self.batches = batches
+
+    def __iter__(self):
+        return iter(self.batches)
+
+
+def test_a_function_gives_the_same_points_for_a_seed():
+    measure = monge.measure(noisy)
+    torch.testing.assert_close(measure.sample(5, seed=1), measure.sample(5, seed=1))
+    assert not torch.equal(measure.sample(5, seed=1), measure.sample(5, seed=2))
+
+
+def test_named_measures_know_their_moments():
+    mean, covariance = monge.measure("gaussian", mean=[1, 2], std=2).moments()
+    torch.testing.assert_close(mean, torch.tensor([1.0, 2.0], dtype=torch.float64))
+    torch.testing.assert_close(covariance, 4 * torch.eye(2, dtype=torch.float64))
+    assert monge.measure(numpy.zeros((3, 2))).log_density(torch.zeros(1, 2)) is None
+
+
+@pytest.mark.parametrize("what, error, message", [
+    ("gausian", ValueError, "^measure: unknown measure 'gausian'; did you mean 'gaussian'"),
+    (lambda n, seed: numpy.zeros((n, 2)) * numpy.nan, ValueError, "expected finite"),
+    (numpy.zeros(3), ValueError, "^measure: expected points \\[n, d\\], got \\[3\\]$"),
+    (5, TypeError, "^measure: expected points, a measure, .* got int$"),
+])
+def test_refuses_measures(what, error, message):
+    with pytest.raises(error, match=message):
+        monge.measure(what)
+
+
+def test_a_function_of_another_shape_is_refused_in_training(clouds):
+    calls = []
+
+    def shrinks(n, seed):
+        calls.append(n)
+        return numpy.zeros((n if len(calls) == 1 else n - 1, 2))
+
+    solver = monge.Solver("w2gn", hidden=[8], max_steps=5)
+    with pytest.raises(ValueError, match="^measure: expected \\[.*\\], got"):
+        monge.train(solver, shrinks, clouds[1], progress=False)
+    assert solver.solution is None
+
+
+def test_train_learns_from_a_function_and_a_stream(clouds):
+    solver = monge.Solver("dual", hidden=[16], max_steps=150)
+    assert monge.train(solver, noisy, _Batches([clouds[1]]), progress=False).reason == "budget"
+    moved = solver.solution.map(monge.measure(noisy).sample(2000, seed=5))
+    assert monge.energy_distance(moved, clouds[1]) < 0.1
+    assert monge.energy_distance(noisy(2000, 5), clouds[1]) > 0.2
+    assert solver.sections["solver"]["batch"] > 0
+
+
+def test_potential_is_convex_and_its_hessian_that_of_differences(fitted):
+    psi = fitted.solution_.map.potential
+    x = torch.randn(20, 2, generator=torch.Generator().manual_seed(0))
+    hessian = psi.hessian(x)
+    assert torch.linalg.eigvalsh(hessian).min() > -1e-5
+    v = torch.tensor([[1.0, -2.0]]).expand_as(x)
+    torch.testing.assert_close(psi.hessian_product(x, v), (hessian @ v[..., None]).squeeze(-1),
+                               atol=1e-4, rtol=1e-4)
+    slope = (psi.gradient(x + 1e-2 * v) - psi.gradient(x - 1e-2 * v)) / 2e-2
+    torch.testing.assert_close(psi.hessian_product(x, v), slope, atol=0.05, rtol=0.05)
+
+
+def test_exact_transport_has_its_certificate():
+    random = numpy.random.default_rng(0)
+    x, y = random.normal(size=(40, 3)), random.normal(size=(30, 3))
+    plan = monge.exact_ot(x, y)
+    dense = plan.dense().numpy()
+    costs = ((x[:, None] - y[None])**2).sum(-1) / 2
+    numpy.testing.assert_allclose(dense.sum(1), 1 / 40)
+    numpy.testing.assert_allclose(dense.sum(0), 1 / 30)
+    assert plan.cost == pytest.approx((dense * costs).sum(), rel=1e-6)
+    dual = plan.source_potential.mean() + plan.target_potential.mean()
+    assert plan.cost == pytest.approx(float(dual), rel=1e-6) and plan.gap < 1e-6
+    weights = numpy.arange(1, 41) / 820
+    numpy.testing.assert_allclose(
+        monge.exact_ot(x, y, source_weights=weights).dense().sum(1), weights)
+
+
+def test_entropic_transport_tends_to_the_exact_one():
+    random = numpy.random.default_rng(0)
+    x, y = random.normal(size=(40, 2)), random.normal(size=(30, 2)) + 2
+    exact = monge.exact_ot(x, y).cost
+    costs = [monge.sinkhorn(x, y, epsilon).cost - exact for epsilon in (1, 0.1, 0.01)]
+    assert costs[0] > costs[1] > costs[2] > 0 and costs[2] < 0.02
+    plan = monge.sinkhorn(x, y, 0.01)
+    assert monge.energy_distance(plan.map(torch.tensor(x)), y) < 0.1
+    assert monge.energy_distance(plan.inverse(torch.tensor(y)), x) < 0.1
+
+
+@pytest.mark.parametrize("call, message", [
+    (lambda: monge.exact_ot([[0.0]], [[0.0, 1.0]]), "expected"),
+    (lambda: monge.sinkhorn([[0.0]], [[1.0]], -1), "expected a positive epsilon, got -1"),
+    (lambda: monge.exact_ot([[0.0]], [[1.0]], source_weights=[2.0]), "expected"),
+    (lambda: monge.exact_ot([[numpy.inf]], [[1.0]]), "^x: expected finite values"),
+    (lambda: monge.Solver("w2gn", hiden=[3]), "unknown option 'hiden'; did you mean 'hidden'"),
+])
+def test_refuses_in_one_line(call, message):
+    with pytest.raises(ValueError, match=message) as refusal:
+        call()
+    assert "\n" not in str(refusal.value)

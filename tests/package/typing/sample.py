@@ -1,0 +1,20 @@
+"""Type-checked, not run: what the stubs promise."""
+
+from typing import assert_type
+
+import numpy
+import torch
+
+import monge
+
+ot = monge.OptimalTransport("dual", batch=256, hidden=[64, 64], max_seconds=30)
+x = numpy.zeros((10, 2))
+assert_type(ot.fit(x, x), monge.OptimalTransport)
+assert_type(ot.transform(torch.zeros(3, 2)), torch.Tensor)
+assert_type(ot.evaluate(), dict[str, float])
+assert_type(ot.solution_.map(torch.zeros(3, 2)), torch.Tensor)
+assert_type(monge.load("map.safetensors"), monge.OptimalTransport)
+assert_type(monge.exact_ot(x, x).cost, float)
+assert_type(monge.train(monge.Solver("w2gn"), x, "gaussian").steps, int)
+monge.OptimalTransport(batchs=256)  # type: ignore[call-arg]
+monge.OptimalTransport(batch="many")  # type: ignore[arg-type]
