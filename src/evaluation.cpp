@@ -11,6 +11,8 @@
 #include "monge/measures/gaussian_mixture.h"
 #include "monge/measures/sheet.h"
 #include "monge/metric.h"
+#include "monge/mixture_plan.h"
+#include "monge/plan_check.h"
 #include "monge/smoothing.h"
 
 namespace monge {
@@ -255,6 +257,17 @@ std::vector<EvaluatedFigure> evaluate_splits(const Solution& solution, const Spl
           {fmt::format("{}_trained_on", name), 1,
            "too few rows to hold any out: its figures are on points of the training"});
   return figures;
+}
+
+PlanCheck judge_plan(const Solution& solution, const Measure& source, const Measure& target,
+                     std::string_view cost, std::int64_t points, std::uint64_t seed) {
+  constexpr std::int64_t most_points = 1000;  // exact plans take seconds
+  const TransportMap& map = *solution.map;
+  const bool entropic =
+      dynamic_cast<const MixturePlan*>(&map) || dynamic_cast<const BarycentricMap*>(&map);
+  return check_plan(
+      map, source, target, seed,
+      {.points = std::min(points, most_points), .judge_cost = cost == "quadratic" && !entropic});
 }
 
 }  // namespace monge

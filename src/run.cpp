@@ -3,7 +3,6 @@
 #include "monge/error.h"
 #include "monge/events.h"
 #include "monge/map_file.h"
-#include "monge/mixture_plan.h"
 #include "monge/safetensors.h"
 
 #include <nlohmann/json.hpp>
@@ -21,7 +20,6 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* checkpoint_format = "monge-checkpoint";
 constexpr const char* checkpoint_version = "1";
-constexpr std::int64_t most_checked = 1000;  // points: exact plans take seconds
 
 struct KeptMetrics {
   std::string text;
@@ -218,12 +216,6 @@ void clear_folder(const RunDirectory& run) {
   std::filesystem::remove_all(run.events(), failure);
 }
 
-/// Whether the map was made for the cost |x - y|²: weak costs and entropic plans have another.
-bool for_squared_distance(const TransportMap& map, const Config& config) {
-  return config.part("cost", "quadratic") == "quadratic" &&
-         !dynamic_cast<const MixturePlan*>(&map) && !dynamic_cast<const BarycentricMap*>(&map);
-}
-
 FitResult train_into(Experiment& experiment, const RunDirectory& run,
                      std::span<Callback* const> callbacks, const State* resumed) {
   RunWriter writer(run, experiment.config);
@@ -295,9 +287,8 @@ Evaluation evaluate_run(const RunDirectory& run) {
   const LoadedMap loaded = load_map(run.map());
   const Evaluation evaluation{
       evaluate_splits(loaded.solution, source, target, options.points, config.seed),
-      check_plan(*loaded.solution.map, *source.held_out, *target.held_out, config.seed,
-                 {.points = std::min(options.points, most_checked),
-                  .judge_cost = for_squared_distance(*loaded.solution.map, config)})};
+      judge_plan(loaded.solution, *source.held_out, *target.held_out,
+                 config.part("cost", "quadratic"), options.points, config.seed)};
   write_text(run.evaluation(), evaluation_json(evaluation, config));
   return evaluation;
 }

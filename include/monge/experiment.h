@@ -2,6 +2,7 @@
 
 #include "monge/config.h"
 #include "monge/measure.h"
+#include "monge/plan_check.h"
 #include "monge/solver.h"
 #include "monge/trainer.h"
 
@@ -77,5 +78,10 @@ std::vector<EvaluatedFigure> evaluate_solution(const Solution& solution, const M
 std::vector<EvaluatedFigure> evaluate_splits(const Solution& solution, const Split& source,
                                              const Split& target, std::int64_t points,
                                              std::uint64_t seed);
+
+/// The plan check of `monge evaluate`: of at most 1000 points of each measure, and of the cost only
+/// where the map was made for |x - y|², which weak costs and entropic plans are not.
+PlanCheck judge_plan(const Solution& solution, const Measure& source, const Measure& target,
+                     std::string_view cost, std::int64_t points, std::uint64_t seed);
 
 }  // namespace monge

@@ -206,6 +206,18 @@ void bind_training(py::module_& module) {
       py::arg("solution"), py::arg("source"), py::arg("target"), py::arg("points"), py::arg("seed"),
       Unlocked(), "The figures of `monge evaluate`, on what is held out.");
   module.def(
+      "judge_plan",
+      [](const Solution& solution, const Measure& source, const Measure& target,
+         const std::string& cost, std::int64_t points, std::uint64_t seed) {
+        const PlanCheck check = judge_plan(solution, source, target, cost, points, seed);
+        std::vector<std::pair<std::string, double>> figures;
+        for (const PlanFigure& figure : check.figures)
+          figures.emplace_back(figure.name, figure.value);
+        return std::tuple(verdict_text(check.verdict), check.reason, figures);
+      },
+      py::arg("solution"), py::arg("source"), py::arg("target"), py::arg("cost"), py::arg("points"),
+      py::arg("seed"), Unlocked(), "Verdict, reason and figures of the plan check.");
+  module.def(
       "read_run",
       [](const std::filesystem::path& folder) {
         const Config config = read_config(open_run(folder).config());

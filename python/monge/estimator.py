@@ -263,15 +263,35 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         out of training, with the numbers of ``monge evaluate``.
         """
         check_is_fitted(self)
-        points = (_options.default("evaluate", "points") if self.points is None
-                  else _options.plain("evaluate.points", self.points))
-        seed = _options.seed(self.seed)
+        points, seed = self._evaluation()
         if source is None and target is None:
             figures = _core.evaluate_splits(self.solution_, *self._evaluated_on(), points, seed)
         else:
             sides = self._sides(source, target)
             figures = _core.evaluate(self.solution_, *sides, points, seed)
         return {name: value for name, value, _ in figures}
+
+    def plan_check(self, source=None, target=None):
+        """Whether the map is an optimal plan, as ``plan_check`` of ``monge evaluate`` has it.
+
+        A dict with ``verdict`` ("good", "fake" or "unconverged"), ``reason``, one sentence, and the
+        figures they stand on, on the points that :meth:`evaluate` takes.
+        """
+        check_is_fitted(self)
+        if source is None and target is None:
+            sides = [split.held_out for split in self._evaluated_on()]
+        else:
+            sides = self._sides(source, target)
+        cost = self.options_.get("cost", {}).get("name", "quadratic")
+        verdict, reason, figures = _core.judge_plan(self.solution_, *sides, cost,
+                                                    *self._evaluation())
+        return {"verdict": verdict, "reason": reason, **dict(figures)}
+
+    def _evaluation(self):
+        """How many points figures stand on, and the seed."""
+        points = (_options.default("evaluate", "points") if self.points is None
+                  else _options.plain("evaluate.points", self.points))
+        return points, _options.seed(self.seed)
 
     def _sides(self, source, target):
         """Given points and measures as measures of this map's dimension."""

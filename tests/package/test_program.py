@@ -78,7 +78,8 @@ def test_fits_the_same_map_as_the_program(folder, fitted, tmp_path):
 def test_evaluates_to_the_same_figures(folder, fitted):
     figures = json.loads(run(MODULE, "evaluate", "run", "--json", cwd=folder).stdout)
     for one in (fitted, monge.load(folder / "run")):
-        assert {"solver": "dual", "seed": 0, **one.evaluate()} == figures
+        assert {"solver": "dual", "seed": 0, **one.evaluate(),
+                "plan_check": one.plan_check()} == figures
 
 
 def test_loads_what_the_program_fits(folder, clouds, tmp_path):
