@@ -129,6 +129,9 @@ def evaluate(
 def evaluate_splits(
     solution: Solution, source: Split, target: Split, points: int, seed: int
 ) -> Figures: ...
+def judge_plan(
+    solution: Solution, source: Measure, target: Measure, cost: str, points: int, seed: int
+) -> tuple[str, str, list[tuple[str, float]]]: ...
 def pushed_log_density(
     map: TransportMap, solution: Solution, log_density: Callable[[Tensor], Tensor], y: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]: ...

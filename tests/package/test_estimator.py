@@ -183,6 +183,12 @@ def test_figures_on_given_points(fitted, clouds):
         monge.energy_distance(fitted.transform(clouds[0]), clouds[1]))
 
 
+def test_checks_the_plan_on_given_points(fitted, clouds):
+    check = fitted.plan_check(clouds[1], clouds[1])
+    assert check["verdict"] != "good" and check["reason"].startswith("the map does not reach")
+    assert fitted.plan_check(*clouds)["d_target"] < check["d_target"]
+
+
 def test_shows_its_course(fitted):
     page = fitted._repr_html_()
     assert "<polyline" in page and "energy distance" in page
