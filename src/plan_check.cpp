@@ -32,6 +32,11 @@ double mean_square(const Tensor& a, const Tensor& b) {
 
 double total_variance(const Tensor& points) { return points.var(0).sum().item<double>(); }
 
+/// [d, d], of one dimension too.
+Tensor covariance(const Tensor& points) {
+  return points.t().cov().reshape({points.size(1), points.size(1)});
+}
+
 /// Over repetitions.
 struct Repeated {
   std::vector<double> values;
@@ -116,7 +121,7 @@ struct Spreads {
   Tensor directions;
 
   static Spreads of(const Tensor& points, const Tensor& y) {
-    const auto [values, vectors] = at::linalg_eigh(y.t().cov());
+    const auto [values, vectors] = at::linalg_eigh(covariance(y));
     const Tensor kept = vectors.index_select(1, values.ge(thin * values[-1]).nonzero().squeeze(1));
     const auto variances = [&](const Tensor& set) { return set.mm(kept).var(0); };
     return {0.5 * std::log(total_variance(points) / total_variance(y)),
@@ -146,7 +151,7 @@ double nearest_dimension(const Tensor& points) {
 double support_dimension(const Tensor& points, Random& random) {
   const std::int64_t n = points.size(0), d = points.size(1);
   if (n < 3) return static_cast<double>(d);
-  const auto [values, vectors] = at::linalg_eigh(points.t().cov());
+  const auto [values, vectors] = at::linalg_eigh(covariance(points));
   const Tensor kept = values.gt(flat * values[-1]).nonzero().squeeze(1);
   if (kept.size(0) == 0) return 0;
   const double rank = static_cast<double>(d) * static_cast<double>(kept.size(0)) /
