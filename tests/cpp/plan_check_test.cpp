@@ -15,7 +15,8 @@ using Formula = std::function<Tensor(const Tensor& x, const Tensor& z)>;
 /// T(x, z) by a formula, in the flat coordinates of a sheet where there is one.
 class FormulaMap final : public StochasticMap {
  public:
-  FormulaMap(std::int64_t dimension, Formula formula, std::optional<SheetMeasure> sheet = {})
+  FormulaMap(std::int64_t dimension, Formula formula,
+             std::shared_ptr<const SheetMeasure> sheet = nullptr)
       : dimension_(dimension), formula_(std::move(formula)), sheet_(std::move(sheet)) {}
   std::int64_t dimension() const override { return dimension_; }
   std::int64_t noise_dimension() const override { return dimension_; }
@@ -29,7 +30,7 @@ class FormulaMap final : public StochasticMap {
  private:
   std::int64_t dimension_;
   Formula formula_;
-  std::optional<SheetMeasure> sheet_;
+  std::shared_ptr<const SheetMeasure> sheet_;
 };
 
 /// One of the exact cases of fake solutions, in d dimensions, and its space's turn.
@@ -49,7 +50,7 @@ struct Case {
     }
   }
   PlanCheck check(const Formula& formula, std::uint64_t seed) const {
-    return check_plan(FormulaMap(source.dimension, formula, SheetMeasure(source)),
+    return check_plan(FormulaMap(source.dimension, formula, std::make_shared<SheetMeasure>(source)),
                       SheetMeasure(source), SheetMeasure(target), seed, {.points = 300});
   }
 };
