@@ -51,7 +51,8 @@ Tensor guess_potential(const CostRows& costs, const DiscreteProblem& problem) {
   if (!(costs.spread() > 0)) return at::zeros_like(problem.b);
   return sinkhorn(costs, problem.a, problem.b,
                   {guess_epsilon * costs.spread(), guess_tolerance, guess_iterations})
-      .target_potential.contiguous();
+      .target_potential.nan_to_num(0, 0, 0)
+      .contiguous();
 }
 
 DiscretePlan plan_of(const SimplexSolution& solution, const CostRows& costs, double unit) {

@@ -47,7 +47,9 @@ Shortlist::Shortlist(const CostRows& costs)
 }
 
 std::int64_t Shortlist::whole(double cost) const {
-  return std::llround((cost - costs_.least()) * factor_);
+  // Where all costs are one up to rounding, a guessed potential can lie far outside their range.
+  constexpr double most = 0x1p59;
+  return std::llround(std::clamp((cost - costs_.least()) * factor_, -most, most));
 }
 
 std::vector<double> Shortlist::add_nearest(const std::vector<double>& v, std::size_t count) {
