@@ -1,10 +1,12 @@
 #include "monge/differentiable.h"
 
+#include "monge/affine_span.h"
 #include "monge/conjugate.h"
 #include "monge/error.h"
 #include "monge/frozen.h"
 #include "monge/mixture_plan.h"
 #include "monge/network_map.h"
+#include "monge/smoothing.h"
 
 namespace monge {
 namespace {
@@ -59,6 +61,19 @@ Tensor moved(const AffineTransportMap& map, const Tensor& x) {
   return at::addmm(offset.to(x.scalar_type()), x, matrix.to(x.scalar_type()).t());
 }
 
+Tensor moved(const SpanMap& map, const Tensor& x) {
+  return map.span().leave(differentiable_transport(*map.map(), map.span().enter(x)));
+}
+
+/// T(x_e) with the map's fixed noise.
+Tensor moved(const SmoothedMap& map, const Tensor& x) {
+  if (dynamic_cast<const StochasticMap*>(map.map().get()))
+    fail("differentiable transport", "a smoothed map without noise of its own", "one with noise");
+  Tensor smoothed = x.clone();
+  map.noise().add_to(smoothed, map.fixed_noise(x.size(0)));
+  return differentiable_transport(*map.map(), smoothed);
+}
+
 /// T(x) as that one of these kinds that the map is; undefined where it is none of them.
 template <class... Maps>
 Tensor moved_by_kind(const TransportMap& map, const Tensor& x) {
@@ -79,7 +94,8 @@ Tensor differentiable_transport(const TransportMap& map, const Tensor& x) {
   const at::AutoGradMode graph(true);
   const Tensor result =
       moved_by_kind<AffineTransportMap, BrenierMap, ConjugateMap, KantorovichMap, NetworkMap,
-                    StochasticNetworkMap, BarycentricMap>(map, x.to(at::kFloat));
+                    StochasticNetworkMap, BarycentricMap, SpanMap, SmoothedMap>(map,
+                                                                                x.to(at::kFloat));
   if (!result.defined())
     fail("differentiable transport", "a map that is differentiable in x",
          "the plan of light_sb (map = \"barycentric\" is) or another map");

@@ -2,10 +2,12 @@
 // differences.
 #include "monge/differentiable.h"
 
+#include "monge/affine_span.h"
 #include "monge/conjugate.h"
 #include "monge/mixture_plan.h"
 #include "monge/network_map.h"
 #include "monge/networks/dense_icnn.h"
+#include "monge/smoothing.h"
 
 #include "error_text.h"
 
@@ -43,6 +45,15 @@ std::shared_ptr<const MixturePlan> plan() {
   return std::make_shared<MixturePlan>(mixture, 0.7, frame().to_dtype(at::kDouble));
 }
 
+AffineSpan plane() {
+  const auto [basis, rest] = at::linalg_qr(normal(14, {d, 2}).to(at::kDouble));
+  return {basis, at::ones({d}, at::kDouble)};
+}
+
+std::shared_ptr<const TransportMap> plane_map() {
+  return std::make_shared<AffineTransportMap>(AffineMap{normal(15, {2, 2}), at::ones(2)});
+}
+
 std::map<std::string, std::shared_ptr<const TransportMap>> maps() {
   const auto psi = convex();
   Random random(9, "network");
@@ -57,7 +68,10 @@ std::map<std::string, std::shared_ptr<const TransportMap>> maps() {
       {"kantorovich", std::make_shared<KantorovichMap>(free)},
       {"network", std::make_shared<NetworkMap>(perceptron(d), true, frame())},
       {"stochastic", std::make_shared<StochasticNetworkMap>(perceptron(d + 2), true)},
-      {"barycentric", std::make_shared<BarycentricMap>(plan())}};
+      {"barycentric", std::make_shared<BarycentricMap>(plan())},
+      {"span", std::make_shared<SpanMap>(plane_map(), plane())},
+      {"smoothed",
+       std::make_shared<SmoothedMap>(std::make_shared<BrenierMap>(psi, frame()), Noise{0.9, 0.1})}};
 }
 
 TEST(Differentiable, AgreesWithTransportAndItsDifferences) {

@@ -45,11 +45,11 @@ std::int64_t dual_usual_steps(std::int64_t dimension);
 /// is ∇psi, the inverse map ∇psi*, both in the affine frame of the samples' moments.
 ///
 /// Of a finite target, each search begins where the last one for that point has ended, elsewhere at
-/// the guess of a network that learns beside psi (solvers/search_starts.h). The
-/// derivative is a difference of two means over points that lie alike in the end, and its noise all
-/// that is left of it: batches are weighted so that they have their measures' moments
-/// (solvers/calibration.h), or where there are points enough of two finite measures, drawn so that
-/// x and x^(y) lie alike (solvers/coupled_batches.h).
+/// the guess of a network that learns beside psi (solvers/search_starts.h). The derivative is a
+/// difference of two means over points that lie alike in the end, and its noise all that is left of
+/// it: batches are weighted so that they have their measures' moments (solvers/calibration.h), or
+/// where there are points enough of two finite measures, drawn so that x and x^(y) lie alike
+/// (solvers/coupled_batches.h).
 class Dual final : public Solver {
  public:
   Dual(std::int64_t dimension, const DualOptions& options, const DenseIcnnOptions& network,
