@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <vector>
 
 namespace monge {
 
@@ -23,6 +24,8 @@ class Measure {
 
   /// The dimension d of one point.
   virtual std::int64_t dimension() const = 0;
+  /// The shape of one point, whose product is d: [d], or [channels, height, width] of an image.
+  virtual std::vector<std::int64_t> shape() const { return {dimension()}; }
 
   /// Independent points, d numbers each, one after the other in all of `points`.
   virtual void sample_into(std::span<float> points, Random& random) const = 0;

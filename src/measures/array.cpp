@@ -24,7 +24,12 @@ Tensor checked_rows(const Tensor& rows, const char* where) {
 
 }  // namespace
 
-ArrayMeasure::ArrayMeasure(const Tensor& rows) : rows_(checked_rows(rows, "array")) {}
+ArrayMeasure::ArrayMeasure(const Tensor& rows, std::vector<std::int64_t> shape)
+    : rows_(checked_rows(rows, "array")), shape_(std::move(shape)) {
+  if (shape_.empty()) shape_ = {rows_.size(1)};
+  if (c10::multiply_integers(shape_) != rows_.size(1))
+    fail("array", fmt::format("points of shape [{}]", fmt::join(shape_, ", ")), shape_text(rows_));
+}
 
 void ArrayMeasure::gather(std::span<const std::int64_t> indices, std::span<float> points) const {
   gather_rows(rows_, indices, points);

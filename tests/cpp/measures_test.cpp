@@ -53,6 +53,14 @@ Tensor random_factors(std::int64_t k, std::int64_t d) {
   return Random(3, "factors").normal({k, d, d}).to(at::kDouble);
 }
 
+TEST(ArrayMeasure, RowsMayBeImages) {
+  const ArrayMeasure flat(at::zeros({3, 8})), images(at::zeros({3, 8}), {2, 2, 2});
+  EXPECT_EQ(flat.shape(), std::vector<std::int64_t>{8});
+  EXPECT_EQ(images.shape(), (std::vector<std::int64_t>{2, 2, 2}));
+  EXPECT_EQ(images.dimension(), 8);
+  EXPECT_THROW(ArrayMeasure(at::zeros({3, 8}), {3, 2, 2}), Error);
+}
+
 TEST(Measures, ExactMomentsAgreeWithSamples) {
   Random random(1, "covariance");
   expect_moments(GaussianMeasure({vector({1, -2, 3}), random_covariance(3, 0.5, 2, random)}),

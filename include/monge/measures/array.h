@@ -12,10 +12,12 @@ class Categorical;
 class ArrayMeasure final : public FiniteMeasure {
  public:
   /// `rows` is [n, d], n >= 1; kept as float32. Throws Error on another rank or a row that is not
-  /// finite (named by its index).
-  explicit ArrayMeasure(const Tensor& rows);
+  /// finite (named by its index). `shape`: that of one point where a row is an image, [channels,
+  /// height, width] with product d.
+  explicit ArrayMeasure(const Tensor& rows, std::vector<std::int64_t> shape = {});
 
   std::int64_t dimension() const override { return rows_.size(1); }
+  std::vector<std::int64_t> shape() const override { return shape_; }
   std::int64_t size() const override { return rows_.size(0); }
   void gather(std::span<const std::int64_t> indices, std::span<float> points) const override;
   std::optional<Moments> moments() const override;
@@ -23,6 +25,7 @@ class ArrayMeasure final : public FiniteMeasure {
 
  private:
   Tensor rows_;
+  std::vector<std::int64_t> shape_;
 };
 
 /// The empirical measure of distinct points with multiplicities, such as the colours of a picture.
