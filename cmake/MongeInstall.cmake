@@ -8,7 +8,7 @@ set(MONGE_PUBLIC_HEADERS
   network_map.h options.h
   plan_check.h potential.h progress.h random.h registry.h
   report.h run.h safetensors.h sampler.h smoothing.h solver.h tensor.h trainer.h transport_map.h
-  measures/array.h measures/file.h measures/gaussian.h measures/gaussian_mixture.h measures/images.h measures/prefetching.h measures/prefetching.h
+  measures/array.h measures/file.h measures/gaussian.h measures/gaussian_mixture.h measures/images.h measures/prefetching.h
   measures/pushforward.h measures/registry.h measures/shapes.h measures/sheet.h measures/uniform.h
   networks/dense_icnn.h networks/mlp.h networks/resnet_critic.h networks/unet.h
   solvers/adversarial.h solvers/dual.h solvers/light_sb.h solvers/regularized_dual.h
