@@ -194,10 +194,12 @@ BinaryLayout read_npy_header(std::string_view where, ByteSource& source) {
   return layout;
 }
 
-std::string npy_header(std::int64_t rows, std::int64_t columns) {
+std::string npy_header(const std::vector<std::int64_t>& shape, at::ScalarType type) {
   constexpr std::size_t start_size = npy_magic.size() + 4;
-  std::string text = fmt::format("{{'descr': '{}f4', 'fortran_order': False, 'shape': ({}, {}), }}",
-                                 little_endian ? '<' : '>', rows, columns);
+  const char* const comma = shape.size() == 1 ? "," : "";
+  std::string text =
+      fmt::format("{{'descr': '{}f{}', 'fortran_order': False, 'shape': ({}{}), }}",
+                  little_endian ? '<' : '>', c10::elementSize(type), fmt::join(shape, ", "), comma);
   text.resize(npy_header_size - start_size - 1, ' ');
   text += '\n';
   std::string header(npy_magic);
