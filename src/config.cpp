@@ -73,11 +73,20 @@ toml::table parse_toml(std::string_view text, std::string_view where) {
   }
 }
 
-void resolve_file(Table& section, const std::filesystem::path& folder) {
-  const auto entry = section.find("file");
-  if (entry == section.end()) return;
-  if (auto* file = std::get_if<std::string>(&entry->second); file && !file->empty())
-    *file = absolute_location(*file, folder);
+/// The keys of a section that name files.
+std::vector<std::string_view> file_keys(std::string_view section) {
+  if (section == "source" || section == "target") return {"file"};
+  if (section == "evaluate") return {"features", "perceptual", "statistics"};
+  return {};
+}
+
+void resolve_files(std::string_view name, Table& section, const std::filesystem::path& folder) {
+  for (const std::string_view key : file_keys(name)) {
+    const auto entry = section.find(key);
+    if (entry == section.end()) continue;
+    if (auto* file = std::get_if<std::string>(&entry->second); file && !file->empty())
+      *file = absolute_location(*file, folder);
+  }
 }
 
 }  // namespace
@@ -124,8 +133,7 @@ Config parse_config(std::string_view text, std::string_view where,
       config.sections[name][std::string(option.str())] =
           value_of(value, fmt::format("{}: {}: {}.{}", where, line_of(value), name, option.str()));
   }
-  for (const char* measure : {"source", "target"})
-    if (config.sections.contains(measure)) resolve_file(config.sections[measure], folder);
+  for (auto& [name, section] : config.sections) resolve_files(name, section, folder);
   return config;
 }
 
@@ -188,8 +196,7 @@ void apply_setting(Config& config, std::string_view setting) {
   Config over;
   Table& section = over.sections[key.substr(0, dot)];
   section[key.substr(dot + 1)] = value;
-  if (key == "source.file" || key == "target.file")
-    resolve_file(section, std::filesystem::current_path());
+  resolve_files(key.substr(0, dot), section, std::filesystem::current_path());
   over.seed = config.seed;
   config = merged(std::move(config), over);
 }

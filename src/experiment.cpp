@@ -22,8 +22,10 @@ Split split_rows(const std::shared_ptr<const ArrayMeasure>& all, double holdout,
   const auto held = std::min<std::int64_t>(std::llround(holdout * static_cast<double>(n)), 20000);
   if (held < least_held_out) return {all, all};
   const Tensor order = random.permutation(n);
-  return {std::make_shared<ArrayMeasure>(all->points(order.narrow(0, held, n - held))),
-          std::make_shared<ArrayMeasure>(all->points(order.narrow(0, 0, held)))};
+  const auto part = [&](std::int64_t from, std::int64_t count) {
+    return std::make_shared<ArrayMeasure>(all->points(order.narrow(0, from, count)), all->shape());
+  };
+  return {part(held, n - held), part(0, held)};
 }
 
 /// Evaluation halves the points of each measure and compares pairs; points that are all the same

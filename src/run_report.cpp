@@ -6,6 +6,10 @@
 #include "monge/report.h"
 #include "monge/run.h"
 
+#include "image/png.h"
+#include "image_evaluation.h"
+#include "image_samples.h"
+
 #include <nlohmann/json.hpp>
 
 #include <fstream>
@@ -144,8 +148,23 @@ std::optional<Cloud> density_cloud(const Solution& solution, const Measure& sour
                shades(share.index_select(0, kept).sqrt())};
 }
 
-void add_scatter(Report& report, const Config& config, const Solution& solution) {
+/// Of runs on images: held-out ones with what the map makes of them, and some of the target.
+void add_grids(Report& report, const Config& config, const Solution& solution, const Split& source,
+               const Split& target) {
+  constexpr std::int64_t shown = 8;
+  const std::vector<std::int64_t> shape = source.held_out->shape();
+  const Tensor x = sample_images(*source.held_out, shown, config.seed);
+  std::vector<SampleGrid> grids = sample_grids(*solution.map, x, shape);
+  grids.push_back(target_grid(sample_images(*target.held_out, shown, config.seed), shape));
+  for (const SampleGrid& grid : grids)
+    report.pictures.push_back({grid.caption, "image/png", image::png_of(grid.image)});
+}
+
+/// Points of both measures and what the map makes of them.
+void add_points(Report& report, const Config& config, const Solution& solution) {
   const auto [source, target] = build_measures(config);
+  if (is_image(source.held_out->shape()))
+    return add_grids(report, config, solution, source, target);
   Random random(config.seed, "report");
   const Tensor x = source.held_out->sample(cloud_points, random);
   const Tensor y = target.held_out->sample(cloud_points, random);
@@ -189,6 +208,8 @@ void add_figures(Report& report, const RunDirectory& run) {
   report.plan_figures = {
       {"verdict", verdict_text(evaluation.plan.verdict), evaluation.plan.reason}};
   add(report.plan_figures, evaluation.plan.figures);
+  for (const std::string& warning : evaluation.warnings)
+    report.summary += fmt::format(" Warning: {}.", warning);
 }
 
 }  // namespace
@@ -208,7 +229,7 @@ void report_run(const RunDirectory& run) {
   report.configuration = config_text(config);
   add_figures(report, run);
   add_pictures(report, config, loaded.solution);
-  add_scatter(report, config, loaded.solution);
+  add_points(report, config, loaded.solution);
   report.curves = read_curves(run.metrics());
   write_report(run.report(), report);
 }

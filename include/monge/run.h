@@ -34,6 +34,7 @@ RunDirectory open_run(const std::filesystem::path& folder);
 struct Evaluation {
   std::vector<EvaluatedFigure> figures;
   PlanCheck plan;
+  std::vector<std::string> warnings;  ///< a sentence each, such as of conditional collapse
 };
 
 struct FitResult {
@@ -52,8 +53,9 @@ FitResult fit_run(const Config& config, const RunDirectory& run, Existing existi
 FitResult resume_run(const RunDirectory& run, const std::vector<std::string>& settings,
                      std::span<Callback* const> callbacks = {});
 
-/// Evaluates a run's map on its measures and writes evaluation.json.
-Evaluation evaluate_run(const RunDirectory& run);
+/// Evaluates a run's map on its measures and writes evaluation.json. `settings` may change options
+/// of [evaluate] besides "holdout" ("evaluate.points=200") for this time.
+Evaluation evaluate_run(const RunDirectory& run, const std::vector<std::string>& settings = {});
 
 /// {"l2_uvp": 0.31, ..., "plan_check": {"verdict": "good", ...}}: an evaluation as JSON.
 std::string evaluation_json(const Evaluation& evaluation, const Config& config);
