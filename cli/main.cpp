@@ -51,8 +51,8 @@ int main(int count, char** arguments) {
     require_known_command(app, count, arguments);
     app.parse(count, arguments);
     require_printed();
-  } catch (const monge::cli::Interrupted&) {
-    std::fprintf(stderr, "monge: interrupted; nothing was written\n");
+  } catch (const monge::cli::Interrupted& interrupted) {
+    std::fprintf(stderr, "monge: interrupted; %s\n", interrupted.left.c_str());
     return monge::cli::interrupted_exit_code;
   } catch (const CLI::Success& help) {
     return app.exit(help);

@@ -2,7 +2,9 @@
 
 #include "monge/error.h"
 #include "monge/events.h"
+#include "monge/log.h"
 #include "monge/map_file.h"
+#include "monge/measures/images.h"
 #include "monge/safetensors.h"
 
 #include <nlohmann/json.hpp>
@@ -47,7 +49,8 @@ KeptMetrics kept_metrics(const std::filesystem::path& path, std::int64_t step) {
 /// checkpoints at intervals.
 class RunWriter final : public Callback {
  public:
-  RunWriter(const RunDirectory& run, const Config& config) : run_(run), config_(config) {}
+  RunWriter(const RunDirectory& run, const Experiment& experiment)
+      : run_(run), config_(experiment.config), shape_(shape_of(experiment)) {}
 
   void on_start(const Training& training) override {
     const KeptMetrics kept = training.state.best_step < 0
@@ -103,11 +106,12 @@ class RunWriter final : public Callback {
   }
 
   void write_map(const Training& training, std::int64_t step, const Quality& quality) {
-    save_map(run_.map(), learned(training.solver, training.problem),
-             {{"solver", training.solver.name()},
-              {"step", std::to_string(step)},
-              {"seed", std::to_string(config_.seed)},
-              {"quality", fmt::format("{:.6g}", quality.value)}});
+    std::map<std::string, std::string> notes{{"solver", training.solver.name()},
+                                             {"step", std::to_string(step)},
+                                             {"seed", std::to_string(config_.seed)},
+                                             {"quality", fmt::format("{:.6g}", quality.value)}};
+    if (shape_.size() > 1) notes["shape"] = fmt::format("{}", fmt::join(shape_, "x"));
+    save_map(run_.map(), learned(training.solver, training.problem), notes);
   }
 
   void write_checkpoint(const Training& training) {
@@ -118,8 +122,15 @@ class RunWriter final : public Callback {
     last_checkpoint_ = training.state.seconds;
   }
 
+  /// That of the points of both measures: an image's, where one of them has images.
+  static std::vector<std::int64_t> shape_of(const Experiment& experiment) {
+    const auto from = experiment.source.train->shape(), to = experiment.target.train->shape();
+    return from.size() > to.size() ? from : to;
+  }
+
   const RunDirectory& run_;
   const Config& config_;
+  std::vector<std::int64_t> shape_;
   std::optional<EventWriter> events_;
   StepReport latest_;
   std::int64_t written_step_ = -1;
@@ -211,20 +222,50 @@ void clear_folder(const RunDirectory& run) {
   std::error_code failure;
   remove_partial_files(run.folder);
   for (const auto& path :
-       {run.metrics(), run.checkpoint(), run.map(), run.evaluation(), run.report()})
+       {run.metrics(), run.checkpoint(), run.map(), run.evaluation(), run.report(), run.skipped()})
     std::filesystem::remove(path, failure);
   std::filesystem::remove_all(run.events(), failure);
 }
 
+/// Lists in the run's folder the files that its measures skip, and says in a log line how many of
+/// them are new.
+class SkippedFiles {
+ public:
+  explicit SkippedFiles(const RunDirectory& run) : run_(run) {}
+
+  void report(const Experiment& experiment) {
+    std::string lines;
+    for (const auto& [section, split] :
+         {std::pair("source", &experiment.source), std::pair("target", &experiment.target)}) {
+      const auto* images = dynamic_cast<const ImageMeasure*>(split->train.get());
+      if (!images) continue;
+      const std::vector<SkippedFile> skipped = images->skipped();
+      for (const SkippedFile& one : skipped)
+        lines += fmt::format("{}\t{}\t{}\n", section, one.name, one.reason);
+      if (skipped.size() > std::exchange(reported_[section], skipped.size()))
+        log::warning(fmt::format("{}: {}", section, summary_of(skipped)));
+    }
+    if (!lines.empty()) write_text(run_.skipped(), lines);
+  }
+
+ private:
+  const RunDirectory& run_;
+  std::map<std::string, std::size_t> reported_;
+};
+
 FitResult train_into(Experiment& experiment, const RunDirectory& run,
                      std::span<Callback* const> callbacks, const State* resumed) {
-  RunWriter writer(run, experiment.config);
+  RunWriter writer(run, experiment);
   std::vector<Callback*> all{&writer};
   all.insert(all.end(), callbacks.begin(), callbacks.end());
+  SkippedFiles skipped(run);
+  skipped.report(experiment);
   FitResult result;
   result.summary = train(*experiment.solver, experiment.problem, experiment.train,
                          experiment.evaluator(), all, resumed);
-  if (result.summary.reason != StopReason::interrupted) result.evaluation = evaluate_run(run);
+  if (result.summary.reason != StopReason::interrupted)
+    result.evaluation = evaluate_run(run, experiment.source, experiment.target);
+  skipped.report(experiment);  // damage shows only when a picture is decoded
   return result;
 }
 
@@ -281,8 +322,12 @@ FitResult resume_run(const RunDirectory& run, const std::vector<std::string>& se
 }
 
 Evaluation evaluate_run(const RunDirectory& run) {
+  const auto [source, target] = build_measures(read_config(run.config()));
+  return evaluate_run(run, source, target);
+}
+
+Evaluation evaluate_run(const RunDirectory& run, const Split& source, const Split& target) {
   const Config config = read_config(run.config());
-  const auto [source, target] = build_measures(config);
   const auto options = evaluate_declaration().read(config.options("evaluate"), "evaluate");
   const LoadedMap loaded = load_map(run.map());
   const Evaluation evaluation{

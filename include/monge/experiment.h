@@ -53,7 +53,7 @@ Experiment build_experiment(const Config& config, const Split& source, const Spl
 
 /// The split of a measure as build_experiment() makes it of the same points in a file: rows drawn
 /// from the config's seed for `section` ("source" or "target"). Throws Error, naming `where`
-/// (empty: the section), on an array of fewer than 4 points or of one point repeated.
+/// (empty: the section), on fewer than 4 points or images, and on an array of one point repeated.
 Split hold_out(const std::shared_ptr<const Measure>& measure, const Config& config,
                std::string_view section, std::string_view where = "");
 

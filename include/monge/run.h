@@ -25,6 +25,8 @@ struct RunDirectory {
   std::filesystem::path map() const { return folder / "map.safetensors"; }
   std::filesystem::path evaluation() const { return folder / "evaluation.json"; }
   std::filesystem::path report() const { return folder / "report.html"; }
+  /// The files in folders of images that are none, with the reasons; only where there are some.
+  std::filesystem::path skipped() const { return folder / "skipped.txt"; }
 };
 
 /// The run in `folder`; throws Error where it holds none.
@@ -54,6 +56,8 @@ FitResult resume_run(const RunDirectory& run, const std::vector<std::string>& se
 
 /// Evaluates a run's map on its measures and writes evaluation.json.
 Evaluation evaluate_run(const RunDirectory& run);
+/// The same on measures that exist already, those of the run's config.
+Evaluation evaluate_run(const RunDirectory& run, const Split& source, const Split& target);
 
 /// {"l2_uvp": 0.31, ..., "plan_check": {"verdict": "good", ...}}: an evaluation as JSON.
 std::string evaluation_json(const Evaluation& evaluation, const Config& config);
