@@ -15,12 +15,13 @@
 
 #include <functional>
 #include <memory>
+#include <utility>
 
 namespace monge::cli {
 namespace {
 
 struct ApplyArguments {
-  std::string map, in, out;
+  std::string map, in, out, noise;
   bool inverse = false, log_det = false, log_density = false, force = false;
   double time = 1;
   std::int64_t seed = -1;
@@ -134,11 +135,13 @@ void apply_densities(const TransportMap& map, const ApplyArguments& arguments,
 /// What does not go together, before anything is read.
 void require_sound(const ApplyArguments& arguments) {
   require_time(arguments.time);
-  if (arguments.seed >= 0 && (arguments.time != 1 || arguments.log_det || arguments.log_density ||
-                              !is_array_location(arguments.in)))
-    throw Error(
-        "--seed: expected an array and neither --time nor densities, which draw no noise, got one "
-        "of them");
+  const bool noise = !arguments.noise.empty(), seed = arguments.seed >= 0;
+  if (noise && seed) throw Error("--noise, --seed: expected one of them, got both");
+  if ((noise || seed) && (arguments.time != 1 || arguments.log_det || arguments.log_density ||
+                          !is_array_location(arguments.in)))
+    throw Error(std::string(noise ? "--noise" : "--seed") +
+                ": expected an array and neither --time nor densities, which draw no noise, got "
+                "one of them");
   if (!arguments.log_det && !arguments.log_density) return;
   const std::string option = arguments.log_det ? "--log-det" : "--log-density";
   if (arguments.log_det && arguments.log_density)
@@ -150,12 +153,46 @@ void require_sound(const ApplyArguments& arguments) {
                 " expected an array (npy, npz, safetensors, csv), got another extension");
 }
 
-/// T(x), with fresh noise for every row where the user gives a seed.
+std::int64_t rows_in(const std::string& location) {
+  const auto reader = open_array(location);
+  if (const auto rows = reader->rows()) return *rows;
+  std::int64_t rows = 0, read = 0;
+  do rows += read = reader->next(rows_at_once).size(0);
+  while (read > 0);
+  return rows;
+}
+
+/// T(x, z) with z from a file: one for every row, or a single one for all.
+RowFunction moving_with_noise(const StochasticMap& plan, const ApplyArguments& arguments) {
+  const Tensor z = read_array(arguments.noise);
+  if (z.size(1) != plan.noise_dimension())
+    throw Error(arguments.noise + ": expected noise of dimension " +
+                std::to_string(plan.noise_dimension()) + ", that of the map, got " +
+                std::to_string(z.size(1)));
+  if (z.size(0) == 1)
+    return [&plan, z](const Tensor& rows) {
+      return plan.transport(rows, z.expand({rows.size(0), z.size(1)}).contiguous());
+    };
+  const std::int64_t points = rows_in(arguments.in);
+  if (z.size(0) != points)
+    throw Error(arguments.noise + ": expected 1 row or " + std::to_string(points) +
+                ", one for each point, got " + std::to_string(z.size(0)));
+  return [&plan, z, next = std::int64_t{0}](const Tensor& rows) mutable {
+    const std::int64_t from = std::exchange(next, next + rows.size(0));
+    return plan.transport(rows, z.narrow(0, from, rows.size(0)));
+  };
+}
+
+/// T(x), with the noise that the user gives, or a seed for fresh noise in every row.
 RowFunction moving(const TransportMap& map, const ApplyArguments& arguments) {
-  if (arguments.seed < 0) return [&](const Tensor& rows) { return arguments.moved(map, rows); };
+  const bool noise = !arguments.noise.empty();
+  if (!noise && arguments.seed < 0)
+    return [&](const Tensor& rows) { return arguments.moved(map, rows); };
   const auto* plan = dynamic_cast<const StochasticMap*>(&map);
   if (!plan)
-    throw Error(arguments.map + ": --seed expected a map with noise, got one that has none");
+    throw Error(arguments.map + (noise ? ": --noise" : ": --seed") +
+                " expected a map with noise, got one that has none");
+  if (noise) return moving_with_noise(*plan, arguments);
   const auto noise = std::make_shared<Random>(static_cast<std::uint64_t>(arguments.seed), "apply");
   return [plan, noise](const Tensor& rows) { return plan->sample(rows, *noise); };
 }
@@ -213,6 +250,9 @@ void add_apply(CLI::App& app) {
                    "Of a map with noise: fresh noise for every row, from this seed; without it "
                    "every call draws alike.")
       ->check(CLI::NonNegativeNumber);
+  command->add_option("--noise", arguments->noise,
+                      "Of a map with noise: the array of the noise z, a row for every point or one "
+                      "for all.");
   command->add_flag("--force", arguments->force, "Replaces an existing output.");
   command->callback([arguments] { apply(*arguments); });
 }

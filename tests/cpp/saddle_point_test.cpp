@@ -23,6 +23,10 @@ struct Case {
   bool residual;
   bool gradient = false;  // of a perceptron
   double expectile_weight = 0;
+  double exponent = 2;
+  WeakCost cost() const {
+    return WeakCost(KernelWeakOptions{.gamma = gamma, .exponent = exponent});
+  }
 };
 
 const std::vector<Case> cases{
@@ -32,8 +36,12 @@ const std::vector<Case> cases{
     {"strong", false, false, 2, 0, 1, 0, false},
     {"strong with noise", false, false, 9, 2, 3, 0, true},
     {"weak", false, false, 2, 1, 4, 0.6, false},
+    {"kernel", false, false, 2, 1, 4, 0.6, true, false, 0, 1},
+    {"kernel, many samples", false, false, 9, 2, 40, 1, false, false, 0, 1.3},
+    {"strong, of distances", false, false, 3, 0, 1, 0, true, false, 0, 1},
     {"gradient of a perceptron", false, false, 3, 0, 1, 0, false, true},
     {"expectile, free map", false, false, 2, 0, 1, 0, true, false, 0.4},
+    {"expectile, of distances", false, false, 2, 0, 1, 0, true, false, 0.4, 1.5},
     {"expectile, gradient", false, false, 9, 0, 1, 0, false, true, 0.7},
     {"expectile, input-convex", true, true, 3, 0, 1, 0, false, false, 0.7},
 };
@@ -80,7 +88,7 @@ std::unique_ptr<SaddlePointStep> step_of(const Case& one, const Parts& parts) {
     return map_passes(*parts.mlp_map, one.residual);
   };
   return std::make_unique<SaddlePointStep>(
-      SaddlePointObjective{one.dimension, one.noise_dimension, one.samples, one.gamma,
+      SaddlePointObjective{one.dimension, one.noise_dimension, one.samples, one.gamma, one.exponent,
                            one.icnn_potential, one.expectile_weight, 0.9},
       32, parts.icnn_potential ? passes_of(*parts.icnn_potential) : passes_of(*parts.mlp_potential),
       map());
@@ -107,14 +115,15 @@ Plain plain_objectives(const Case& one, const Parts& parts, const Tensor& x, con
   const std::int64_t n = x.size(0), d = one.dimension;
   const double sign = one.icnn_potential ? -1 : 1;
   const Tensor points = mapped(one, parts, x, z);
-  const Tensor cost =
-      one.icnn_potential
-          ? -(x * points).sum(1).mean()
-          : WeakQuadraticCost(one.gamma).estimate(x, points.view({n, one.samples, d})).mean();
+  const Tensor cost = one.icnn_potential
+                          ? -(x * points).sum(1).mean()
+                          : one.cost().estimate(x, points.view({n, one.samples, d})).mean();
   const Tensor at_mapped = parts.potential().value(points, Graph::create);
   const Tensor at_target = parts.potential().value(y, Graph::create);
   const auto between = [&](const Tensor& to) {
-    return one.icnn_potential ? -(x * to).sum(1) : QuadraticCost().between(x, to);
+    return one.icnn_potential ? -(x * to).sum(1)
+                              : WeakCost(KernelWeakOptions{.gamma = 0, .exponent = one.exponent})
+                                    .estimate(x, to.unsqueeze(1));
   };
   Tensor excess = at::zeros({});
   if (one.expectile_weight > 0) {
@@ -411,20 +420,6 @@ TEST(SaddlePoint, RefusesPartsThatDoNotFit) {
   EXPECT_NE(refusal({}, 1, false).find("noise_dimension"), std::string::npos);
   EXPECT_NE(refusal({.noise_dimension = 1, .noise_samples = 1}, 1, false).find("noise_samples"),
             std::string::npos);
-}
-
-TEST(WeakQuadraticCost, IsUnbiased) {
-  // Y = x + 2 z: ½ E|x - Y|² = 4 and Var = 8 in two dimensions.
-  Random random(41, "samples");
-  const std::int64_t n = 20000, k = 3;
-  const Tensor x = random.normal({n, 2});
-  const Tensor y = x.unsqueeze(1) + 2 * random.normal({n, k, 2});
-  const Tensor estimates = WeakQuadraticCost(0.75).estimate(x, y).to(at::kDouble);
-  const double error = estimates.std().item<double>() / std::sqrt(static_cast<double>(n));
-  EXPECT_NEAR(estimates.mean().item<double>(), 4 - 0.75 * 4, 5 * error);  // 5 sigma
-  EXPECT_NEAR(WeakQuadraticCost(0).estimate(x, x.unsqueeze(1)).abs().max().item<double>(), 0, 0);
-  EXPECT_THROW(WeakQuadraticCost(1).estimate(x, x.unsqueeze(1)), Error);
-  EXPECT_THROW(WeakQuadraticCost(1).estimate(x, x), Error);
 }
 
 }  // namespace
