@@ -113,17 +113,17 @@ std::int64_t saddle_point_usual_steps(std::int64_t dimension) {
   return dimension <= 8 ? 20000 : 5000;
 }
 
-SaddlePoint::SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options, double gamma,
-                         const DenseIcnnOptions& network, Random& random)
-    : options_(options), gamma_(gamma), noise_(0, "unset") {
+SaddlePoint::SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options,
+                         const WeakCost& cost, const DenseIcnnOptions& network, Random& random)
+    : options_(options), cost_(cost), noise_(0, "unset") {
   potential_.icnn =
       std::make_shared<DenseIcnn>(dimension, network, DenseIcnn::Initial::near_zero, random);
   build(random);
 }
 
-SaddlePoint::SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options, double gamma,
-                         const MlpOptions& network, Random& random)
-    : options_(options), gamma_(gamma), noise_(0, "unset") {
+SaddlePoint::SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options,
+                         const WeakCost& cost, const MlpOptions& network, Random& random)
+    : options_(options), cost_(cost), noise_(0, "unset") {
   potential_.mlp = std::make_shared<MlpPotential>(dimension, network, random);
   build(random);
 }
@@ -136,12 +136,15 @@ void SaddlePoint::require_fit() const {
   if (noisy() && gradient)
     fail("solver.noise_dimension", "0, since the map is a gradient",
          std::to_string(options_.noise_dimension));
-  if (gamma_ > 0 && icnn)
+  const bool weak = cost_.gamma() > 0;
+  if (weak && icnn)
     fail("cost", "quadratic, since an input-convex potential serves no weak cost",
-         fmt::format("gamma = {}", gamma_));
-  if (gamma_ > 0 && !noisy())
-    fail("solver.noise_dimension", "at least 1, since the cost is weak", "0");
-  if (gamma_ > 0 && options_.noise_samples < 2)
+         fmt::format("gamma = {}", cost_.gamma()));
+  if (!cost_.quadratic() && (icnn || gradient))
+    fail("cost.exponent", "2, since the map or the potential is that of a quadratic cost",
+         fmt::format("{}", cost_.exponent()));
+  if (weak && !noisy()) fail("solver.noise_dimension", "at least 1, since the cost is weak", "0");
+  if (weak && options_.noise_samples < 2)
     fail("solver.noise_samples", "at least 2, since the cost is weak", "1");
   if (options_.convexity == "penalty" && !(icnn && gradient))
     fail("solver.convexity", "clamp, since the map is no gradient of an input-convex network",
@@ -181,7 +184,8 @@ void SaddlePoint::build(Random& random) {
   const SaddlePointObjective objective{.dimension = d,
                                        .noise_dimension = options_.noise_dimension,
                                        .noise_samples = options_.noise_samples,
-                                       .gamma = gamma_,
+                                       .gamma = cost_.gamma_at(0),
+                                       .exponent = cost_.exponent(),
                                        .correlation = icnn,
                                        .expectile_weight = options_.expectile_weight,
                                        .expectile = options_.expectile};
@@ -292,6 +296,7 @@ bool SaddlePoint::improve_map(const Direction& side, double rate) {
 
 StepReport SaddlePoint::improve(const Direction& side, double rate) {
   StepReport report;
+  side.step.set_gamma(cost_.gamma_at(side.potential.steps()));
   for (std::int64_t inner = 0; inner < options_.inner_steps; ++inner)
     if (!improve_map(side, rate)) {
       report.loss = std::numeric_limits<double>::quiet_NaN();
