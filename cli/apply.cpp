@@ -13,6 +13,7 @@
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 
@@ -31,7 +32,11 @@ struct ApplyArguments {
   }
 };
 
-constexpr std::int64_t rows_at_once = 1 << 16;
+/// Points that are held together.
+std::int64_t rows_at_once(std::int64_t dimension) {
+  constexpr std::int64_t most = 1 << 16, numbers = 1 << 24;
+  return std::clamp<std::int64_t>(numbers / dimension, 1, most);
+}
 
 /// The rows of an array that belong to the rows of another one.
 using RowFunction = std::function<Tensor(const Tensor&)>;
@@ -43,9 +48,10 @@ void apply_to_array(const RowFunction& function, std::int64_t dimension, std::in
     throw Error(arguments.in + ": expected points of dimension " + std::to_string(dimension) +
                 ", that of the map, got " + std::to_string(reader->columns()));
   const auto writer = create_array(arguments.out, columns, existing);
-  Tensor rows = reader->next(rows_at_once);
+  const std::int64_t count = rows_at_once(dimension);
+  Tensor rows = reader->next(count);
   if (rows.size(0) == 0) throw Error(arguments.in + ": expected at least one row, got none");
-  for (; rows.size(0) > 0; rows = reader->next(rows_at_once)) {
+  for (; rows.size(0) > 0; rows = reader->next(count)) {
     StopOnInterrupt::check();
     writer->append(function(rows));
   }

@@ -60,6 +60,7 @@ class SmoothedMeasure final : public Measure {
       : measure_(std::move(measure)), noise_(noise) {}
 
   std::int64_t dimension() const override { return measure_->dimension(); }
+  std::vector<std::int64_t> shape() const override { return measure_->shape(); }
   void sample_into(std::span<float> points, Random& random) const override;
   std::optional<Moments> moments() const override;
 
