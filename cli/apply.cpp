@@ -36,7 +36,11 @@ struct ApplyArguments {
   }
 };
 
-constexpr std::int64_t rows_at_once = 1 << 16;
+/// Points that are held together.
+std::int64_t rows_at_once(std::int64_t dimension) {
+  constexpr std::int64_t most = 1 << 16, numbers = 1 << 24;
+  return std::clamp<std::int64_t>(numbers / dimension, 1, most);
+}
 
 /// The rows of an array that belong to the rows of another one.
 using RowFunction = std::function<Tensor(const Tensor&)>;
@@ -48,9 +52,10 @@ void apply_to_array(const RowFunction& function, std::int64_t dimension, const R
     throw Error(arguments.in + ": expected points of dimension " + std::to_string(dimension) +
                 ", that of the map, got " + std::to_string(reader->columns()));
   const auto writer = create_array(arguments.out, format, existing);
-  Tensor rows = reader->next(rows_at_once);
+  const std::int64_t count = rows_at_once(dimension);
+  Tensor rows = reader->next(count);
   if (rows.size(0) == 0) throw Error(arguments.in + ": expected at least one row, got none");
-  for (; rows.size(0) > 0; rows = reader->next(rows_at_once)) {
+  for (; rows.size(0) > 0; rows = reader->next(count)) {
     StopOnInterrupt::check();
     writer->append(function(rows));
   }
@@ -165,7 +170,7 @@ std::int64_t rows_in(const std::string& location) {
   const auto reader = open_array(location);
   if (const auto rows = reader->rows()) return *rows;
   std::int64_t rows = 0, read = 0;
-  do rows += read = reader->next(rows_at_once).size(0);
+  do rows += read = reader->next(rows_at_once(reader->columns())).size(0);
   while (read > 0);
   return rows;
 }

@@ -169,6 +169,11 @@ const Declaration<EvaluateOptions>& evaluate_declaration() {
   return declaration;
 }
 
+std::int64_t affordable(const Measure& measure, std::int64_t points, std::int64_t numbers) {
+  constexpr std::int64_t least = 64;
+  return std::min(points, std::max(numbers / measure.dimension(), least));
+}
+
 EvaluationPoints draw_evaluation_points(const Measure& source, const Measure& target,
                                         std::int64_t points, std::uint64_t seed) {
   const std::int64_t n = std::min(set_size(source, points), set_size(target, points));
@@ -203,7 +208,9 @@ Quality watched_quality(const Solution& solution, const EvaluationPoints& points
 std::vector<EvaluatedFigure> evaluate_solution(const Solution& solution, const Measure& source,
                                                const Measure& target, std::int64_t points,
                                                std::uint64_t seed) {
-  const EvaluationPoints set = draw_evaluation_points(source, target, points, seed);
+  constexpr std::int64_t numbers = 1 << 22;  // of a set; there are four, and twice that for means
+  const EvaluationPoints set =
+      draw_evaluation_points(source, target, affordable(source, points, numbers), seed);
   const Tensor mapped = solution.map->transport(set.x);
   if (!mapped.isfinite().all().item<bool>())
     throw Error("evaluate: the map gives values that are not finite");
@@ -265,9 +272,10 @@ PlanCheck judge_plan(const Solution& solution, const Measure& source, const Meas
   const TransportMap& map = *solution.map;
   const bool entropic =
       dynamic_cast<const MixturePlan*>(&map) || dynamic_cast<const BarycentricMap*>(&map);
-  return check_plan(
-      map, source, target, seed,
-      {.points = std::min(points, most_points), .judge_cost = cost == "quadratic" && !entropic});
+  constexpr std::int64_t numbers = 1 << 20;  // of a set; there are 24, in float64
+  return check_plan(map, source, target, seed,
+                    {.points = affordable(source, std::min(points, most_points), numbers),
+                     .judge_cost = cost == "quadratic" && !entropic});
 }
 
 }  // namespace monge

@@ -81,14 +81,17 @@ void require_one_shape(const Split& source, const Split& target) {
          fmt::format("[{}] and [{}]", fmt::join(from, ", "), fmt::join(to, ", ")));
 }
 
+/// Of the points that a solver is to learn from: that of both measures, [d] where they are not of
+/// one shape.
+std::vector<std::int64_t> common_shape(const Measure& source, const Measure& target) {
+  if (source.shape() == target.shape()) return source.shape();
+  return {source.dimension()};
+}
+
 /// The mean over the coordinates.
 double coordinate_variance(const Measure& measure, std::uint64_t seed) {
   Random random(seed, "smoothing unit");
-  const auto known = measure.moments();
-  const double variance = (known ? *known : sampled_moments(measure, random))
-                              .covariance.diagonal()
-                              .mean()
-                              .item<double>();
+  const double variance = coordinate_variances(measure, random).mean().item<double>();
   if (!(variance > 0)) fail("smoothing.unit", "data where all source points are one", "source");
   return variance;
 }
@@ -131,10 +134,11 @@ Experiment build(const Config& config, const std::function<std::pair<Split, Spli
   const auto [source, target] = measures();
   ProblemOptions setting;
   if (row.in_span) setting.span = ProblemSpan::of(*source.train, *target.train, config.seed);
-  const std::int64_t dimension =
-      setting.span ? setting.span->target.rank() : source.train->dimension();
+  const std::vector<std::int64_t> shape = setting.span ? std::vector{setting.span->target.rank()}
+                                                       : common_shape(*source.train, *target.train);
+  const std::int64_t dimension = c10::multiply_integers(shape);
   Random random(config.seed, "network");
-  auto solver = row.make(dimension, parts, random);
+  auto solver = row.make(shape, parts, random);
 
   if (train.max_steps == 0 && train.max_seconds == 0) train.max_steps = row.usual_steps(dimension);
   train = sized_for(train);
@@ -204,8 +208,12 @@ Experiment build_experiment(const Config& config, const Split& source, const Spl
 }
 
 Evaluator Experiment::evaluator() const {
+  constexpr std::int64_t most_images = 256;  // each costs a UNet's pass, again and again
+  const std::int64_t count = source.held_out->shape().size() == 3
+                                 ? std::min(evaluate.points, most_images)
+                                 : evaluate.points;
   const auto points = std::make_shared<const EvaluationPoints>(
-      draw_evaluation_points(*source.held_out, *target.held_out, evaluate.points, config.seed));
+      draw_evaluation_points(*source.held_out, *target.held_out, count, config.seed));
   return [points](const Solution& solution) { return watched_quality(solution, *points); };
 }
 

@@ -6,6 +6,8 @@
 #include "monge/report.h"
 #include "monge/run.h"
 
+#include "evaluation.h"
+
 #include <nlohmann/json.hpp>
 
 #include <fstream>
@@ -147,8 +149,10 @@ std::optional<Cloud> density_cloud(const Solution& solution, const Measure& sour
 void add_scatter(Report& report, const Config& config, const Solution& solution,
                  const Split& source, const Split& target) {
   Random random(config.seed, "report");
-  const Tensor x = source.held_out->sample(cloud_points, random);
-  const Tensor y = target.held_out->sample(cloud_points, random);
+  constexpr std::int64_t numbers = 1 << 20;  // of a cloud
+  const std::int64_t count = affordable(*source.held_out, cloud_points, numbers);
+  const Tensor x = source.held_out->sample(count, random);
+  const Tensor y = target.held_out->sample(count, random);
   const Tensor mapped = solution.map->transport(x);
   const bool colours =
       config.part("source", "") == "pixels" && config.part("target", "") == "pixels";

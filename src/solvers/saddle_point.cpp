@@ -52,11 +52,13 @@ struct SaddlePoint::Direction {
 const Declaration<SaddlePointOptions>& saddle_point_declaration() {
   using O = SaddlePointOptions;
   static const auto declaration =
-      Declaration<O>("solver", "saddle_point",
-                     "Max–min optimal transport: a map and a potential against each other, for "
-                     "strong and weak quadratic costs, deterministic or with noise.",
-                     "Neural Optimal Transport (Korotin et al. 2023), algorithm 1; with "
-                     "input-convex networks Makkuva et al. 2020, eq. 11")
+      Declaration<O>(
+          "solver", "saddle_point",
+          "Max–min optimal transport: a map and a potential against each other, for "
+          "strong and weak quadratic costs, deterministic or with noise; of images where "
+          "the network is resnet_critic.",
+          "Neural Optimal Transport (Korotin et al. 2023), algorithm 1; with "
+          "input-convex networks Makkuva et al. 2020, eq. 11")
           .option("map", &O::map,
                   "What the map is: a free network of x and z, or a gradient, that of an "
                   "input-convex network or x - ∇u(x) of a perceptron u; auto: the gradient where "
@@ -105,7 +107,24 @@ const Declaration<SaddlePointOptions>& saddle_point_declaration() {
           .option("start", &O::start,
                   "With an input-convex potential: the coordinates to learn in, those of the "
                   "optimal affine map of the samples' moments or the points' own.",
-                  one_of({"affine", "identity"}));
+                  one_of({"affine", "identity"}))
+          .option("map_width", &O::map_width,
+                  "For images: channels of the map's UNet at full size.", between(1, 1024))
+          .option("noise_channels", &O::noise_channels,
+                  "For images: channels of noise z that follow an image's own in T(x, z); 0: a "
+                  "deterministic map.",
+                  between(0, 1024))
+          .option("noise_scale", &O::noise_scale,
+                  "For images: what that standard normal noise is multiplied by.", above(0))
+          .option(
+              "cost_scale", &O::cost_scale,
+              "For images: what the cost is multiplied by, and with it the potential; 0: 2 / d, "
+              "which makes it the mean squared difference of the pixels.",
+              at_least(0))
+          .option("micro_batch", &O::micro_batch,
+                  "For images: how many pass through the networks together, all noise samples of a "
+                  "point at least, and are normalised together; 0: all of a batch.",
+                  between(0, 1 << 20));
   return declaration;
 }
 
@@ -136,6 +155,9 @@ void SaddlePoint::require_fit() const {
   if (noisy() && gradient)
     fail("solver.noise_dimension", "0, since the map is a gradient",
          std::to_string(options_.noise_dimension));
+  if (options_.noise_channels > 0)
+    fail("solver.noise_channels", "0 and noise_dimension, since the network is none of images",
+         std::to_string(options_.noise_channels));
   const bool weak = cost_.gamma() > 0;
   if (weak && icnn)
     fail("cost", "quadratic, since an input-convex potential serves no weak cost",

@@ -35,6 +35,11 @@ struct SaddlePointOptions {
   double expectile = 0.99;
   bool bidirectional = false;
   std::string start = "affine";
+  std::int64_t map_width = 48;
+  std::int64_t noise_channels = 0;
+  double noise_scale = 0.1;
+  double cost_scale = 0;
+  std::int64_t micro_batch = 0;
 };
 
 const Declaration<SaddlePointOptions>& saddle_point_declaration();
