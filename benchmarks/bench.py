@@ -9,7 +9,7 @@ import sys
 import common
 
 NAMES = ["truth", "gaussian", "solvers", "toys", "icnn_ot", "starts", "colour", "kernels", "steps",
-         "conv", "sampling", "discrete", "cells", "startup", "race", "otp"]
+         "conv", "sampling", "discrete", "cells", "startup", "race", "otp", "parallel"]
 
 
 def module(name):

@@ -101,10 +101,9 @@ Tensor fingerprint(const Split& split, std::uint64_t seed) {
     Random random(seed, "fingerprint");
     const Tensor points = measure->sample(few, random).to(at::kDouble);
     const auto* finite = dynamic_cast<const FiniteMeasure*>(measure.get());
-    for (const double number :
-         {finite ? static_cast<double>(finite->size()) : 0,
-          static_cast<double>(measure->dimension()), points.sum().item<double>(),
-          points.square().sum().item<double>()})
+    for (const double number : {finite ? static_cast<double>(finite->size()) : 0,
+                                static_cast<double>(measure->dimension()),
+                                points.sum().item<double>(), points.square().sum().item<double>()})
       numbers.push_back(number);
   }
   return at::tensor(numbers, at::kDouble);
@@ -211,8 +210,7 @@ Experiment build_experiment(const Config& config, const std::shared_ptr<ProcessG
 
 Experiment build_experiment(const Config& config, const Split& source, const Split& target) {
   require_one_dimension(source, target);
-  return build(config, std::make_shared<ProcessGroup>(),
-               [&] { return std::pair(source, target); });
+  return build(config, std::make_shared<ProcessGroup>(), [&] { return std::pair(source, target); });
 }
 
 Evaluator Experiment::evaluator() const {

@@ -66,7 +66,7 @@ Tensor Sampler::draw(std::int64_t n, const Rows& own) {
   } else {
     measure_->sample_into(numbers_of(batch_), random_);
   }
-  const Tensor points = held == own.count ? batch_ : batch_.narrow(0, own.begin, own.count);
+  Tensor points = held == own.count ? batch_ : batch_.narrow(0, own.begin, own.count);
   if (noisy_) {
     const Tensor noise = noisy_->random.normal({n, measure_->dimension()});
     noisy_->smoothing.at(noisy_->step).add_to(points, noise.narrow(0, own.begin, own.count));
@@ -150,11 +150,10 @@ Problem make_problem(std::shared_ptr<const Measure> source, std::shared_ptr<cons
     target = projected(target, options.span->target);
   }
   const Random points(seed, "source");
-  Problem problem{
-      options.smoothing
-          ? Sampler(std::move(source), points, *options.smoothing, Random(seed, "smoothing"))
-          : Sampler(std::move(source), points),
-      Sampler(std::move(target), Random(seed, "target")), options.span, options.group};
+  Problem problem{options.smoothing ? Sampler(std::move(source), points, *options.smoothing,
+                                              Random(seed, "smoothing"))
+                                    : Sampler(std::move(source), points),
+                  Sampler(std::move(target), Random(seed, "target")), options.span, options.group};
   problem.source.join(options.group);
   problem.target.join(options.group);
   return problem;

@@ -1,6 +1,7 @@
 #include "monge/trainer.h"
 
 #include "monge/error.h"
+#include "monge/log.h"
 
 #include <ATen/Parallel.h>
 
@@ -143,6 +144,16 @@ class Loop {
     return numbers[1] > 0 ? Next::stop : Next::go_on;
   }
 
+  /// Processors of different kinds round differently, and their processes come apart by that.
+  void align() {
+    if (is_same(group_, solver_.state())) return;
+    log::info(
+        fmt::format("step {}: the processes had come apart by rounding; all go on from the "
+                    "first one's state",
+                    state_.step));
+    follow();
+  }
+
   /// The quality of the solution as it is now, which the first process finds for all.
   Quality judged() {
     const auto before = Clock::now();
@@ -168,8 +179,7 @@ class Loop {
   }
 
   void evaluate() {
-    // Processors of different kinds round differently, and may come apart by that.
-    if (!is_same(group_, solver_.state())) follow();
+    align();
     quality_ = judged();
     evaluated_at_ = state_.seconds + evaluation_seconds_;
     const bool first = state_.best_step < 0;

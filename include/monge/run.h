@@ -50,18 +50,16 @@ void require_place(const RunDirectory& run, Existing existing);
 /// the best map so far, and at the end the evaluation. Nothing is written before the whole config
 /// has been built. Throws Error as require_place() does. Where it is to be fitted by the processes
 /// of a group, this is the first one, and the others call follow_run().
-FitResult fit_run(
-    const Config& config, const RunDirectory& run, Existing existing,
-    std::span<Callback* const> callbacks = {},
-    const std::shared_ptr<ProcessGroup>& group = std::make_shared<ProcessGroup>());
+FitResult fit_run(const Config& config, const RunDirectory& run, Existing existing,
+                  std::span<Callback* const> callbacks = {},
+                  const std::shared_ptr<ProcessGroup>& group = std::make_shared<ProcessGroup>());
 
 /// Continues a run from its checkpoint to the same numbers that it would have reached
 /// uninterrupted. `settings` may change only options of [train] ("train.max_steps=9000"). With a
 /// group as fit_run(), of any number of processes.
-FitResult resume_run(
-    const RunDirectory& run, const std::vector<std::string>& settings,
-    std::span<Callback* const> callbacks = {},
-    const std::shared_ptr<ProcessGroup>& group = std::make_shared<ProcessGroup>());
+FitResult resume_run(const RunDirectory& run, const std::vector<std::string>& settings,
+                     std::span<Callback* const> callbacks = {},
+                     const std::shared_ptr<ProcessGroup>& group = std::make_shared<ProcessGroup>());
 
 /// Takes part in the run that the group's first process fits or resumes: config and state come from
 /// it, data from this process's own files, and nothing is written.

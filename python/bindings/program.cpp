@@ -12,8 +12,7 @@ namespace {
 /// A process group of torch.distributed.
 class TorchProcessGroup final : public ProcessGroup {
  public:
-  explicit TorchProcessGroup(const std::string& name)
-      : group_(c10d::resolve_process_group(name)) {}
+  explicit TorchProcessGroup(const std::string& name) : group_(c10d::resolve_process_group(name)) {}
 
   std::int64_t rank() const override { return group_->getRank(); }
   std::int64_t size() const override { return group_->getSize(); }

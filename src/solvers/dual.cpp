@@ -180,9 +180,9 @@ StepReport Dual::step(Problem& problem, double rate) {
   DualTerms terms = step_->run(batch.x, batch.y, found, limits, {side(low_), side(high_)},
                                batch.x_weights, batch.y_weights);
   Exchange exchange(*problem.group, options_.batch);
-  starts_->add_to(exchange.means(step_->derivatives())
-                      .means({&terms.source, &terms.conjugate, &terms.evaluations,
-                              &terms.unfinished}));
+  starts_->add_to(
+      exchange.means(step_->derivatives())
+          .means({&terms.source, &terms.conjugate, &terms.evaluations, &terms.unfinished}));
   exchange.run();
   StepReport report{.loss = terms.source + terms.conjugate,
                     .terms = {{"evaluations", terms.evaluations}, {"unfinished", terms.unfinished}},

@@ -15,8 +15,8 @@ namespace monge {
 /// The points of one step of the dual in its frame, of each measure the rows of this process. It
 /// holds what it shows: in the identity frame the points are those that were drawn.
 struct DualBatch {
-  Tensor x, y;                                  ///< [rows, d]
-  std::span<const std::int64_t> targets;        ///< where all y of the batch stand in a finite target
+  Tensor x, y;                            ///< [rows, d]
+  std::span<const std::int64_t> targets;  ///< where all y of the batch stand in a finite target
   std::span<const float> x_weights, y_weights;  ///< none: all alike
 };
 

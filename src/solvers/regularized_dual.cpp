@@ -156,8 +156,8 @@ StepReport RegularizedDual::step(Problem& problem, double rate) {
                        const Tensor& pulled, const Tensor& rest, double& error) {
     const Tensor moved = map.forward(from), scaled = moved * share.unsqueeze(1);
     const auto rows = static_cast<double>(own.count);
-    error = (moved * (0.5 * scaled - pulled)).sum().item<double>() / rows +
-            rest.item<double>() / count;
+    error =
+        (moved * (0.5 * scaled - pulled)).sum().item<double>() / rows + rest.item<double>() / count;
     map.accumulate((scaled - pulled) / rows);
     fitted.means(map.pass().sums.tensors()).means({&error});
   };

@@ -308,8 +308,7 @@ StepReport SaddlePoint::improve(const Direction& side, double rate) {
     }
   const Tensor x = side.from.enter(side.source.next(options_.batch));
   const Tensor y = side.to.enter(side.target.next(options_.batch));
-  SaddlePointTerms terms =
-      side.step.for_potential(x, noise(side.group.rows_of(options_.batch)), y);
+  SaddlePointTerms terms = side.step.for_potential(x, noise(side.group.rows_of(options_.batch)), y);
   Exchange(side.group, options_.batch)
       .means(side.step.potential_derivatives())
       .means({&terms.cost, &terms.mapped, &terms.target, &terms.excess})

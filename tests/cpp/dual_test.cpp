@@ -521,7 +521,8 @@ TEST(CentredUpdate, TakesTheMeansAnewNowAndThen) {
     return made.update.state().at(fmt::format("mean.{}", k)).clone();
   };
   for (std::size_t k = 0; k < means.size(); ++k) EXPECT_TRUE(at::equal(held(k), means[k]));
-  for (int step = 1; step < 50; ++step) made.update.step(made.derivatives(x, y), elsewhere, 0, Exchange(made.alone, 64));
+  for (int step = 1; step < 50; ++step)
+    made.update.step(made.derivatives(x, y), elsewhere, 0, Exchange(made.alone, 64));
   for (std::size_t k = 0; k < means.size(); ++k) EXPECT_TRUE(at::equal(held(k), means[k]));
   made.update.step(made.derivatives(x, y), elsewhere, 0, Exchange(made.alone, 64));
   const std::vector<Tensor> renewed = made.psi.layer_means(elsewhere);
