@@ -112,8 +112,40 @@ const PartInfo* chosen_network(const Config& config, const SolverRow& solver) {
   return &row.info;
 }
 
+/// Size, and sums over a few points, of what is trained on and of what is held out.
+Tensor fingerprint(const Split& split, std::uint64_t seed) {
+  constexpr std::int64_t few = 64;
+  std::vector<double> numbers;
+  for (const auto& measure : {split.train, split.held_out}) {
+    Random random(seed, "fingerprint");
+    const Tensor points = measure->sample(few, random).to(at::kDouble);
+    const auto* finite = dynamic_cast<const FiniteMeasure*>(measure.get());
+    for (const double number : {finite ? static_cast<double>(finite->size()) : 0,
+                                static_cast<double>(measure->dimension()),
+                                points.sum().item<double>(), points.square().sum().item<double>()})
+      numbers.push_back(number);
+  }
+  return at::tensor(numbers, at::kDouble);
+}
+
+/// Throws Error, the same in all processes, where one has other points than the first one.
+void require_same_points(const Split& split, std::string_view section, std::uint64_t seed,
+                         ProcessGroup& group) {
+  if (group.alone()) return;
+  const Tensor mine = fingerprint(split, seed), first = mine.clone();
+  group.broadcast(first);
+  const Tensor others = at::zeros({group.size()}, at::kLong);
+  constexpr double rounding = 1e-4;
+  others[group.rank()] = !at::allclose(mine, first, rounding, rounding);
+  group.sum(others);
+  if (others.any().item<bool>())
+    fail(section, "the same points in every process",
+         fmt::format("others in process {}", others.argmax().item<std::int64_t>()));
+}
+
 /// The experiment of a config; its measures are made when the rest of it has proved sound.
-Experiment build(const Config& config, const std::function<std::pair<Split, Split>()>& measures) {
+Experiment build(const Config& config, const std::shared_ptr<ProcessGroup>& group,
+                 const std::function<std::pair<Split, Split>()>& measures) {
   Config resolved = config;
   const SolverRow& row =
       find_solver(config.part("solver", solver_rows().front().info.name), "solver.name");
@@ -132,7 +164,9 @@ Experiment build(const Config& config, const std::function<std::pair<Split, Spli
   require_known_keys(parts.cost_options, cost, "cost");
 
   const auto [source, target] = measures();
-  ProblemOptions setting;
+  require_same_points(source, "source", config.seed, *group);
+  require_same_points(target, "target", config.seed, *group);
+  ProblemOptions setting{.group = group};
   if (row.in_span) setting.span = ProblemSpan::of(*source.train, *target.train, config.seed);
   const std::vector<std::int64_t> shape = setting.span ? std::vector{setting.span->target.rank()}
                                                        : common_shape(*source.train, *target.train);
@@ -195,8 +229,8 @@ std::pair<Split, Split> build_measures(const Config& config) {
   return {source, target};
 }
 
-Experiment build_experiment(const Config& config) {
-  Experiment experiment = build(config, [&] { return build_measures(config); });
+Experiment build_experiment(const Config& config, const std::shared_ptr<ProcessGroup>& group) {
+  Experiment experiment = build(config, group, [&] { return build_measures(config); });
   for (const char* section : {"source", "target"})
     experiment.config.sections[section]["name"] = measure_name(config, section);
   return experiment;
@@ -204,7 +238,7 @@ Experiment build_experiment(const Config& config) {
 
 Experiment build_experiment(const Config& config, const Split& source, const Split& target) {
   require_one_shape(source, target);
-  return build(config, [&] { return std::pair(source, target); });
+  return build(config, std::make_shared<ProcessGroup>(), [&] { return std::pair(source, target); });
 }
 
 Evaluator Experiment::evaluator() const {

@@ -192,23 +192,6 @@ class RunLock {
   int descriptor_;
 };
 
-/// Only a run is replaced: the names of its files may mean something else in another folder.
-void require_place(const RunDirectory& run, Existing existing) {
-  const std::string where = run.folder.string();
-  std::error_code failure;
-  const auto type = std::filesystem::status(run.folder, failure).type();
-  if (type == std::filesystem::file_type::not_found) return;
-  if (type == std::filesystem::file_type::none)
-    fail(where, "a folder that can be used", failure.message());
-  if (type != std::filesystem::file_type::directory) fail(where, "a folder", "a file");
-  if (is_unused(run.folder)) return;
-  if (!std::filesystem::exists(run.config()))
-    fail(where, "a new folder, an empty one or a run", "a folder of other things");
-  if (existing == Existing::keep)
-    throw Error(
-        fmt::format("{}: exists; pass --resume to continue it or --force to replace it", where));
-}
-
 /// Whether the folder is new.
 bool create_folder(const RunDirectory& run) {
   std::error_code failure;
@@ -253,6 +236,12 @@ class SkippedFiles {
   std::map<std::string, std::size_t> reported_;
 };
 
+/// What all processes of a group build together, of the first one's config.
+Experiment build_together(const Config& config, const std::shared_ptr<ProcessGroup>& group) {
+  if (!group->alone()) broadcast(*group, config_text(config));
+  return build_experiment(config, group);
+}
+
 FitResult train_into(Experiment& experiment, const RunDirectory& run,
                      std::span<Callback* const> callbacks, const State* resumed) {
   RunWriter writer(run, experiment);
@@ -271,6 +260,23 @@ FitResult train_into(Experiment& experiment, const RunDirectory& run,
 
 }  // namespace
 
+/// Only a run is replaced: the names of its files may mean something else in another folder.
+void require_place(const RunDirectory& run, Existing existing) {
+  const std::string where = run.folder.string();
+  std::error_code failure;
+  const auto type = std::filesystem::status(run.folder, failure).type();
+  if (type == std::filesystem::file_type::not_found) return;
+  if (type == std::filesystem::file_type::none)
+    fail(where, "a folder that can be used", failure.message());
+  if (type != std::filesystem::file_type::directory) fail(where, "a folder", "a file");
+  if (is_unused(run.folder)) return;
+  if (!std::filesystem::exists(run.config()))
+    fail(where, "a new folder, an empty one or a run", "a folder of other things");
+  if (existing == Existing::keep)
+    throw Error(
+        fmt::format("{}: exists; pass --resume to continue it or --force to replace it", where));
+}
+
 RunDirectory open_run(const std::filesystem::path& folder) {
   RunDirectory run{folder};
   if (!std::filesystem::is_directory(folder))
@@ -282,9 +288,10 @@ RunDirectory open_run(const std::filesystem::path& folder) {
 }
 
 FitResult fit_run(const Config& config, const RunDirectory& run, Existing existing,
-                  std::span<Callback* const> callbacks) {
+                  std::span<Callback* const> callbacks,
+                  const std::shared_ptr<ProcessGroup>& group) {
   require_place(run, existing);
-  Experiment experiment = build_experiment(config);
+  Experiment experiment = build_together(config, group);
   const bool created = create_folder(run);
   const RunLock lock(run);
   clear_folder(run);
@@ -303,7 +310,8 @@ FitResult fit_run(const Config& config, const RunDirectory& run, Existing existi
 }
 
 FitResult resume_run(const RunDirectory& run, const std::vector<std::string>& settings,
-                     std::span<Callback* const> callbacks) {
+                     std::span<Callback* const> callbacks,
+                     const std::shared_ptr<ProcessGroup>& group) {
   Config config = read_config(run.config());
   for (const std::string& setting : settings) {
     if (!setting.starts_with("train."))
@@ -316,9 +324,16 @@ FitResult resume_run(const RunDirectory& run, const std::vector<std::string>& se
                     run.folder.string()));
   const RunLock lock(run);
   const State checkpoint = read_checkpoint(run, config.part("solver", ""));
-  Experiment experiment = build_experiment(config);
+  Experiment experiment = build_together(config, group);
   remove_partial_files(run.folder);
   return train_into(experiment, run, callbacks, &checkpoint);
+}
+
+TrainSummary follow_run(std::span<Callback* const> callbacks,
+                        const std::shared_ptr<ProcessGroup>& group) {
+  const Config config = parse_config(broadcast(*group, std::string()), "config", {});
+  Experiment experiment = build_experiment(config, group);
+  return train(*experiment.solver, experiment.problem, experiment.train, {}, callbacks);
 }
 
 Evaluation evaluate_run(const RunDirectory& run) {

@@ -44,8 +44,10 @@ struct Experiment {
 };
 
 /// Builds the parts of a config and resolves it. Throws Error on every mistake in it: unknown
-/// names, keys and values, files that do not load, measures that do not fit together.
-Experiment build_experiment(const Config& config);
+/// names, keys and values, files that do not load, measures that do not fit together. Where a
+/// group's processes build it together, they have to have the same points, which is looked at.
+Experiment build_experiment(const Config& config, const std::shared_ptr<ProcessGroup>& group =
+                                                      std::make_shared<ProcessGroup>());
 
 /// The same of measures that exist already, with hold_out() or without; the config's "source" and
 /// "target" are not read.

@@ -4,6 +4,7 @@
 #include "monge/frozen.h"
 #include "monge/unet_map.h"
 
+#include "solvers/exchange.h"
 #include "solvers/image_saddle_point_step.h"
 
 #include <bit>
@@ -115,16 +116,24 @@ void ImageSaddlePoint::start(const Problem&, Random& random) {
       "noise");
 }
 
-Tensor ImageSaddlePoint::noise() {
+/// Of the noise of a batch, that of the own rows.
+Tensor ImageSaddlePoint::noise(const Rows& own) {
   if (!noisy()) return {};
   const UNetOptions& unet = map_->settings();
-  return noise_.normal(
-      {options_.batch * options_.noise_samples, unet.noise_channels * unet.size * unet.size});
+  const std::int64_t samples = options_.noise_samples;
+  return noise_.normal({options_.batch * samples, unet.noise_channels * unet.size * unet.size})
+      .narrow(0, own.begin * samples, own.count * samples);
 }
 
 /// One step of the map; false where it would have left the finite numbers.
 bool ImageSaddlePoint::improve_map(Problem& problem, double rate) {
-  const SaddlePointTerms terms = step_->for_map(problem.source.next(options_.batch), noise());
+  SaddlePointTerms terms = step_->for_map(problem.source.next(options_.batch),
+                                          noise(problem.group->rows_of(options_.batch)));
+  Exchange(*problem.group, options_.batch)
+      .means(step_->map_derivatives())
+      .means(tensors_of(map_->statistics()))
+      .means({&terms.cost, &terms.mapped})
+      .run();
   const double norm = norm_of(step_->map_derivatives());
   if (!std::isfinite(terms.cost) || !std::isfinite(terms.mapped) || !std::isfinite(norm))
     return false;
@@ -142,8 +151,13 @@ StepReport ImageSaddlePoint::step(Problem& problem, double rate) {
       return report;
     }
   const Tensor x = problem.source.next(options_.batch), y = problem.target.next(options_.batch);
-  const Tensor z = noise();
-  const SaddlePointTerms terms = step_->for_potential(x, z, y);
+  const Tensor z = noise(problem.group->rows_of(options_.batch));
+  SaddlePointTerms terms = step_->for_potential(x, z, y);
+  Exchange(*problem.group, options_.batch)
+      .means(step_->potential_derivatives())
+      .means(tensors_of(map_->statistics()))
+      .means({&terms.cost, &terms.mapped, &terms.target})
+      .run();
   report.loss = terms.cost + terms.target - terms.mapped;
   report.terms = {{"cost", terms.cost}, {"gap", terms.target - terms.mapped}};
   report.gradient_norm = norm_of(step_->potential_derivatives());

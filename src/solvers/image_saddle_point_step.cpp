@@ -4,13 +4,14 @@
 #include "monge/frozen.h"
 
 namespace monge {
-namespace {
 
-std::vector<Tensor> tensors_of(const State& parameters) {
+std::vector<Tensor> tensors_of(const State& state) {
   std::vector<Tensor> tensors;
-  for (const auto& [name, parameter] : parameters) tensors.push_back(parameter);
+  for (const auto& [name, tensor] : state) tensors.push_back(tensor);
   return tensors;
 }
+
+namespace {
 
 /// Adds the derivatives of <result, along> in the parameters to `sums`.
 void add_derivatives(std::vector<Tensor>& sums, const Tensor& result, const Tensor& along,

@@ -9,6 +9,9 @@
 
 namespace monge {
 
+/// In the order of their names.
+std::vector<Tensor> tensors_of(const State& state);
+
 /// What an image solver optimises: SaddlePointStep's objectives with s C in place of C. The plan is
 /// that of C, and the potential is s times its own.
 struct ImageObjective {

@@ -5,6 +5,7 @@
 
 #include "kernels/icnn_view.h"
 #include "kernels/mlp_view.h"
+#include "solvers/exchange.h"
 #include "solvers/frame_entry.h"
 #include "solvers/saddle_point_step.h"
 
@@ -47,6 +48,7 @@ struct SaddlePoint::Direction {
   FrameEntry& from;
   Sampler& target;
   FrameEntry& to;
+  ProcessGroup& group;
 };
 
 const Declaration<SaddlePointOptions>& saddle_point_declaration() {
@@ -272,12 +274,14 @@ void SaddlePoint::start(const Problem& problem, Random& random) {
                                     sampled_moments(problem.target.measure(), random)));
 }
 
-const Tensor& SaddlePoint::noise() {
-  if (!noisy()) return drawn_;
+/// Of the noise of a batch, that of the own rows.
+Tensor SaddlePoint::noise(const Rows& own) {
+  if (!noisy()) return {};
   if (!drawn_.defined())
     drawn_ = at::empty({options_.batch * options_.noise_samples, options_.noise_dimension});
   noise_.fill_normal({drawn_.data_ptr<float>(), static_cast<std::size_t>(drawn_.numel())});
-  return drawn_;
+  const std::int64_t samples = options_.noise_samples;
+  return drawn_.narrow(0, own.begin * samples, own.count * samples);
 }
 
 /// To be called whenever parameters have changed.
@@ -306,7 +310,11 @@ void SaddlePoint::penalise_map() const {
 /// One step of the map; false where it would have left the finite numbers.
 bool SaddlePoint::improve_map(const Direction& side, double rate) {
   const Tensor x = side.from.enter(side.source.next(options_.batch));
-  const SaddlePointTerms terms = side.step.for_map(x, noise());
+  SaddlePointTerms terms = side.step.for_map(x, noise(side.group.rows_of(options_.batch)));
+  Exchange(side.group, options_.batch)
+      .means(side.step.map_derivatives())
+      .means({&terms.cost, &terms.mapped})
+      .run();
   if (options_.convexity == "penalty") penalise_map();
   const double norm = norm_of(side.step.map_derivatives());
   if (!std::isfinite(terms.cost) || !std::isfinite(terms.mapped) || !std::isfinite(norm))
@@ -327,7 +335,11 @@ StepReport SaddlePoint::improve(const Direction& side, double rate) {
     }
   const Tensor x = side.from.enter(side.source.next(options_.batch));
   const Tensor y = side.to.enter(side.target.next(options_.batch));
-  const SaddlePointTerms terms = side.step.for_potential(x, noise(), y);
+  SaddlePointTerms terms = side.step.for_potential(x, noise(side.group.rows_of(options_.batch)), y);
+  Exchange(side.group, options_.batch)
+      .means(side.step.potential_derivatives())
+      .means({&terms.cost, &terms.mapped, &terms.target, &terms.excess})
+      .run();
   const double sign = potential_.icnn ? -1 : 1;  // f is -phi
   report.loss = terms.cost + sign * (terms.target - terms.mapped);
   report.terms = {{"cost", terms.cost}, {"gap", sign * (terms.target - terms.mapped)}};
@@ -342,12 +354,12 @@ StepReport SaddlePoint::improve(const Direction& side, double rate) {
 
 StepReport SaddlePoint::step(Problem& problem, double rate) {
   StepReport report = improve({*step_, *map_adam_, *potential_adam_, problem.source, *enter_,
-                               problem.target, *enter_inverse_},
+                               problem.target, *enter_inverse_, *problem.group},
                               rate);
   if (!options_.bidirectional || !report.finite) return report;
   load();
   StepReport back = improve({*reverse_step_, *potential_adam_, *map_adam_, problem.target,
-                             *enter_inverse_, problem.source, *enter_},
+                             *enter_inverse_, problem.source, *enter_, *problem.group},
                             rate);
   load();
   return back.finite ? report : back;

@@ -34,7 +34,7 @@ class ImageSaddlePoint final : public Solver {
 
  private:
   bool noisy() const { return options_.noise_channels > 0; }
-  Tensor noise();
+  Tensor noise(const Rows& own);
   bool improve_map(Problem& problem, double rate);
 
   SaddlePointOptions options_;

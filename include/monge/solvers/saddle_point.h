@@ -108,7 +108,7 @@ class SaddlePoint final : public Solver {
   void build_map(Random& random);
   bool noisy() const { return options_.noise_dimension > 0; }
   void set_frame(const AffineFrame& frame);
-  const Tensor& noise();
+  Tensor noise(const Rows& own);
   void load();
   void penalise_map() const;
   bool improve_map(const Direction& side, double rate);
