@@ -142,7 +142,7 @@ void add_divergence(std::vector<EvaluatedFigure>& figures, const Solution& solut
 /// Whether the points of the figures are those of the training, and finitely many.
 bool trained_on_all(const Split& split) {
   return split.train == split.held_out &&
-         dynamic_cast<const ArrayMeasure*>(split.train.get()) != nullptr;
+         dynamic_cast<const FiniteMeasure*>(split.train.get()) != nullptr;
 }
 
 constexpr const char* conditional_variance = "conditional_variance";
@@ -185,10 +185,11 @@ const Declaration<EvaluateOptions>& evaluate_declaration() {
   static const auto declaration =
       Declaration<O>("section", "evaluate", "What the figures are measured on.", "")
           .option("points", &O::points, "Held-out points of each measure.", between(10, 20000))
-          .option("holdout", &O::holdout,
-                  "Share of an array's rows kept out of training for evaluation; a share of fewer "
-                  "than 50 rows is not kept out.",
-                  between(0, 0.9))
+          .option(
+              "holdout", &O::holdout,
+              "Share of an array's rows, or of the images, kept out of training for evaluation; "
+              "a share of fewer than 50 is not kept out.",
+              between(0, 0.9))
           .option("features", &O::features,
                   "InceptionV3 weights for the FID of images, written by `python -m "
                   "monge.convert_features inception`; none: the offline features.")
@@ -199,6 +200,11 @@ const Declaration<EvaluateOptions>& evaluate_declaration() {
                   "Statistics of the features of the whole target, an npz file as pytorch-fid "
                   "writes it.");
   return declaration;
+}
+
+std::int64_t affordable(const Measure& measure, std::int64_t points, std::int64_t numbers) {
+  constexpr std::int64_t least = 64;
+  return std::min(points, std::max(numbers / measure.dimension(), least));
 }
 
 EvaluationPoints draw_evaluation_points(const Measure& source, const Measure& target,
@@ -248,7 +254,9 @@ std::vector<EvaluatedFigure> evaluate_solution(const Solution& solution, const M
     add_spread(figures, solution, source, settings.gamma, seed);
     return figures;
   }
-  const EvaluationPoints set = draw_evaluation_points(source, target, points, seed);
+  constexpr std::int64_t numbers = 1 << 22;  // of a set; there are four, and twice that for means
+  const EvaluationPoints set =
+      draw_evaluation_points(source, target, affordable(source, points, numbers), seed);
   const Tensor mapped = solution.map->transport(set.x);
   if (!mapped.isfinite().all().item<bool>())
     throw Error("evaluate: the map gives values that are not finite");
@@ -326,9 +334,10 @@ PlanCheck judge_plan(const Solution& solution, const Measure& source, const Meas
   const TransportMap& map = *solution.map;
   const bool entropic =
       dynamic_cast<const MixturePlan*>(&map) || dynamic_cast<const BarycentricMap*>(&map);
-  return check_plan(
-      map, source, target, seed,
-      {.points = std::min(points, most_points), .judge_cost = cost == "quadratic" && !entropic});
+  constexpr std::int64_t numbers = 1 << 20;  // of a set; there are 24, in float64
+  return check_plan(map, source, target, seed,
+                    {.points = affordable(source, std::min(points, most_points), numbers),
+                     .judge_cost = cost == "quadratic" && !entropic});
 }
 
 }  // namespace monge

@@ -15,6 +15,10 @@ struct EvaluationPoints {
   std::vector<std::int64_t> shape;    ///< of a point of either
 };
 
+/// `points`, or where they are large, as images, those that make about so many numbers, 64 at
+/// least.
+std::int64_t affordable(const Measure& measure, std::int64_t points, std::int64_t numbers);
+
 /// `points` a set, or half of the measure's points where it has fewer than twice as many; drawn
 /// from the stream "evaluation".
 EvaluationPoints draw_evaluation_points(const Measure& source, const Measure& target,

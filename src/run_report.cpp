@@ -6,6 +6,7 @@
 #include "monge/report.h"
 #include "monge/run.h"
 
+#include "evaluation.h"
 #include "image/png.h"
 #include "image_evaluation.h"
 #include "image_samples.h"
@@ -160,14 +161,13 @@ void add_grids(Report& report, const Config& config, const Solution& solution, c
     report.pictures.push_back({grid.caption, "image/png", image::png_of(grid.image)});
 }
 
-/// Points of both measures and what the map makes of them.
-void add_points(Report& report, const Config& config, const Solution& solution) {
-  const auto [source, target] = build_measures(config);
-  if (is_image(source.held_out->shape()))
-    return add_grids(report, config, solution, source, target);
+void add_scatter(Report& report, const Config& config, const Solution& solution,
+                 const Split& source, const Split& target) {
   Random random(config.seed, "report");
-  const Tensor x = source.held_out->sample(cloud_points, random);
-  const Tensor y = target.held_out->sample(cloud_points, random);
+  constexpr std::int64_t numbers = 1 << 20;  // of a cloud
+  const std::int64_t count = affordable(*source.held_out, cloud_points, numbers);
+  const Tensor x = source.held_out->sample(count, random);
+  const Tensor y = target.held_out->sample(count, random);
   const Tensor mapped = solution.map->transport(x);
   const bool colours =
       config.part("source", "") == "pixels" && config.part("target", "") == "pixels";
@@ -198,8 +198,7 @@ std::string described(const Config& config, std::string_view section) {
   return std::filesystem::path(std::get<std::string>(file->second)).filename().string();
 }
 
-void add_figures(Report& report, const RunDirectory& run) {
-  const Evaluation evaluation = evaluate_run(run);
+void add_figures(Report& report, const Evaluation& evaluation) {
   const auto add = [](std::vector<Figure>& rows, const auto& figures) {
     for (const auto& figure : figures)
       rows.push_back({readable(figure.name), fmt::format("{:.4g}", figure.value), figure.meaning});
@@ -227,9 +226,13 @@ void report_run(const RunDirectory& run) {
       "The optimal transport map learned by {}, as it was at step {}, and how right it is.",
       note("solver"), note("step"));
   report.configuration = config_text(config);
-  add_figures(report, run);
+  const auto [source, target] = build_measures(config);
+  add_figures(report, evaluate_run(run, source, target));
   add_pictures(report, config, loaded.solution);
-  add_points(report, config, loaded.solution);
+  if (is_image(source.held_out->shape()) && source.held_out->shape() == target.held_out->shape())
+    add_grids(report, config, loaded.solution, source, target);
+  else
+    add_scatter(report, config, loaded.solution, source, target);
   report.curves = read_curves(run.metrics());
   write_report(run.report(), report);
 }

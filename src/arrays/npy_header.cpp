@@ -196,10 +196,13 @@ BinaryLayout read_npy_header(std::string_view where, ByteSource& source) {
 
 std::string npy_header(const std::vector<std::int64_t>& shape, at::ScalarType type) {
   constexpr std::size_t start_size = npy_magic.size() + 4;
-  const char* const comma = shape.size() == 1 ? "," : "";
-  std::string text =
-      fmt::format("{{'descr': '{}f{}', 'fortran_order': False, 'shape': ({}{}), }}",
-                  little_endian ? '<' : '>', c10::elementSize(type), fmt::join(shape, ", "), comma);
+  const std::string descr =
+      type == at::kByte ? "|u1"
+                        : fmt::format("{}f{}", little_endian ? '<' : '>', c10::elementSize(type));
+  std::string text = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}{}), }}",
+                                 descr, fmt::join(shape, ", "), shape.size() == 1 ? "," : "");
+  if (text.size() > npy_header_size - start_size - 1)
+    throw std::logic_error("an array of more sides than an npy header has room for");
   text.resize(npy_header_size - start_size - 1, ' ');
   text += '\n';
   std::string header(npy_magic);

@@ -2,13 +2,14 @@
 
 #include "monge/error.h"
 
+#include "image/levels.h"
+
 namespace monge::features {
 
 Tensor displayed(const Tensor& images) {
   if (images.dim() != 4 || (images.size(1) != 1 && images.size(1) != 3) || images.numel() == 0)
     fail("image features", "images [n, c, h, w] with c = 1 or 3", shape_text(images));
-  constexpr double half_range = 127.5;  // of the 256 levels
-  return ((images.to(at::kFloat).clamp(-1, 1) + 1) * half_range).round_() / half_range - 1;
+  return image::from_levels(image::to_levels(images, "image features"));
 }
 
 Tensor grey(const Tensor& images) { return images.mean(1, /*keepdim=*/true); }

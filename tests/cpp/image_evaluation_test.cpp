@@ -191,11 +191,11 @@ TEST(Png, HoldsTheImageThatLibvipsReadsBack) {
 TEST(Grid, HasTheImagesInRowsWithLinesBetween) {
   const Tensor images = at::arange(3, at::kFloat).view({3, 1, 1, 1}).expand({3, 1, 2, 2}) / 4;
   const Tensor grid = image::grid_of(images, 2, 3);
-  ASSERT_EQ(grid.sizes(), (at::IntArrayRef{1, 6 + 2 + 6, 6 + 2 + 6}));
-  EXPECT_TRUE(grid.narrow(2, 8, 6).narrow(1, 0, 6).eq(0.25).all().item<bool>());
-  EXPECT_TRUE(grid.narrow(2, 0, 6).narrow(1, 8, 6).eq(0.5).all().item<bool>());
-  EXPECT_TRUE(grid.narrow(1, 6, 2).gt(0.7).all().item<bool>());
-  EXPECT_TRUE(grid.narrow(2, 8, 6).narrow(1, 8, 6).gt(0.7).all().item<bool>());
+  ASSERT_EQ(grid.sizes(), (at::IntArrayRef{1, 18, 18}));
+  EXPECT_TRUE(grid.narrow(2, 10, 6).narrow(1, 2, 6).eq(0.25).all().item<bool>());
+  EXPECT_TRUE(grid.narrow(2, 2, 6).narrow(1, 10, 6).eq(0.5).all().item<bool>());
+  EXPECT_TRUE(grid.narrow(1, 8, 2).eq(1).all().item<bool>());
+  EXPECT_TRUE(grid.narrow(2, 10, 6).narrow(1, 10, 6).eq(1).all().item<bool>());
 }
 
 TEST(SampleGrids, ShowWhatAMapMakesOfImages) {
@@ -206,12 +206,12 @@ TEST(SampleGrids, ShowWhatAMapMakesOfImages) {
   EXPECT_EQ(sample_images(*measure, 50, 0).size(0), 20);
   const auto plain = sample_grids(*affine(0.5, side * side).map, x, shape);
   ASSERT_EQ(plain.size(), 1u);
-  EXPECT_EQ(plain[0].image.size(1), 2 * 4 * side + 2);  // two rows, pixels four wide
-  EXPECT_EQ(plain[0].image.size(2), 5 * (4 * side + 2) - 2);
+  EXPECT_EQ(plain[0].image.size(1), 2 * (4 * side + 2) + 2);  // two rows, pixels four wide
+  EXPECT_EQ(plain[0].image.size(2), 5 * (4 * side + 2) + 2);
   const auto noisy = sample_grids(Brighter(0, 0.1, side * side), x, shape);
   ASSERT_EQ(noisy.size(), 2u);
-  EXPECT_EQ(noisy[0].image.size(1), 5 * (4 * side + 2) - 2);
-  EXPECT_EQ(noisy[1].image.size(2), 8 * (4 * side + 2) - 2);
+  EXPECT_EQ(noisy[0].image.size(1), 5 * (4 * side + 2) + 2);
+  EXPECT_EQ(noisy[1].image.size(2), 8 * (4 * side + 2) + 2);
 }
 
 }  // namespace
