@@ -43,10 +43,10 @@ struct Networks {
 
 Networks networks_of(const Case& one) {
   Random random(41, "network");
-  return {
-      ResNetCritic({.channels = 2, .size = size, .width = 3, .max_width = 5}, random, at::kDouble),
-      UNet({.channels = 2, .noise_channels = one.noise_channels, .size = size, .width = 2}, random,
-           at::kDouble)};
+  return {ResNetCritic({.channels = 2, .size = size, .width = 3, .max_width = 5}, random,
+                       at::kDouble),
+          UNet({.channels = 2, .noise_channels = one.noise_channels, .size = size, .width = 2},
+               random, at::kDouble)};
 }
 
 struct Points {
@@ -78,13 +78,14 @@ Plain plain_objectives(const Case& one, const Networks& networks, const Points& 
     const Tensor start = at.x.narrow(0, from, count).repeat_interleave(one.samples, 0);
     Tensor input = start;
     if (at.z.defined())
-      input = at::cat(
-          {start, noise_scale * at.z.narrow(0, from * one.samples, count * one.samples)}, 1);
+      input =
+          at::cat({start, noise_scale * at.z.narrow(0, from * one.samples, count * one.samples)}, 1);
     const Tensor moved = networks.map.forward(input, Graph::create);
     pieces.push_back(one.residual ? moved + start : moved);
   }
   const Tensor mapped = at::cat(pieces);
-  const Tensor cost = WeakCost(one.gamma).estimate(at.x, mapped.view({n, one.samples, -1})).mean();
+  const Tensor cost =
+      WeakCost(one.gamma).estimate(at.x, mapped.view({n, one.samples, -1})).mean();
   const Tensor at_mapped = networks.potential.value(mapped, Graph::create).mean();
   const Tensor at_target = networks.potential.value(at.y, Graph::create).mean();
   return {cost_scale * cost - at_mapped,
@@ -199,9 +200,8 @@ struct Cubed {
   double error(const Tensor& mapped) const { return l2_uvp(mapped, truth, variance()); }
   double error(const TransportMap& map) const { return error(map.transport(unseen)); }
   double affine_error() const {
-    return error(
-        AffineTransportMap(bures_wasserstein_map(empirical_moments(x), empirical_moments(y)))
-            .transport(unseen));
+    return error(AffineTransportMap(bures_wasserstein_map(empirical_moments(x), empirical_moments(y)))
+                     .transport(unseen));
   }
 };
 
@@ -299,10 +299,11 @@ TEST(ImageSaddlePoint, ResumesBitByBit) {
   run(resumed, again, 2);
   const State expected = solver->state(), got = resumed.state();
   ASSERT_EQ(expected.size(), got.size());
-  for (const auto& [name, tensor] : expected) EXPECT_TRUE(at::equal(tensor, got.at(name))) << name;
+  for (const auto& [name, tensor] : expected)
+    EXPECT_TRUE(at::equal(tensor, got.at(name))) << name;
   const Tensor x = truth.unseen.narrow(0, 0, 5);
-  EXPECT_TRUE(
-      at::equal(solver->solution().map->transport(x), resumed.solution().map->transport(x)));
+  EXPECT_TRUE(at::equal(solver->solution().map->transport(x),
+                        resumed.solution().map->transport(x)));
 }
 
 std::string refusal(const SaddlePointOptions& options, double gamma = 0) {
