@@ -15,8 +15,8 @@ ResNetCriticOptions sized_for(const Table& given, const std::vector<std::int64_t
 
 /// Neural Optimal Transport of images (Korotin et al. 2023, section 5): the game of SaddlePoint
 /// between a UNet for the map, T(x) or T(x, z) with z as further channels, and a residual critic
-/// for the potential. The solution is the UNet of the averaged parameters, normalised by moments of
-/// its own.
+/// for the potential. The solution is the UNet of the averaged parameters, normalised by the
+/// average of the running moments.
 class ImageSaddlePoint final : public Solver {
  public:
   /// `gamma`: that of the weak quadratic cost, 0 for the strong one. Throws Error where the options
@@ -37,6 +37,7 @@ class ImageSaddlePoint final : public Solver {
   bool noisy() const { return options_.noise_channels > 0; }
   Tensor noise();
   bool improve_map(Problem& problem, double rate);
+  void average_statistics();
 
   SaddlePointOptions options_;
   double gamma_;
