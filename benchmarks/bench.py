@@ -9,7 +9,8 @@ import sys
 import common
 
 NAMES = ["truth", "gaussian", "solvers", "toys", "icnn_ot", "starts", "colour", "kernels", "steps",
-         "conv", "sampling", "discrete", "cells", "startup", "race", "otp"]
+         "conv", "images", "sampling", "discrete", "cells", "startup", "race", "otp", "not_toys",
+         "parallel"]
 
 
 def module(name):

@@ -139,7 +139,7 @@ void add_divergence(std::vector<EvaluatedFigure>& figures, const Solution& solut
 /// Whether the points of the figures are those of the training, and finitely many.
 bool trained_on_all(const Split& split) {
   return split.train == split.held_out &&
-         dynamic_cast<const ArrayMeasure*>(split.train.get()) != nullptr;
+         dynamic_cast<const FiniteMeasure*>(split.train.get()) != nullptr;
 }
 
 /// For gradients of potentials: whether the potential is convex, as it must be.
@@ -163,8 +163,8 @@ const Declaration<EvaluateOptions>& evaluate_declaration() {
       Declaration<O>("section", "evaluate", "What the figures are measured on.", "")
           .option("points", &O::points, "Held-out points of each measure.", between(10, 20000))
           .option("holdout", &O::holdout,
-                  "Share of an array's rows kept out of training for evaluation; a share of fewer "
-                  "than 50 rows is not kept out.",
+                  "Share of an array's rows, or of the images, kept out of training for evaluation; a share of fewer "
+                  "than 50 is not kept out.",
                   between(0, 0.9));
   return declaration;
 }

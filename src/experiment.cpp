@@ -5,6 +5,7 @@
 #include "monge/error.h"
 #include "monge/image.h"
 #include "monge/measures/file.h"
+#include "monge/measures/images.h"
 #include "monge/measures/registry.h"
 #include "monge/registry.h"
 
@@ -15,25 +16,33 @@ namespace {
 
 constexpr std::int64_t least_held_out = 50;
 
-/// A share of the rows drawn once from the stream "holdout" is kept out of training. A share of
-/// fewer than `least_held_out` points says nothing: then the training points serve for both.
-Split split_rows(const std::shared_ptr<const ArrayMeasure>& all, double holdout, Random random) {
-  const std::int64_t n = all->size();
+/// Which of n points are trained on and which are held out.
+struct Shares {
+  Tensor train, held_out;
+};
+
+/// A share of the points drawn once from the stream "holdout" is kept out of training. A share of
+/// fewer than `least_held_out` points says nothing: nullopt, the training points serve for both.
+std::optional<Shares> shares_of(std::int64_t n, double holdout, Random random) {
   const auto held = std::min<std::int64_t>(std::llround(holdout * static_cast<double>(n)), 20000);
-  if (held < least_held_out) return {all, all};
+  if (held < least_held_out) return std::nullopt;
   const Tensor order = random.permutation(n);
-  const auto part = [&](std::int64_t from, std::int64_t count) {
-    return std::make_shared<ArrayMeasure>(all->points(order.narrow(0, from, count)), all->shape());
-  };
-  return {part(held, n - held), part(0, held)};
+  return Shares{order.narrow(0, held, n - held), order.narrow(0, 0, held)};
+}
+
+std::shared_ptr<const Measure> rows_of(const ArrayMeasure& all, const Tensor& which) {
+  return std::make_shared<ArrayMeasure>(all.points(which), all.shape());
 }
 
 /// Evaluation halves the points of each measure and compares pairs; points that are all the same
 /// have no map onto others.
-void require_enough(const ArrayMeasure& points, std::string_view file) {
+void require_enough(std::int64_t count, std::string_view kind, std::string_view where) {
   constexpr std::int64_t least = 4;
-  if (points.size() < least)
-    fail(file, fmt::format("at least {} points", least), fmt::format("{}", points.size()));
+  if (count < least)
+    fail(where, fmt::format("at least {} {}", least, kind), fmt::format("{}", count));
+}
+
+void require_different(const ArrayMeasure& points, std::string_view file) {
   const auto [low, high] = at::aminmax(points.rows(), 0);
   if (at::equal(low, high))
     fail(file, "points that differ", fmt::format("the same point {} times", points.size()));
@@ -44,6 +53,7 @@ std::string measure_name(const Config& config, std::string_view section) {
   const auto file = options.find("file");
   if (file == options.end()) return config.part(section, "");
   const auto* path = std::get_if<std::string>(&file->second);
+  if (path && is_image_collection(*path)) return config.part(section, "images");
   return config.part(section, path && is_image_path(*path) ? "pixels" : "array");
 }
 
@@ -59,12 +69,16 @@ Split build_measure(const Config& config, std::string_view section) {
   return hold_out(read_array_measure(file), config, section, file);
 }
 
-void require_one_dimension(const Split& source, const Split& target) {
-  const std::int64_t d = source.train->dimension();
-  if (d != target.train->dimension())
-    throw Error(
-        fmt::format("source and target: expected points of the same dimension, got {} and {}", d,
-                    target.train->dimension()));
+/// Images may meet plain points of as many numbers, but no images of another shape.
+void require_one_shape(const Split& source, const Split& target) {
+  const auto from = source.train->shape(), to = target.train->shape();
+  if (source.train->dimension() != target.train->dimension() && from.size() == 1 && to.size() == 1)
+    fail("source and target", "points of the same dimension",
+         fmt::format("{} and {}", from[0], to[0]));
+  if (source.train->dimension() != target.train->dimension() ||
+      (from.size() == to.size() && from != to))
+    fail("source and target", "points of one shape",
+         fmt::format("[{}] and [{}]", fmt::join(from, ", "), fmt::join(to, ", ")));
 }
 
 /// Of the points that a solver is to learn from: that of both measures, [d] where they are not of
@@ -98,8 +112,40 @@ const PartInfo* chosen_network(const Config& config, const SolverRow& solver) {
   return &row.info;
 }
 
+/// Size, and sums over a few points, of what is trained on and of what is held out.
+Tensor fingerprint(const Split& split, std::uint64_t seed) {
+  constexpr std::int64_t few = 64;
+  std::vector<double> numbers;
+  for (const auto& measure : {split.train, split.held_out}) {
+    Random random(seed, "fingerprint");
+    const Tensor points = measure->sample(few, random).to(at::kDouble);
+    const auto* finite = dynamic_cast<const FiniteMeasure*>(measure.get());
+    for (const double number : {finite ? static_cast<double>(finite->size()) : 0,
+                                static_cast<double>(measure->dimension()),
+                                points.sum().item<double>(), points.square().sum().item<double>()})
+      numbers.push_back(number);
+  }
+  return at::tensor(numbers, at::kDouble);
+}
+
+/// Throws Error, the same in all processes, where one has other points than the first one.
+void require_same_points(const Split& split, std::string_view section, std::uint64_t seed,
+                         ProcessGroup& group) {
+  if (group.alone()) return;
+  const Tensor mine = fingerprint(split, seed), first = mine.clone();
+  group.broadcast(first);
+  const Tensor others = at::zeros({group.size()}, at::kLong);
+  constexpr double rounding = 1e-4;
+  others[group.rank()] = !at::allclose(mine, first, rounding, rounding);
+  group.sum(others);
+  if (others.any().item<bool>())
+    fail(section, "the same points in every process",
+         fmt::format("others in process {}", others.argmax().item<std::int64_t>()));
+}
+
 /// The experiment of a config; its measures are made when the rest of it has proved sound.
-Experiment build(const Config& config, const std::function<std::pair<Split, Split>()>& measures) {
+Experiment build(const Config& config, const std::shared_ptr<ProcessGroup>& group,
+                 const std::function<std::pair<Split, Split>()>& measures) {
   Config resolved = config;
   const SolverRow& row =
       find_solver(config.part("solver", solver_rows().front().info.name), "solver.name");
@@ -118,7 +164,9 @@ Experiment build(const Config& config, const std::function<std::pair<Split, Spli
   require_known_keys(parts.cost_options, cost, "cost");
 
   const auto [source, target] = measures();
-  ProblemOptions setting;
+  require_same_points(source, "source", config.seed, *group);
+  require_same_points(target, "target", config.seed, *group);
+  ProblemOptions setting{.group = group};
   if (row.in_span) setting.span = ProblemSpan::of(*source.train, *target.train, config.seed);
   const std::vector<std::int64_t> shape = setting.span ? std::vector{setting.span->target.rank()}
                                                        : common_shape(*source.train, *target.train);
@@ -158,31 +206,39 @@ Experiment build(const Config& config, const std::function<std::pair<Split, Spli
 
 Split hold_out(const std::shared_ptr<const Measure>& measure, const Config& config,
                std::string_view section, std::string_view where) {
-  const auto points = std::dynamic_pointer_cast<const ArrayMeasure>(measure);
-  if (!points) return {measure, measure};
-  require_enough(*points, where.empty() ? section : where);
+  const auto* points = dynamic_cast<const ArrayMeasure*>(measure.get());
+  const auto* images = dynamic_cast<const ImageMeasure*>(measure.get());
+  if (!points && !images) return {measure, measure};
+  const std::int64_t count = images ? images->count() : points->size();
+  require_enough(count, images ? "images" : "points", where.empty() ? section : where);
+  if (points) require_different(*points, where.empty() ? section : where);
   const double holdout =
       evaluate_declaration().read(config.options("evaluate"), "evaluate").holdout;
-  return split_rows(points, holdout, Random(config.seed, fmt::format("holdout {}", section)));
+  const auto shares =
+      shares_of(count, holdout, Random(config.seed, fmt::format("holdout {}", section)));
+  if (!shares) return {measure, measure};
+  if (points) return {rows_of(*points, shares->train), rows_of(*points, shares->held_out)};
+  return {images->part(shares->train, images->mirrored()),
+          images->part(shares->held_out, Mirrored::no)};
 }
 
 std::pair<Split, Split> build_measures(const Config& config) {
   const Split source = build_measure(config, "source");
   const Split target = build_measure(config, "target");
-  require_one_dimension(source, target);
+  require_one_shape(source, target);
   return {source, target};
 }
 
-Experiment build_experiment(const Config& config) {
-  Experiment experiment = build(config, [&] { return build_measures(config); });
+Experiment build_experiment(const Config& config, const std::shared_ptr<ProcessGroup>& group) {
+  Experiment experiment = build(config, group, [&] { return build_measures(config); });
   for (const char* section : {"source", "target"})
     experiment.config.sections[section]["name"] = measure_name(config, section);
   return experiment;
 }
 
 Experiment build_experiment(const Config& config, const Split& source, const Split& target) {
-  require_one_dimension(source, target);
-  return build(config, [&] { return std::pair(source, target); });
+  require_one_shape(source, target);
+  return build(config, std::make_shared<ProcessGroup>(), [&] { return std::pair(source, target); });
 }
 
 Evaluator Experiment::evaluator() const {

@@ -12,6 +12,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include <charconv>
+#include <sstream>
+
 namespace monge {
 namespace {
 
@@ -280,6 +283,26 @@ void save_map(const std::filesystem::path& path, const Solution& solution,
   add("map", solution.map);
   add("inverse", solution.inverse);
   write_safetensors(path, file, existing);
+}
+
+std::vector<std::int64_t> LoadedMap::shape() const {
+  const std::vector<std::int64_t> own = solution.map->shape();
+  const auto note = notes.find("shape");
+  if (own.size() > 1 || note == notes.end()) return own;
+  std::vector<std::int64_t> noted;
+  std::istringstream sides(note->second);
+  for (std::string side; std::getline(sides, side, 'x');) {
+    std::int64_t length = 0;
+    const auto [end, code] = std::from_chars(side.data(), side.data() + side.size(), length);
+    if (code != std::errc() || end != side.data() + side.size() || length < 1 ||
+        length > solution.map->dimension())
+      return own;
+    noted.push_back(length);
+  }
+  double product = 1;  // cannot overflow
+  for (const std::int64_t length : noted) product *= static_cast<double>(length);
+  const bool fits = noted.size() == 3 && product == static_cast<double>(own[0]);
+  return fits ? noted : own;
 }
 
 LoadedMap load_map(const std::filesystem::path& path) {

@@ -54,29 +54,36 @@ std::unique_ptr<Solver> make_dual(std::int64_t dimension, SolverParts& parts, Ra
   return std::make_unique<Dual>(dimension, options, icnn, random);
 }
 
+/// The cost of those that the saddle point serves; its options come back resolved.
+WeakCost saddle_point_cost(SolverParts& parts) {
+  const auto resolved = [&](const auto& declaration) {
+    const auto options = declaration.read(parts.cost_options, "cost");
+    parts.cost_options = declaration.write(options);
+    return WeakCost(options);
+  };
+  if (parts.cost == "weak_quadratic") return resolved(weak_quadratic_declaration());
+  if (parts.cost == "kernel_weak") return resolved(kernel_weak_declaration());
+  return WeakCost(0.0);
+}
+
 std::unique_ptr<Solver> make_saddle_point(const Shape& shape, SolverParts& parts, Random& random) {
   const std::int64_t dimension = c10::multiply_integers(shape);
   const auto options = saddle_point_declaration().read(parts.solver, "solver");
-  double gamma = 0;
-  if (parts.cost == "weak_quadratic") {
-    const auto cost = weak_quadratic_declaration().read(parts.cost_options, "cost");
-    parts.cost_options = weak_quadratic_declaration().write(cost);
-    gamma = cost.gamma;
-  }
+  const WeakCost cost = saddle_point_cost(parts);
   std::unique_ptr<Solver> solver;
   if (parts.network == "resnet_critic") {
     const auto critic = sized_for(parts.network_options, shape);
     parts.network_options = resnet_critic_declaration().write(critic);
-    solver = std::make_unique<ImageSaddlePoint>(critic, options, gamma, random);
+    solver = std::make_unique<ImageSaddlePoint>(critic, options, cost, random);
   } else if (parts.network == "dense_icnn") {
     const auto icnn =
         sized_for(dense_icnn_declaration().read(parts.network_options, "network"), dimension);
     parts.network_options = dense_icnn_declaration().write(icnn);
-    solver = std::make_unique<SaddlePoint>(dimension, options, gamma, icnn, random);
+    solver = std::make_unique<SaddlePoint>(dimension, options, cost, icnn, random);
   } else {
     const auto mlp = sized_for(mlp_declaration().read(parts.network_options, "network"), dimension);
     parts.network_options = mlp_declaration().write(mlp);
-    solver = std::make_unique<SaddlePoint>(dimension, options, gamma, mlp, random);
+    solver = std::make_unique<SaddlePoint>(dimension, options, cost, mlp, random);
   }
   parts.solver = solver->options();
   return solver;
@@ -137,7 +144,7 @@ std::span<const SolverRow> solver_rows() {
        true},
       {saddle_point_declaration().info(),
        {"mlp", "dense_icnn", "resnet_critic"},
-       {"quadratic", "weak_quadratic"},
+       {"quadratic", "weak_quadratic", "kernel_weak"},
        make_saddle_point,
        saddle_point_usual_steps},
       {regularized_dual_declaration().info(),
@@ -190,7 +197,8 @@ std::span<const PartInfo> cost_infos() {
                                             "c(x, y) = ½ |x - y|²; its optimal value is ½ W2².",
                                             "Korotin et al. 2021, eq. 4",
                                             {}},
-                                           weak_quadratic_declaration().info()};
+                                           weak_quadratic_declaration().info(),
+                                           kernel_weak_declaration().info()};
   return infos;
 }
 

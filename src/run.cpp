@@ -2,7 +2,9 @@
 
 #include "monge/error.h"
 #include "monge/events.h"
+#include "monge/log.h"
 #include "monge/map_file.h"
+#include "monge/measures/images.h"
 #include "monge/safetensors.h"
 
 #include <nlohmann/json.hpp>
@@ -47,7 +49,8 @@ KeptMetrics kept_metrics(const std::filesystem::path& path, std::int64_t step) {
 /// checkpoints at intervals.
 class RunWriter final : public Callback {
  public:
-  RunWriter(const RunDirectory& run, const Config& config) : run_(run), config_(config) {}
+  RunWriter(const RunDirectory& run, const Experiment& experiment)
+      : run_(run), config_(experiment.config), shape_(shape_of(experiment)) {}
 
   void on_start(const Training& training) override {
     const KeptMetrics kept = training.state.best_step < 0
@@ -103,11 +106,12 @@ class RunWriter final : public Callback {
   }
 
   void write_map(const Training& training, std::int64_t step, const Quality& quality) {
-    save_map(run_.map(), learned(training.solver, training.problem),
-             {{"solver", training.solver.name()},
-              {"step", std::to_string(step)},
-              {"seed", std::to_string(config_.seed)},
-              {"quality", fmt::format("{:.6g}", quality.value)}});
+    std::map<std::string, std::string> notes{{"solver", training.solver.name()},
+                                             {"step", std::to_string(step)},
+                                             {"seed", std::to_string(config_.seed)},
+                                             {"quality", fmt::format("{:.6g}", quality.value)}};
+    if (shape_.size() > 1) notes["shape"] = fmt::format("{}", fmt::join(shape_, "x"));
+    save_map(run_.map(), learned(training.solver, training.problem), notes);
   }
 
   void write_checkpoint(const Training& training) {
@@ -118,8 +122,15 @@ class RunWriter final : public Callback {
     last_checkpoint_ = training.state.seconds;
   }
 
+  /// That of the points of both measures: an image's, where one of them has images.
+  static std::vector<std::int64_t> shape_of(const Experiment& experiment) {
+    const auto from = experiment.source.train->shape(), to = experiment.target.train->shape();
+    return from.size() > to.size() ? from : to;
+  }
+
   const RunDirectory& run_;
   const Config& config_;
+  std::vector<std::int64_t> shape_;
   std::optional<EventWriter> events_;
   StepReport latest_;
   std::int64_t written_step_ = -1;
@@ -181,6 +192,74 @@ class RunLock {
   int descriptor_;
 };
 
+/// Whether the folder is new.
+bool create_folder(const RunDirectory& run) {
+  std::error_code failure;
+  const bool created = std::filesystem::create_directories(run.folder, failure);
+  if (failure) fail(run.folder.string(), "a folder that can be created", failure.message());
+  return created;
+}
+
+/// Makes room for a new run.
+void clear_folder(const RunDirectory& run) {
+  std::error_code failure;
+  remove_partial_files(run.folder);
+  for (const auto& path :
+       {run.metrics(), run.checkpoint(), run.map(), run.evaluation(), run.report(), run.skipped()})
+    std::filesystem::remove(path, failure);
+  std::filesystem::remove_all(run.events(), failure);
+}
+
+/// Lists in the run's folder the files that its measures skip, and says in a log line how many of
+/// them are new.
+class SkippedFiles {
+ public:
+  explicit SkippedFiles(const RunDirectory& run) : run_(run) {}
+
+  void report(const Experiment& experiment) {
+    std::string lines;
+    for (const auto& [section, split] :
+         {std::pair("source", &experiment.source), std::pair("target", &experiment.target)}) {
+      const auto* images = dynamic_cast<const ImageMeasure*>(split->train.get());
+      if (!images) continue;
+      const std::vector<SkippedFile> skipped = images->skipped();
+      for (const SkippedFile& one : skipped)
+        lines += fmt::format("{}\t{}\t{}\n", section, one.name, one.reason);
+      if (skipped.size() > std::exchange(reported_[section], skipped.size()))
+        log::warning(fmt::format("{}: {}", section, summary_of(skipped)));
+    }
+    if (!lines.empty()) write_text(run_.skipped(), lines);
+  }
+
+ private:
+  const RunDirectory& run_;
+  std::map<std::string, std::size_t> reported_;
+};
+
+/// What all processes of a group build together, of the first one's config.
+Experiment build_together(const Config& config, const std::shared_ptr<ProcessGroup>& group) {
+  if (!group->alone()) broadcast(*group, config_text(config));
+  return build_experiment(config, group);
+}
+
+FitResult train_into(Experiment& experiment, const RunDirectory& run,
+                     std::span<Callback* const> callbacks, const State* resumed) {
+  RunWriter writer(run, experiment);
+  std::vector<Callback*> all{&writer};
+  all.insert(all.end(), callbacks.begin(), callbacks.end());
+  SkippedFiles skipped(run);
+  skipped.report(experiment);
+  FitResult result;
+  result.summary = train(*experiment.solver, experiment.problem, experiment.train,
+                         experiment.evaluator(), all, resumed);
+  if (result.summary.reason != StopReason::interrupted)
+    result.evaluation = evaluate_run(run, experiment.source, experiment.target);
+  skipped.report(experiment);  // damage shows only when a picture is decoded
+  return result;
+}
+
+}  // namespace
+
 /// Only a run is replaced: the names of its files may mean something else in another folder.
 void require_place(const RunDirectory& run, Existing existing) {
   const std::string where = run.folder.string();
@@ -198,38 +277,6 @@ void require_place(const RunDirectory& run, Existing existing) {
         fmt::format("{}: exists; pass --resume to continue it or --force to replace it", where));
 }
 
-/// Whether the folder is new.
-bool create_folder(const RunDirectory& run) {
-  std::error_code failure;
-  const bool created = std::filesystem::create_directories(run.folder, failure);
-  if (failure) fail(run.folder.string(), "a folder that can be created", failure.message());
-  return created;
-}
-
-/// Makes room for a new run.
-void clear_folder(const RunDirectory& run) {
-  std::error_code failure;
-  remove_partial_files(run.folder);
-  for (const auto& path :
-       {run.metrics(), run.checkpoint(), run.map(), run.evaluation(), run.report()})
-    std::filesystem::remove(path, failure);
-  std::filesystem::remove_all(run.events(), failure);
-}
-
-FitResult train_into(Experiment& experiment, const RunDirectory& run,
-                     std::span<Callback* const> callbacks, const State* resumed) {
-  RunWriter writer(run, experiment.config);
-  std::vector<Callback*> all{&writer};
-  all.insert(all.end(), callbacks.begin(), callbacks.end());
-  FitResult result;
-  result.summary = train(*experiment.solver, experiment.problem, experiment.train,
-                         experiment.evaluator(), all, resumed);
-  if (result.summary.reason != StopReason::interrupted) result.evaluation = evaluate_run(run);
-  return result;
-}
-
-}  // namespace
-
 RunDirectory open_run(const std::filesystem::path& folder) {
   RunDirectory run{folder};
   if (!std::filesystem::is_directory(folder))
@@ -241,9 +288,10 @@ RunDirectory open_run(const std::filesystem::path& folder) {
 }
 
 FitResult fit_run(const Config& config, const RunDirectory& run, Existing existing,
-                  std::span<Callback* const> callbacks) {
+                  std::span<Callback* const> callbacks,
+                  const std::shared_ptr<ProcessGroup>& group) {
   require_place(run, existing);
-  Experiment experiment = build_experiment(config);
+  Experiment experiment = build_together(config, group);
   const bool created = create_folder(run);
   const RunLock lock(run);
   clear_folder(run);
@@ -262,7 +310,8 @@ FitResult fit_run(const Config& config, const RunDirectory& run, Existing existi
 }
 
 FitResult resume_run(const RunDirectory& run, const std::vector<std::string>& settings,
-                     std::span<Callback* const> callbacks) {
+                     std::span<Callback* const> callbacks,
+                     const std::shared_ptr<ProcessGroup>& group) {
   Config config = read_config(run.config());
   for (const std::string& setting : settings) {
     if (!setting.starts_with("train."))
@@ -275,14 +324,25 @@ FitResult resume_run(const RunDirectory& run, const std::vector<std::string>& se
                     run.folder.string()));
   const RunLock lock(run);
   const State checkpoint = read_checkpoint(run, config.part("solver", ""));
-  Experiment experiment = build_experiment(config);
+  Experiment experiment = build_together(config, group);
   remove_partial_files(run.folder);
   return train_into(experiment, run, callbacks, &checkpoint);
 }
 
+TrainSummary follow_run(std::span<Callback* const> callbacks,
+                        const std::shared_ptr<ProcessGroup>& group) {
+  const Config config = parse_config(broadcast(*group, std::string()), "config", {});
+  Experiment experiment = build_experiment(config, group);
+  return train(*experiment.solver, experiment.problem, experiment.train, {}, callbacks);
+}
+
 Evaluation evaluate_run(const RunDirectory& run) {
+  const auto [source, target] = build_measures(read_config(run.config()));
+  return evaluate_run(run, source, target);
+}
+
+Evaluation evaluate_run(const RunDirectory& run, const Split& source, const Split& target) {
   const Config config = read_config(run.config());
-  const auto [source, target] = build_measures(config);
   const auto options = evaluate_declaration().read(config.options("evaluate"), "evaluate");
   const LoadedMap loaded = load_map(run.map());
   const Evaluation evaluation{

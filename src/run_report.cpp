@@ -146,8 +146,8 @@ std::optional<Cloud> density_cloud(const Solution& solution, const Measure& sour
                shades(share.index_select(0, kept).sqrt())};
 }
 
-void add_scatter(Report& report, const Config& config, const Solution& solution) {
-  const auto [source, target] = build_measures(config);
+void add_scatter(Report& report, const Config& config, const Solution& solution,
+                 const Split& source, const Split& target) {
   Random random(config.seed, "report");
   constexpr std::int64_t numbers = 1 << 20;  // of a cloud
   const std::int64_t count = affordable(*source.held_out, cloud_points, numbers);
@@ -183,8 +183,7 @@ std::string described(const Config& config, std::string_view section) {
   return std::filesystem::path(std::get<std::string>(file->second)).filename().string();
 }
 
-void add_figures(Report& report, const RunDirectory& run) {
-  const Evaluation evaluation = evaluate_run(run);
+void add_figures(Report& report, const Evaluation& evaluation) {
   const auto add = [](std::vector<Figure>& rows, const auto& figures) {
     for (const auto& figure : figures)
       rows.push_back({readable(figure.name), fmt::format("{:.4g}", figure.value), figure.meaning});
@@ -210,9 +209,10 @@ void report_run(const RunDirectory& run) {
       "The optimal transport map learned by {}, as it was at step {}, and how right it is.",
       note("solver"), note("step"));
   report.configuration = config_text(config);
-  add_figures(report, run);
+  const auto [source, target] = build_measures(config);
+  add_figures(report, evaluate_run(run, source, target));
   add_pictures(report, config, loaded.solution);
-  add_scatter(report, config, loaded.solution);
+  add_scatter(report, config, loaded.solution, source, target);
   report.curves = read_curves(run.metrics());
   write_report(run.report(), report);
 }

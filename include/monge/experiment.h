@@ -44,8 +44,10 @@ struct Experiment {
 };
 
 /// Builds the parts of a config and resolves it. Throws Error on every mistake in it: unknown
-/// names, keys and values, files that do not load, measures that do not fit together.
-Experiment build_experiment(const Config& config);
+/// names, keys and values, files that do not load, measures that do not fit together. Where a
+/// group's processes build it together, they have to have the same points, which is looked at.
+Experiment build_experiment(const Config& config, const std::shared_ptr<ProcessGroup>& group =
+                                                      std::make_shared<ProcessGroup>());
 
 /// The same of measures that exist already, with hold_out() or without; the config's "source" and
 /// "target" are not read.
@@ -53,7 +55,7 @@ Experiment build_experiment(const Config& config, const Split& source, const Spl
 
 /// The split of a measure as build_experiment() makes it of the same points in a file: rows drawn
 /// from the config's seed for `section` ("source" or "target"). Throws Error, naming `where`
-/// (empty: the section), on an array of fewer than 4 points or of one point repeated.
+/// (empty: the section), on fewer than 4 points or images, and on an array of one point repeated.
 Split hold_out(const std::shared_ptr<const Measure>& measure, const Config& config,
                std::string_view section, std::string_view where = "");
 

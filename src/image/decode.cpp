@@ -82,13 +82,25 @@ VImage settle(const VImage& image, std::uint64_t limit) {
   return file;
 }
 
+PictureHeader read_header(const std::filesystem::path& path) {
+  require_file(path);
+  return with_vips(path.string(), "a picture", [&] {
+    const VImage picture = open(path, VIPS_ACCESS_SEQUENTIAL);
+    PictureHeader header{picture.width(), picture.height(), picture.bands() < 3 ? 1 : 3};
+    constexpr int first_turned = 5;  // EXIF orientations that exchange the sides
+    if (vips_image_get_orientation(picture.get_image()) >= first_turned)
+      std::swap(header.width, header.height);
+    return header;
+  });
+}
+
 VImage decode(const std::filesystem::path& path) {
   constexpr auto expected = "a whole, undamaged picture";
   require_file(path);
   return with_vips(path.string(), expected, [&] {
     VImage picture;
     const std::string log =
-        log_during([&] { picture = settle(to_srgb(open_upright(path), path.string())); });
+        warnings_of([&] { picture = settle(to_srgb(open_upright(path), path.string())); });
     if (tells_of_damage(log)) fail(path.string(), expected, "corrupt JPEG data");
     return picture;
   });

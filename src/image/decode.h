@@ -13,6 +13,15 @@ namespace monge::image {
 /// Throws Error where the file is missing, damaged, cut short or not such a picture.
 vips::VImage decode(const std::filesystem::path& path);
 
+/// What the head of a picture file says of it.
+struct PictureHeader {
+  std::int64_t width, height;  ///< upright
+  std::int64_t channels;       ///< of colour: 1 (grey) or 3
+};
+
+/// Reads no pixels. Throws Error where the file is missing or no picture.
+PictureHeader read_header(const std::filesystem::path& path);
+
 /// An image of that size to be written now and read later: in memory up to `limit` bytes, else in
 /// a temporary file that goes with it.
 vips::VImage room_for(const vips::VImage& image, std::uint64_t limit = vips_get_disc_threshold());

@@ -4,6 +4,7 @@
 #include "monge/frozen.h"
 #include "monge/unet_map.h"
 
+#include "solvers/exchange.h"
 #include "solvers/image_saddle_point_step.h"
 
 #include <bit>
@@ -77,9 +78,10 @@ ResNetCriticOptions sized_for(const Table& given, const std::vector<std::int64_t
 }
 
 ImageSaddlePoint::ImageSaddlePoint(const ResNetCriticOptions& network,
-                                   const SaddlePointOptions& options, double gamma, Random& random)
-    : options_(options), gamma_(gamma), noise_(0, "unset") {
-  require_fit(options_, gamma_);
+                                   const SaddlePointOptions& options, const WeakCost& cost,
+                                   Random& random)
+    : options_(options), cost_(cost), noise_(0, "unset") {
+  require_fit(options_, cost_.gamma());
   potential_ = std::make_shared<ResNetCritic>(network, random);
   options_ = sized_for(options_, potential_->dimension());
   const UNetOptions unet{.channels = network.channels,
@@ -98,7 +100,8 @@ ImageSaddlePoint::ImageSaddlePoint(const ResNetCriticOptions& network,
   step_ =
       std::make_unique<ImageSaddlePointStep>(ImageObjective{.noise_samples = options_.noise_samples,
                                                             .noise_scale = options_.noise_scale,
-                                                            .gamma = gamma_,
+                                                            .gamma = cost_.gamma_at(0),
+                                                            .exponent = cost_.exponent(),
                                                             .cost_scale = options_.cost_scale,
                                                             .residual = options_.residual,
                                                             .micro_batch = options_.micro_batch},
@@ -113,16 +116,24 @@ void ImageSaddlePoint::start(const Problem&, Random& random) {
       "noise");
 }
 
-Tensor ImageSaddlePoint::noise() {
+/// Of the noise of a batch, that of the own rows.
+Tensor ImageSaddlePoint::noise(const Rows& own) {
   if (!noisy()) return {};
   const UNetOptions& unet = map_->settings();
-  return noise_.normal(
-      {options_.batch * options_.noise_samples, unet.noise_channels * unet.size * unet.size});
+  const std::int64_t samples = options_.noise_samples;
+  return noise_.normal({options_.batch * samples, unet.noise_channels * unet.size * unet.size})
+      .narrow(0, own.begin * samples, own.count * samples);
 }
 
 /// One step of the map; false where it would have left the finite numbers.
 bool ImageSaddlePoint::improve_map(Problem& problem, double rate) {
-  const SaddlePointTerms terms = step_->for_map(problem.source.next(options_.batch), noise());
+  SaddlePointTerms terms = step_->for_map(problem.source.next(options_.batch),
+                                          noise(problem.group->rows_of(options_.batch)));
+  Exchange(*problem.group, options_.batch)
+      .means(step_->map_derivatives())
+      .means(tensors_of(map_->statistics()))
+      .means({&terms.cost, &terms.mapped})
+      .run();
   const double norm = norm_of(step_->map_derivatives());
   if (!std::isfinite(terms.cost) || !std::isfinite(terms.mapped) || !std::isfinite(norm))
     return false;
@@ -142,6 +153,7 @@ void ImageSaddlePoint::average_statistics() {
 
 StepReport ImageSaddlePoint::step(Problem& problem, double rate) {
   StepReport report;
+  step_->set_gamma(cost_.gamma_at(potential_adam_->steps()));
   for (std::int64_t inner = 0; inner < options_.inner_steps; ++inner)
     if (!improve_map(problem, rate)) {
       report.loss = std::numeric_limits<double>::quiet_NaN();
@@ -149,8 +161,13 @@ StepReport ImageSaddlePoint::step(Problem& problem, double rate) {
       return report;
     }
   const Tensor x = problem.source.next(options_.batch), y = problem.target.next(options_.batch);
-  const Tensor z = noise();
-  const SaddlePointTerms terms = step_->for_potential(x, z, y);
+  const Tensor z = noise(problem.group->rows_of(options_.batch));
+  SaddlePointTerms terms = step_->for_potential(x, z, y);
+  Exchange(*problem.group, options_.batch)
+      .means(step_->potential_derivatives())
+      .means(tensors_of(map_->statistics()))
+      .means({&terms.cost, &terms.mapped, &terms.target})
+      .run();
   report.loss = terms.cost + terms.target - terms.mapped;
   report.terms = {{"cost", terms.cost}, {"gap", terms.target - terms.mapped}};
   report.gradient_norm = norm_of(step_->potential_derivatives());

@@ -4,13 +4,14 @@
 #include "monge/frozen.h"
 
 namespace monge {
-namespace {
 
-std::vector<Tensor> tensors_of(const State& parameters) {
+std::vector<Tensor> tensors_of(const State& state) {
   std::vector<Tensor> tensors;
-  for (const auto& [name, parameter] : parameters) tensors.push_back(parameter);
+  for (const auto& [name, tensor] : state) tensors.push_back(tensor);
   return tensors;
 }
+
+namespace {
 
 /// Adds the derivatives of <result, along> in the parameters to `sums`.
 void add_derivatives(std::vector<Tensor>& sums, const Tensor& result, const Tensor& along,
@@ -53,7 +54,7 @@ Tensor ImageSaddlePointStep::transport(const Tensor& x, const Tensor& z) const {
 
 /// C(x_i, T(x_i, .)), [n].
 Tensor ImageSaddlePointStep::cost(const Tensor& x, const Tensor& mapped) const {
-  return WeakQuadraticCost(objective_.gamma)
+  return WeakCost(KernelWeakOptions{.gamma = objective_.gamma, .exponent = objective_.exponent})
       .estimate(x, mapped.view({x.size(0), objective_.noise_samples, x.size(1)}));
 }
 

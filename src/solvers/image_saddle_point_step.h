@@ -9,12 +9,16 @@
 
 namespace monge {
 
+/// In the order of their names.
+std::vector<Tensor> tensors_of(const State& state);
+
 /// What an image solver optimises: SaddlePointStep's objectives with s C in place of C. The plan is
 /// that of C, and the potential is s times its own.
 struct ImageObjective {
   std::int64_t noise_samples = 1;
   double noise_scale = 1;
   double gamma = 0;
+  double exponent = 2;           ///< of the distances in C
   double cost_scale = 1;         ///< s
   bool residual = false;         ///< T(x, z) = x + F(x, z)
   std::int64_t micro_batch = 0;  ///< images that pass together; 0: all
@@ -32,6 +36,7 @@ class ImageSaddlePointStep {
   ImageSaddlePointStep(const ImageObjective& objective, const ResNetCritic& potential,
                        const UNet& map);
 
+  /// The weight of the spread in C from now on.
   void set_gamma(double gamma) { objective_.gamma = gamma; }
 
   /// `x` [n, d] and, where the map has noise, `z` [n k, noise dimension], in the networks' dtype.

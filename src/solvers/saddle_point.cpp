@@ -5,6 +5,7 @@
 
 #include "kernels/icnn_view.h"
 #include "kernels/mlp_view.h"
+#include "solvers/exchange.h"
 #include "solvers/frame_entry.h"
 #include "solvers/saddle_point_step.h"
 
@@ -47,6 +48,7 @@ struct SaddlePoint::Direction {
   FrameEntry& from;
   Sampler& target;
   FrameEntry& to;
+  ProcessGroup& group;
 };
 
 const Declaration<SaddlePointOptions>& saddle_point_declaration() {
@@ -132,17 +134,17 @@ std::int64_t saddle_point_usual_steps(std::int64_t dimension) {
   return dimension <= 8 ? 20000 : 5000;
 }
 
-SaddlePoint::SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options, double gamma,
-                         const DenseIcnnOptions& network, Random& random)
-    : options_(options), gamma_(gamma), noise_(0, "unset") {
+SaddlePoint::SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options,
+                         const WeakCost& cost, const DenseIcnnOptions& network, Random& random)
+    : options_(options), cost_(cost), noise_(0, "unset") {
   potential_.icnn =
       std::make_shared<DenseIcnn>(dimension, network, DenseIcnn::Initial::near_zero, random);
   build(random);
 }
 
-SaddlePoint::SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options, double gamma,
-                         const MlpOptions& network, Random& random)
-    : options_(options), gamma_(gamma), noise_(0, "unset") {
+SaddlePoint::SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options,
+                         const WeakCost& cost, const MlpOptions& network, Random& random)
+    : options_(options), cost_(cost), noise_(0, "unset") {
   potential_.mlp = std::make_shared<MlpPotential>(dimension, network, random);
   build(random);
 }
@@ -158,12 +160,15 @@ void SaddlePoint::require_fit() const {
   if (options_.noise_channels > 0)
     fail("solver.noise_channels", "0 and noise_dimension, since the network is none of images",
          std::to_string(options_.noise_channels));
-  if (gamma_ > 0 && icnn)
+  const bool weak = cost_.gamma() > 0;
+  if (weak && icnn)
     fail("cost", "quadratic, since an input-convex potential serves no weak cost",
-         fmt::format("gamma = {}", gamma_));
-  if (gamma_ > 0 && !noisy())
-    fail("solver.noise_dimension", "at least 1, since the cost is weak", "0");
-  if (gamma_ > 0 && options_.noise_samples < 2)
+         fmt::format("gamma = {}", cost_.gamma()));
+  if (!cost_.quadratic() && (icnn || gradient))
+    fail("cost.exponent", "2, since the map or the potential is that of a quadratic cost",
+         fmt::format("{}", cost_.exponent()));
+  if (weak && !noisy()) fail("solver.noise_dimension", "at least 1, since the cost is weak", "0");
+  if (weak && options_.noise_samples < 2)
     fail("solver.noise_samples", "at least 2, since the cost is weak", "1");
   if (options_.convexity == "penalty" && !(icnn && gradient))
     fail("solver.convexity", "clamp, since the map is no gradient of an input-convex network",
@@ -203,7 +208,8 @@ void SaddlePoint::build(Random& random) {
   const SaddlePointObjective objective{.dimension = d,
                                        .noise_dimension = options_.noise_dimension,
                                        .noise_samples = options_.noise_samples,
-                                       .gamma = gamma_,
+                                       .gamma = cost_.gamma_at(0),
+                                       .exponent = cost_.exponent(),
                                        .correlation = icnn,
                                        .expectile_weight = options_.expectile_weight,
                                        .expectile = options_.expectile};
@@ -268,12 +274,14 @@ void SaddlePoint::start(const Problem& problem, Random& random) {
                                     sampled_moments(problem.target.measure(), random)));
 }
 
-const Tensor& SaddlePoint::noise() {
-  if (!noisy()) return drawn_;
+/// Of the noise of a batch, that of the own rows.
+Tensor SaddlePoint::noise(const Rows& own) {
+  if (!noisy()) return {};
   if (!drawn_.defined())
     drawn_ = at::empty({options_.batch * options_.noise_samples, options_.noise_dimension});
   noise_.fill_normal({drawn_.data_ptr<float>(), static_cast<std::size_t>(drawn_.numel())});
-  return drawn_;
+  const std::int64_t samples = options_.noise_samples;
+  return drawn_.narrow(0, own.begin * samples, own.count * samples);
 }
 
 /// To be called whenever parameters have changed.
@@ -302,7 +310,11 @@ void SaddlePoint::penalise_map() const {
 /// One step of the map; false where it would have left the finite numbers.
 bool SaddlePoint::improve_map(const Direction& side, double rate) {
   const Tensor x = side.from.enter(side.source.next(options_.batch));
-  const SaddlePointTerms terms = side.step.for_map(x, noise());
+  SaddlePointTerms terms = side.step.for_map(x, noise(side.group.rows_of(options_.batch)));
+  Exchange(side.group, options_.batch)
+      .means(side.step.map_derivatives())
+      .means({&terms.cost, &terms.mapped})
+      .run();
   if (options_.convexity == "penalty") penalise_map();
   const double norm = norm_of(side.step.map_derivatives());
   if (!std::isfinite(terms.cost) || !std::isfinite(terms.mapped) || !std::isfinite(norm))
@@ -314,6 +326,7 @@ bool SaddlePoint::improve_map(const Direction& side, double rate) {
 
 StepReport SaddlePoint::improve(const Direction& side, double rate) {
   StepReport report;
+  side.step.set_gamma(cost_.gamma_at(side.potential.steps()));
   for (std::int64_t inner = 0; inner < options_.inner_steps; ++inner)
     if (!improve_map(side, rate)) {
       report.loss = std::numeric_limits<double>::quiet_NaN();
@@ -322,7 +335,11 @@ StepReport SaddlePoint::improve(const Direction& side, double rate) {
     }
   const Tensor x = side.from.enter(side.source.next(options_.batch));
   const Tensor y = side.to.enter(side.target.next(options_.batch));
-  const SaddlePointTerms terms = side.step.for_potential(x, noise(), y);
+  SaddlePointTerms terms = side.step.for_potential(x, noise(side.group.rows_of(options_.batch)), y);
+  Exchange(side.group, options_.batch)
+      .means(side.step.potential_derivatives())
+      .means({&terms.cost, &terms.mapped, &terms.target, &terms.excess})
+      .run();
   const double sign = potential_.icnn ? -1 : 1;  // f is -phi
   report.loss = terms.cost + sign * (terms.target - terms.mapped);
   report.terms = {{"cost", terms.cost}, {"gap", sign * (terms.target - terms.mapped)}};
@@ -337,12 +354,12 @@ StepReport SaddlePoint::improve(const Direction& side, double rate) {
 
 StepReport SaddlePoint::step(Problem& problem, double rate) {
   StepReport report = improve({*step_, *map_adam_, *potential_adam_, problem.source, *enter_,
-                               problem.target, *enter_inverse_},
+                               problem.target, *enter_inverse_, *problem.group},
                               rate);
   if (!options_.bidirectional || !report.finite) return report;
   load();
   StepReport back = improve({*reverse_step_, *potential_adam_, *map_adam_, problem.target,
-                             *enter_inverse_, problem.source, *enter_},
+                             *enter_inverse_, problem.source, *enter_, *problem.group},
                             rate);
   load();
   return back.finite ? report : back;

@@ -85,7 +85,7 @@ Plain plain_objectives(const Case& one, const Networks& networks, const Points& 
   }
   const Tensor mapped = at::cat(pieces);
   const Tensor cost =
-      WeakQuadraticCost(one.gamma).estimate(at.x, mapped.view({n, one.samples, -1})).mean();
+      WeakCost(one.gamma).estimate(at.x, mapped.view({n, one.samples, -1})).mean();
   const Tensor at_mapped = networks.potential.value(mapped, Graph::create).mean();
   const Tensor at_target = networks.potential.value(at.y, Graph::create).mean();
   return {cost_scale * cost - at_mapped,

@@ -19,10 +19,9 @@ ResNetCriticOptions sized_for(const Table& given, const std::vector<std::int64_t
 /// average of the running moments.
 class ImageSaddlePoint final : public Solver {
  public:
-  /// `gamma`: that of the weak quadratic cost, 0 for the strong one. Throws Error where the options
-  /// do not fit images, one another or the cost.
+  /// Throws Error where the options do not fit images, one another or the cost.
   ImageSaddlePoint(const ResNetCriticOptions& network, const SaddlePointOptions& options,
-                   double gamma, Random& random);
+                   const WeakCost& cost, Random& random);
   ~ImageSaddlePoint() override;
 
   std::string name() const override { return "saddle_point"; }
@@ -35,12 +34,12 @@ class ImageSaddlePoint final : public Solver {
 
  private:
   bool noisy() const { return options_.noise_channels > 0; }
-  Tensor noise();
+  Tensor noise(const Rows& own);
   bool improve_map(Problem& problem, double rate);
   void average_statistics();
 
   SaddlePointOptions options_;
-  double gamma_;
+  WeakCost cost_;
   std::shared_ptr<ResNetCritic> potential_;
   std::shared_ptr<UNet> map_, average_;
   Random noise_;
