@@ -184,6 +184,18 @@ def test_what_cannot_be_run_in_several_processes_is_refused(folder):
         assert error.count("\n") == 1
 
 
+def test_a_restart_leaves_the_runs_of_others(folder):
+    """A launch that was refused a folder is refused it again, however often it is restarted."""
+    before = tensors(folder / "two")
+    with launcher() as launch:
+        for attempt in ("0", "1"):
+            launch["TORCHELASTIC_RESTART_COUNT"] = attempt
+            (code, _, error), = finish([start(0, 1, [*FIT, "--out", "two"], launch, cwd=folder)])
+            assert (code, error) == (1, "monge: error: two: exists; pass --resume to continue it "
+                                        "or --force to replace it\n")
+    assert tensors(folder / "two") == before
+
+
 @pytest.fixture
 def namespaces():
     """Two network namespaces with a wire between them; 10.77.0.1 and 10.77.0.2."""
