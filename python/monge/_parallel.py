@@ -5,6 +5,8 @@ import os
 import signal
 import sys
 
+# torch warns of sockets that the program speaks of itself.
+os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
 import torch
 from torch import distributed
 
@@ -36,6 +38,7 @@ def run(arguments):
         cuda = torch.cuda.is_available() and distributed.is_nccl_available()
         distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=TIMEOUT)
         count = _counter(_store())
+        distributed.barrier()  # before one of them may fail all have their way to the store
     except (ValueError, RuntimeError) as error:
         line = str(error).splitlines()[0]
         sys.exit(f"monge: error: process group: expected the environment of torchrun, got: {line}")
