@@ -172,6 +172,22 @@ TEST_F(Images, ResizingIsAntialiased) {
   EXPECT_LT(small.abs().max().item<float>(), 0.02);
 }
 
+/// A decoder that leaves pixels out must not leave out antialiasing.
+TEST_F(Images, ALargeJpegIsReadShrunkenAndStillAlike) {
+  const Tensor smooth =
+      (at::sin(at::arange(640) * 0.05).view({640, 1, 1}) * at::cos(at::arange(640) * 0.08)) * 120 +
+      128;
+  const Tensor levels = (smooth.view({640, 640, 1}) + noise(640, 640, 3, 4)).clamp(0, 255);
+  std::filesystem::create_directories(at("set"));
+  save(rgb(levels), "set/a.jpg");
+  const auto image = [&](std::int64_t size) {
+    return all(*measure(options(size))).view({3, size, size});
+  };
+  // 640 to 32 decodes an eighth; averages of 320 pixels, which decodes all, are the reference.
+  const Tensor whole = at::avg_pool2d(image(320), 10, 10);
+  EXPECT_LT((image(32) - whole).abs().mean().item<float>(), 0.02);
+}
+
 TEST_F(Images, AStretchedPictureIsWhole) {
   const Tensor halves =
       at::cat({at::zeros({20, 40, 3}, at::kInt), at::full({20, 40, 3}, 255, at::kInt)}, 1);
