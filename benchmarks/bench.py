@@ -65,7 +65,7 @@ def write_tables(page):
 def named(arguments):
     """The benchmarks of the command line; a name before a dot stands for all that it holds."""
     return [name for argument in arguments
-            for name in [known for known in NAMES if known.startswith(f"{argument}.")] or [argument]]
+            for name in [known for known in NAMES if known.startswith(argument + ".")] or [argument]]
 
 
 def main(arguments):

@@ -125,4 +125,5 @@ def table(result):
     return common.markdown(header, rows) + (
         f"\n\nErrors of log-densities in nats on {result['settings']['points']} fresh points of Q; "
         f"median (range) of {len({one['seed'] for one in result['runs']})} seeds, "
-        f"{result['settings']['threads']} thread, {result['settings']['runs_at_once']} runs at once.")
+        f"{result['settings']['threads']} thread, {result['settings']['runs_at_once']} runs at "
+        "once.")
