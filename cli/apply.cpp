@@ -185,14 +185,14 @@ RowFunction moving_with_noise(const StochasticMap& plan, const ApplyArguments& a
 
 /// T(x), with the noise that the user gives, or a seed for fresh noise in every row.
 RowFunction moving(const TransportMap& map, const ApplyArguments& arguments) {
-  const bool noise = !arguments.noise.empty();
-  if (!noise && arguments.seed < 0)
+  const bool given = !arguments.noise.empty();
+  if (!given && arguments.seed < 0)
     return [&](const Tensor& rows) { return arguments.moved(map, rows); };
   const auto* plan = dynamic_cast<const StochasticMap*>(&map);
   if (!plan)
-    throw Error(arguments.map + (noise ? ": --noise" : ": --seed") +
+    throw Error(arguments.map + (given ? ": --noise" : ": --seed") +
                 " expected a map with noise, got one that has none");
-  if (noise) return moving_with_noise(*plan, arguments);
+  if (given) return moving_with_noise(*plan, arguments);
   const auto noise = std::make_shared<Random>(static_cast<std::uint64_t>(arguments.seed), "apply");
   return [plan, noise](const Tensor& rows) { return plan->sample(rows, *noise); };
 }
