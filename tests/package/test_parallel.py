@@ -34,8 +34,7 @@ def free_port():
 def launcher():
     """The environment that torchrun's agent gives to its processes, and the store that it keeps."""
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-    yield {"MASTER_PORT": str(store.port), "TORCHELASTIC_USE_AGENT_STORE": "True",
-           "TORCHELASTIC_RESTART_COUNT": "0"}
+    yield {"MASTER_PORT": str(store.port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
     del store
 
 
@@ -188,8 +187,7 @@ def test_a_restart_leaves_the_runs_of_others(folder):
     """A launch that was refused a folder is refused it again, however often it is restarted."""
     before = tensors(folder / "two")
     with launcher() as launch:
-        for attempt in ("0", "1"):
-            launch["TORCHELASTIC_RESTART_COUNT"] = attempt
+        for _ in range(2):
             (code, _, error), = finish([start(0, 1, [*FIT, "--out", "two"], launch, cwd=folder)])
             assert (code, error) == (1, "monge: error: two: exists; pass --resume to continue it "
                                         "or --force to replace it\n")
