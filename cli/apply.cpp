@@ -19,12 +19,13 @@
 #include <cstdio>
 #include <functional>
 #include <memory>
+#include <utility>
 
 namespace monge::cli {
 namespace {
 
 struct ApplyArguments {
-  std::string map, in, out;
+  std::string map, in, out, noise;
   bool inverse = false, log_det = false, log_density = false, force = false;
   double time = 1;
   std::int64_t seed = -1, samples = 1;
@@ -35,7 +36,11 @@ struct ApplyArguments {
   }
 };
 
-constexpr std::int64_t rows_at_once = 1 << 16;
+/// Points that are held together.
+std::int64_t rows_at_once(std::int64_t dimension) {
+  constexpr std::int64_t most = 1 << 16, numbers = 1 << 24;
+  return std::clamp<std::int64_t>(numbers / dimension, 1, most);
+}
 
 /// The rows of an array that belong to the rows of another one.
 using RowFunction = std::function<Tensor(const Tensor&)>;
@@ -47,9 +52,10 @@ void apply_to_array(const RowFunction& function, std::int64_t dimension, const R
     throw Error(arguments.in + ": expected points of dimension " + std::to_string(dimension) +
                 ", that of the map, got " + std::to_string(reader->columns()));
   const auto writer = create_array(arguments.out, format, existing);
-  Tensor rows = reader->next(rows_at_once);
+  const std::int64_t count = rows_at_once(dimension);
+  Tensor rows = reader->next(count);
   if (rows.size(0) == 0) throw Error(arguments.in + ": expected at least one row, got none");
-  for (; rows.size(0) > 0; rows = reader->next(rows_at_once)) {
+  for (; rows.size(0) > 0; rows = reader->next(count)) {
     StopOnInterrupt::check();
     writer->append(function(rows));
   }
@@ -140,11 +146,15 @@ void apply_densities(const TransportMap& map, const ApplyArguments& arguments,
 /// What does not go together, before anything is read.
 void require_sound(const ApplyArguments& arguments) {
   require_time(arguments.time);
-  if ((arguments.seed >= 0 || arguments.samples > 1) &&
-      (arguments.time != 1 || arguments.log_det || arguments.log_density))
+  const bool noise = !arguments.noise.empty(), draws = arguments.seed >= 0 || arguments.samples > 1;
+  if (noise && draws)
+    throw Error("--noise: expected neither --seed nor --samples, got one of them");
+  if ((noise || draws) && (arguments.time != 1 || arguments.log_det || arguments.log_density))
     throw Error(
-        "--seed, --samples: expected neither --time nor densities, which draw no noise, got one of "
-        "them");
+        "--noise, --seed, --samples: expected neither --time nor densities, which draw no noise, "
+        "got one of them");
+  if (noise && !is_array_location(arguments.in))
+    throw Error("--noise: expected an array of points, got " + arguments.in);
   if (!arguments.log_det && !arguments.log_density) return;
   const std::string option = arguments.log_det ? "--log-det" : "--log-density";
   if (arguments.log_det && arguments.log_density)
@@ -156,21 +166,59 @@ void require_sound(const ApplyArguments& arguments) {
                 " expected an array (npy, npz, safetensors, csv), got another extension");
 }
 
-/// T(x), with fresh noise for every row where the user gives a seed or asks for several samples,
-/// which stand side by side.
+std::int64_t rows_in(const std::string& location) {
+  const auto reader = open_array(location);
+  if (const auto rows = reader->rows()) return *rows;
+  std::int64_t rows = 0, read = 0;
+  do rows += read = reader->next(rows_at_once(reader->columns())).size(0);
+  while (read > 0);
+  return rows;
+}
+
+/// T(x, z) with z from a file: one for every row, or a single one for all.
+RowFunction moving_with_noise(const StochasticMap& plan, const ApplyArguments& arguments) {
+  const Tensor z = read_array(arguments.noise);
+  if (z.size(1) != plan.noise_dimension())
+    throw Error(arguments.noise + ": expected noise of dimension " +
+                std::to_string(plan.noise_dimension()) + ", that of the map, got " +
+                std::to_string(z.size(1)));
+  if (z.size(0) == 1)
+    return [&plan, z](const Tensor& rows) {
+      return plan.transport(rows, z.expand({rows.size(0), z.size(1)}).contiguous());
+    };
+  const std::int64_t points = rows_in(arguments.in);
+  if (z.size(0) != points)
+    throw Error(arguments.noise + ": expected 1 row or " + std::to_string(points) +
+                ", one for each point, got " + std::to_string(z.size(0)));
+  return [&plan, z, next = std::int64_t{0}](const Tensor& rows) mutable {
+    const std::int64_t from = std::exchange(next, next + rows.size(0));
+    return plan.transport(rows, z.narrow(0, from, rows.size(0)));
+  };
+}
+
+/// What asks for a map with noise.
+std::string option_for_noise(const ApplyArguments& arguments) {
+  if (!arguments.noise.empty()) return "--noise";
+  return arguments.samples > 1 ? "--samples" : "--seed";
+}
+
+/// T(x); with the user's noise, or with fresh noise for every row where there is a seed or several
+/// samples, which stand side by side, are asked for.
 RowFunction moving(const TransportMap& map, const ApplyArguments& arguments) {
   const std::int64_t samples = arguments.samples;
-  if (arguments.seed < 0 && samples == 1)
+  const bool noise = !arguments.noise.empty();
+  if (!noise && arguments.seed < 0 && samples == 1)
     return [&](const Tensor& rows) { return arguments.moved(map, rows); };
   const auto* plan = dynamic_cast<const StochasticMap*>(&map);
   if (!plan)
-    throw Error(arguments.map + (samples > 1 ? ": --samples" : ": --seed") +
+    throw Error(arguments.map + ": " + option_for_noise(arguments) +
                 " expected a map with noise, got one that has none");
+  if (noise) return moving_with_noise(*plan, arguments);
   const auto seed = static_cast<std::uint64_t>(std::max<std::int64_t>(arguments.seed, 0));
-  const auto noise = std::make_shared<Random>(seed, "apply");
-  return [plan, noise, samples](const Tensor& rows) {
+  const auto random = std::make_shared<Random>(seed, "apply");
+  return [plan, random, samples](const Tensor& rows) {
     std::vector<Tensor> drawn;
-    for (std::int64_t i = 0; i < samples; ++i) drawn.push_back(plan->sample(rows, *noise));
+    for (std::int64_t i = 0; i < samples; ++i) drawn.push_back(plan->sample(rows, *random));
     return at::cat(drawn, 1);
   };
 }
@@ -309,6 +357,9 @@ void add_apply(CLI::App& app) {
       ->add_option("--samples", arguments->samples,
                    "Of a map with noise: that many results for every row or image.")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 20));
+  command->add_option("--noise", arguments->noise,
+                      "Of a map with noise: the array of the noise z, a row for every point or one "
+                      "for all.");
   command->add_flag("--force", arguments->force, "Replaces an existing output.");
   command->callback([arguments] { apply(*arguments); });
 }

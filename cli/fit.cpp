@@ -52,41 +52,79 @@ std::string shell_word(const std::string& word) {
   return quoted + "'";
 }
 
-int fit(const FitArguments& arguments) {
+std::string resume_hint(const RunDirectory& run) {
+  return "continue with: monge fit --resume --out " + shell_word(run.folder.string());
+}
+
+void require_sound(const FitArguments& arguments, const Launch& launch) {
+  if (arguments.out.empty() && !launch.group->alone())
+    throw Error("fit of several processes: expected --out RUN, got none");
+  if (!arguments.resume) return;
+  if (arguments.out.empty()) throw Error("fit --resume: expected --out RUN, got none");
+  if (!arguments.config.empty() || !arguments.recipe.empty() || !arguments.source.empty() ||
+      !arguments.target.empty())
+    throw Error(
+        "fit --resume: the run keeps its own config; expected only --out and --set train...");
+}
+
+/// What the first process of a launch does, or the only one. A launcher that has restarted the
+/// processes continues the run that an earlier attempt has begun.
+FitResult lead(const FitArguments& arguments, const RunDirectory& run, const Launch& launch,
+               std::span<Callback* const> callbacks) {
+  if (arguments.resume) return resume_run(run, arguments.settings, callbacks, launch.group);
+  const std::string begun = "begun " + std::filesystem::absolute(run.folder).string();
+  if (launch.count(begun, 0) > 0 && std::filesystem::exists(run.checkpoint()))
+    return resume_run(run, {}, callbacks, launch.group);
+  const Config config = assembled(arguments);
+  const bool replace = arguments.force || launch.count(begun, 0) > 0;
+  const Existing existing = replace ? Existing::replace : Existing::keep;
+  require_place(run, existing);
+  launch.count(begun, 1);
+  return fit_run(config, run, existing, callbacks, launch.group);
+}
+
+RunDirectory chosen_run(const FitArguments& arguments) {
+  if (arguments.resume) return open_run(arguments.out);
+  if (!arguments.out.empty()) return {arguments.out};
+  return {free_folder(arguments.recipe.empty()
+                          ? assembled(arguments).part("solver", solver_rows().front().info.name)
+                          : arguments.recipe)};
+}
+
+void print_result(const RunDirectory& run, const FitResult& result) {
+  std::printf("%s in %.1f s\n", result.summary.message.c_str(), result.summary.seconds);
+  print_evaluation(*result.evaluation);
+  std::printf("run     %s\nmap     %s\nreport  %s\n", run.folder.c_str(), run.map().c_str(),
+              run.report().c_str());
+}
+
+int fit(const FitArguments& arguments, const Launch& launch) {
+  require_sound(arguments, launch);
   StopOnInterrupt stop;
   ShowProgress progress;
   Callback* const callbacks[] = {&stop, &progress};
-  RunDirectory run;
   FitResult result;
-  if (arguments.resume) {
-    if (arguments.out.empty()) throw Error("fit --resume: expected --out RUN, got none");
-    if (!arguments.config.empty() || !arguments.recipe.empty() || !arguments.source.empty() ||
-        !arguments.target.empty())
-      throw Error(
-          "fit --resume: the run keeps its own config; expected only --out and --set train...");
-    run = open_run(arguments.out);
-    result = resume_run(run, arguments.settings, callbacks);
-  } else {
-    const Config config = assembled(arguments);
-    run = {arguments.out.empty()
-               ? free_folder(arguments.recipe.empty()
-                                 ? config.part("solver", solver_rows().front().info.name)
-                                 : arguments.recipe)
-               : std::filesystem::path(arguments.out)};
-    result = fit_run(config, run, arguments.force ? Existing::replace : Existing::keep, callbacks);
+  RunDirectory run{arguments.out};
+  try {
+    if (launch.group->leads()) {
+      run = chosen_run(arguments);
+      result = lead(arguments, run, launch, callbacks);
+    } else {
+      result.summary = follow_run(std::span(callbacks).first(1), launch.group);
+    }
+  } catch (const LostProcess& lost) {
+    throw Error(std::string(lost.what()) + "; " + resume_hint(run));
   }
-  const std::string folder = run.folder.string();
-  if (result.summary.reason == StopReason::interrupted) {
-    std::fprintf(stderr, "monge: %s; continue with: monge fit --resume --out %s\n",
-                 result.summary.message.c_str(), shell_word(folder).c_str());
-    return interrupted_exit_code;
+  const StopReason reason = result.summary.reason;
+  if (launch.group->leads() && reason == StopReason::interrupted)
+    std::fprintf(stderr, "monge: %s; %s\n", result.summary.message.c_str(),
+                 resume_hint(run).c_str());
+  if (reason == StopReason::interrupted) return interrupted_exit_code;
+  if (launch.group->leads()) {
+    report_run(run);
+    print_result(run, result);
   }
-  report_run(run);
-  std::printf("%s in %.1f s\n", result.summary.message.c_str(), result.summary.seconds);
-  print_evaluation(*result.evaluation);
-  std::printf("run     %s\nmap     %s\nreport  %s\n", folder.c_str(), run.map().c_str(),
-              run.report().c_str());
-  return result.summary.reason == StopReason::diverged ? 1 : 0;
+  return reason == StopReason::diverged ? 1 : 0;
 }
 
 /// The keys of --set with their defaults, from the declarations.
@@ -106,7 +144,7 @@ std::string settings_help() {
 
 }  // namespace
 
-void add_fit(CLI::App& app, int& exit_code) {
+void add_fit(CLI::App& app, const Launch& launch, int& exit_code) {
   auto arguments = std::make_shared<FitArguments>();
   CLI::App* command = app.add_subcommand("fit", "Learns the map from a source to a target.");
   command->add_option("config", arguments->config, "A TOML file that describes the experiment.");
@@ -124,7 +162,7 @@ void add_fit(CLI::App& app, int& exit_code) {
                     "Continues the run in --out from its checkpoint.");
   command->add_flag("--force", arguments->force, "Replaces the run that --out holds.");
   command->footer(settings_help());
-  command->callback([arguments, &exit_code] { exit_code = fit(*arguments); });
+  command->callback([arguments, &launch, &exit_code] { exit_code = fit(*arguments, launch); });
 }
 
 }  // namespace monge::cli

@@ -81,14 +81,17 @@ void require_one_shape(const Split& source, const Split& target) {
          fmt::format("[{}] and [{}]", fmt::join(from, ", "), fmt::join(to, ", ")));
 }
 
+/// Of the points that a solver is to learn from: that of both measures, [d] where they are not of
+/// one shape.
+std::vector<std::int64_t> common_shape(const Measure& source, const Measure& target) {
+  if (source.shape() == target.shape()) return source.shape();
+  return {source.dimension()};
+}
+
 /// The mean over the coordinates.
 double coordinate_variance(const Measure& measure, std::uint64_t seed) {
   Random random(seed, "smoothing unit");
-  const auto known = measure.moments();
-  const double variance = (known ? *known : sampled_moments(measure, random))
-                              .covariance.diagonal()
-                              .mean()
-                              .item<double>();
+  const double variance = coordinate_variances(measure, random).mean().item<double>();
   if (!(variance > 0)) fail("smoothing.unit", "data where all source points are one", "source");
   return variance;
 }
@@ -109,8 +112,40 @@ const PartInfo* chosen_network(const Config& config, const SolverRow& solver) {
   return &row.info;
 }
 
+/// Size, and sums over a few points, of what is trained on and of what is held out.
+Tensor fingerprint(const Split& split, std::uint64_t seed) {
+  constexpr std::int64_t few = 64;
+  std::vector<double> numbers;
+  for (const auto& measure : {split.train, split.held_out}) {
+    Random random(seed, "fingerprint");
+    const Tensor points = measure->sample(few, random).to(at::kDouble);
+    const auto* finite = dynamic_cast<const FiniteMeasure*>(measure.get());
+    for (const double number : {finite ? static_cast<double>(finite->size()) : 0,
+                                static_cast<double>(measure->dimension()),
+                                points.sum().item<double>(), points.square().sum().item<double>()})
+      numbers.push_back(number);
+  }
+  return at::tensor(numbers, at::kDouble);
+}
+
+/// Throws Error, the same in all processes, where one has other points than the first one.
+void require_same_points(const Split& split, std::string_view section, std::uint64_t seed,
+                         ProcessGroup& group) {
+  if (group.alone()) return;
+  const Tensor mine = fingerprint(split, seed), first = mine.clone();
+  group.broadcast(first);
+  const Tensor others = at::zeros({group.size()}, at::kLong);
+  constexpr double rounding = 1e-4;
+  others[group.rank()] = !at::allclose(mine, first, rounding, rounding);
+  group.sum(others);
+  if (others.any().item<bool>())
+    fail(section, "the same points in every process",
+         fmt::format("others in process {}", others.argmax().item<std::int64_t>()));
+}
+
 /// The experiment of a config; its measures are made when the rest of it has proved sound.
-Experiment build(const Config& config, const std::function<std::pair<Split, Split>()>& measures) {
+Experiment build(const Config& config, const std::shared_ptr<ProcessGroup>& group,
+                 const std::function<std::pair<Split, Split>()>& measures) {
   Config resolved = config;
   const SolverRow& row =
       find_solver(config.part("solver", solver_rows().front().info.name), "solver.name");
@@ -129,12 +164,15 @@ Experiment build(const Config& config, const std::function<std::pair<Split, Spli
   require_known_keys(parts.cost_options, cost, "cost");
 
   const auto [source, target] = measures();
-  ProblemOptions setting;
+  require_same_points(source, "source", config.seed, *group);
+  require_same_points(target, "target", config.seed, *group);
+  ProblemOptions setting{.group = group};
   if (row.in_span) setting.span = ProblemSpan::of(*source.train, *target.train, config.seed);
-  const std::int64_t dimension =
-      setting.span ? setting.span->target.rank() : source.train->dimension();
+  const std::vector<std::int64_t> shape = setting.span ? std::vector{setting.span->target.rank()}
+                                                       : common_shape(*source.train, *target.train);
+  const std::int64_t dimension = c10::multiply_integers(shape);
   Random random(config.seed, "network");
-  auto solver = row.make(dimension, parts, random);
+  auto solver = row.make(shape, parts, random);
 
   if (train.max_steps == 0 && train.max_seconds == 0) train.max_steps = row.usual_steps(dimension);
   train = sized_for(train);
@@ -191,8 +229,8 @@ std::pair<Split, Split> build_measures(const Config& config) {
   return {source, target};
 }
 
-Experiment build_experiment(const Config& config) {
-  Experiment experiment = build(config, [&] { return build_measures(config); });
+Experiment build_experiment(const Config& config, const std::shared_ptr<ProcessGroup>& group) {
+  Experiment experiment = build(config, group, [&] { return build_measures(config); });
   for (const char* section : {"source", "target"})
     experiment.config.sections[section]["name"] = measure_name(config, section);
   return experiment;
@@ -200,12 +238,16 @@ Experiment build_experiment(const Config& config) {
 
 Experiment build_experiment(const Config& config, const Split& source, const Split& target) {
   require_one_shape(source, target);
-  return build(config, [&] { return std::pair(source, target); });
+  return build(config, std::make_shared<ProcessGroup>(), [&] { return std::pair(source, target); });
 }
 
 Evaluator Experiment::evaluator() const {
+  constexpr std::int64_t most_images = 256;  // each costs a UNet's pass, again and again
+  const std::int64_t count = source.held_out->shape().size() == 3
+                                 ? std::min(evaluate.points, most_images)
+                                 : evaluate.points;
   const auto points = std::make_shared<const EvaluationPoints>(
-      draw_evaluation_points(*source.held_out, *target.held_out, evaluate.points, config.seed));
+      draw_evaluation_points(*source.held_out, *target.held_out, count, config.seed));
   return [points](const Solution& solution) { return watched_quality(solution, *points); };
 }
 

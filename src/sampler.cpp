@@ -49,35 +49,39 @@ void Sampler::begin_pass(std::int64_t size) {
   position_ = 0;
 }
 
-void Sampler::next_of_pass(const FiniteMeasure& measure, std::span<float> points) {
-  const std::int64_t size = measure.size(), d = measure.dimension();
-  indices_.clear();
-  while (!points.empty()) {
+/// The next `n` of shuffled passes.
+void Sampler::draw_indices(std::int64_t size, std::int64_t n) {
+  while (std::ssize(indices_) < n) {
     if (order_.empty() || position_ == size) begin_pass(size);
-    const std::int64_t taken = std::min(std::ssize(points) / d, size - position_);
-    const auto piece = points.first(static_cast<std::size_t>(taken * d));
-    const auto taken_indices = std::span(order_).subspan(position_, taken);
-    measure.gather(taken_indices, piece);
-    indices_.insert(indices_.end(), taken_indices.begin(), taken_indices.end());
+    const std::int64_t taken = std::min(n - std::ssize(indices_), size - position_);
+    const auto piece = std::span(order_).subspan(position_, taken);
+    indices_.insert(indices_.end(), piece.begin(), piece.end());
     position_ += taken;
-    points = points.subspan(piece.size());
   }
-  announce(measure, std::span(order_).subspan(position_), indices_.size());
 }
 
-Tensor Sampler::next(std::int64_t n) {
-  if (!batch_.defined() || batch_.size(0) != n || !held_alone(batch_))
-    batch_ = at::empty({n, measure_->dimension()}, at::kFloat);
-  const std::span<float> points = numbers_of(batch_);
-  if (const auto* finite = dynamic_cast<const FiniteMeasure*>(measure_.get()))
-    next_of_pass(*finite, points);
-  else
-    measure_->sample_into(points, random_);
+/// Of a finite measure only the rows that are asked for are gathered; of any other all points are
+/// drawn, since one stream has them.
+Tensor Sampler::draw(std::int64_t n, const Rows& own) {
+  const auto* finite = dynamic_cast<const FiniteMeasure*>(measure_.get());
+  const std::int64_t held = finite ? own.count : n;
+  if (!batch_.defined() || batch_.size(0) != held || !held_alone(batch_))
+    batch_ = at::empty({held, measure_->dimension()}, at::kFloat);
+  indices_.clear();
+  if (finite) {
+    draw_indices(finite->size(), n);
+    announce(*finite, std::span(order_).subspan(position_), indices_.size());
+    finite->gather(std::span(indices_).subspan(own.begin, own.count), numbers_of(batch_));
+  } else {
+    measure_->sample_into(numbers_of(batch_), random_);
+  }
+  Tensor points = held == own.count ? batch_ : batch_.narrow(0, own.begin, own.count);
   if (noisy_) {
-    noisy_->smoothing.at(noisy_->step).add_to(batch_, noisy_->random.normal(batch_.sizes()));
+    const Tensor noise = noisy_->random.normal({n, measure_->dimension()});
+    noisy_->smoothing.at(noisy_->step).add_to(points, noise.narrow(0, own.begin, own.count));
     indices_.clear();
   }
-  return batch_;
+  return points;
 }
 
 State Sampler::state() const {
@@ -155,10 +159,13 @@ Problem make_problem(std::shared_ptr<const Measure> source, std::shared_ptr<cons
     target = projected(target, options.span->target);
   }
   const Random points(seed, "source");
-  return {options.smoothing
-              ? Sampler(std::move(source), points, *options.smoothing, Random(seed, "smoothing"))
-              : Sampler(std::move(source), points),
-          Sampler(std::move(target), Random(seed, "target")), options.span};
+  Problem problem{options.smoothing ? Sampler(std::move(source), points, *options.smoothing,
+                                              Random(seed, "smoothing"))
+                                    : Sampler(std::move(source), points),
+                  Sampler(std::move(target), Random(seed, "target")), options.span, options.group};
+  problem.source.join(options.group);
+  problem.target.join(options.group);
+  return problem;
 }
 
 }  // namespace monge

@@ -1,6 +1,7 @@
 #include "monge/trainer.h"
 
 #include "monge/error.h"
+#include "monge/log.h"
 
 #include <ATen/Parallel.h>
 
@@ -46,6 +47,7 @@ class Loop {
         options_(options),
         evaluator_(evaluator),
         callbacks_(callbacks),
+        group_(*problem.group),
         view_{solver_, problem_, options_, state_} {}
 
   void resume(const State& checkpoint) {
@@ -54,7 +56,14 @@ class Loop {
     state_.restore(extract_state(checkpoint, "trainer"));
   }
 
-  TrainSummary run(bool fresh) {
+  /// All processes go on from where the first one stands.
+  void follow() {
+    if (group_.alone()) return;
+    const State whole = broadcast(group_, group_.leads() ? view_.checkpoint() : State());
+    if (!group_.leads()) resume(whole);
+  }
+
+  TrainSummary run() {
     begin_ = Clock::now() - std::chrono::duration_cast<Clock::duration>(
                                 std::chrono::duration<double>(state_.seconds));
     view_.progress = progress();
@@ -62,7 +71,7 @@ class Loop {
     for (Callback* callback : callbacks_) callback->on_start(view_);
     if (state_.kept_step >= 0 && view_.progress >= 1) return finish_again();
     state_.kept_step = -1;
-    if (fresh) evaluate();
+    if (state_.best_step < 0) evaluate();
     StopReason reason = StopReason::budget;
     while (view_.progress < 1) {
       const Next next = step();
@@ -109,7 +118,7 @@ class Loop {
     if (!report.finite) {
       roll_back(std::isfinite(report.loss) ? "the gradient is not finite"
                                            : "the loss is not finite");
-      return Next::go_on;
+      return agreed(Next::go_on);
     }
     constexpr double memory = 0.98;
     state_.smoothed_loss =
@@ -117,8 +126,42 @@ class Loop {
     Next next = Next::go_on;
     for (Callback* callback : callbacks_)
       if (callback->on_step(view_, report) == Next::stop) next = Next::stop;
+    next = agreed(next);
     if (evaluation_due() && view_.progress < 1) evaluate();
     return next;
+  }
+
+  /// Of all processes, which stop where one would, by the clock of the first one.
+  Next agreed(Next mine) {
+    if (group_.alone()) return mine;
+    const Tensor seen = at::zeros({2}, at::kDouble);
+    double* numbers = seen.data_ptr<double>();
+    if (group_.leads()) numbers[0] = state_.seconds;
+    if (mine == Next::stop) numbers[1] = 1;
+    group_.sum(seen);
+    state_.seconds = numbers[0];
+    view_.progress = progress();
+    return numbers[1] > 0 ? Next::stop : Next::go_on;
+  }
+
+  /// Processors of different kinds round differently, and their processes come apart by that.
+  void align() {
+    if (is_same(group_, solver_.state())) return;
+    log::info(
+        fmt::format("step {}: the processes had come apart by rounding; all go on from the "
+                    "first one's state",
+                    state_.step));
+    follow();
+  }
+
+  /// The quality of the solution as it is now, which the first process finds for all.
+  Quality judged() {
+    const auto before = Clock::now();
+    Quality quality;
+    if (group_.leads()) quality = evaluator_(learned(solver_, problem_));
+    evaluation_seconds_ = std::chrono::duration<double>(Clock::now() - before).count();
+    broadcast(group_, {&quality.value, &quality.noise, &evaluation_seconds_});
+    return quality;
   }
 
   /// Every so many steps, or, where only the clock ends the run, at equal shares of it and so that
@@ -136,9 +179,8 @@ class Loop {
   }
 
   void evaluate() {
-    const auto before = Clock::now();
-    quality_ = evaluator_(learned(solver_, problem_));
-    evaluation_seconds_ = std::chrono::duration<double>(Clock::now() - before).count();
+    align();
+    quality_ = judged();
     evaluated_at_ = state_.seconds + evaluation_seconds_;
     const bool first = state_.best_step < 0;
     if (!first && collapsed(quality_)) {
@@ -176,9 +218,9 @@ class Loop {
           "stopped at step {}: training went wrong more than {} times; the best map (step {}) was "
           "kept",
           state_.step, options_.max_rollbacks, state_.best_step);
-      quality_ = evaluator_(learned(solver_, problem_));
+      quality_ = judged();
     } else if (reason == StopReason::interrupted) {
-      quality_ = evaluator_(learned(solver_, problem_));
+      quality_ = judged();
       summary.kept_step = state_.step;
       summary.message = fmt::format("interrupted at step {}", state_.step);
     } else {
@@ -191,7 +233,7 @@ class Loop {
 
   /// The end of a run that had ended before, from its checkpoint, which holds the kept solution.
   TrainSummary finish_again() {
-    quality_ = evaluator_(learned(solver_, problem_));
+    quality_ = judged();
     TrainSummary summary{.reason = StopReason::budget,
                          .steps = state_.step,
                          .seconds = state_.seconds,
@@ -218,7 +260,7 @@ class Loop {
     state_.kept_step = last ? state_.step : state_.best_step;
     if (!last) {
       solver_.restore(state_.best);
-      quality_ = evaluator_(learned(solver_, problem_));
+      quality_ = judged();
     }
     summary.kept_step = state_.kept_step;
     summary.message = finished_text();
@@ -229,6 +271,7 @@ class Loop {
   const TrainOptions& options_;
   const Evaluator& evaluator_;
   std::span<Callback* const> callbacks_;
+  ProcessGroup& group_;
   TrainState state_;
   Training view_;
   Quality quality_;
@@ -265,7 +308,12 @@ const Declaration<TrainOptions>& train_declaration() {
                   "How often training may go back to its best state before it stops.",
                   between(0, 1000))
           .option("collapse_factor", &O::collapse_factor,
-                  "Quality this many times worse than the best counts as collapsed.", above(1));
+                  "Quality this many times worse than the best counts as collapsed.", above(1))
+          .option(
+              "image_every", &O::image_every,
+              "Steps between grids of held-out images in the events of runs on images; 0: one at "
+              "every evaluation.",
+              at_least(0));
   return declaration;
 }
 
@@ -320,10 +368,11 @@ TrainSummary train(Solver& solver, Problem& problem, const TrainOptions& options
   if (options.max_steps <= 0 && options.max_seconds <= 0)
     throw Error("train: expected max_steps or max_seconds above 0, got neither");
   const TrainOptions sized = sized_for(options);
-  const StepThreads threads(solver.step_work());
+  const StepThreads threads(solver.step_work() / static_cast<double>(problem.group->size()));
   Loop loop(solver, problem, sized, evaluator, callbacks);
   if (resumed) loop.resume(*resumed);
-  return loop.run(resumed == nullptr);
+  loop.follow();
+  return loop.run();
 }
 
 }  // namespace monge

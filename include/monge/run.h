@@ -4,6 +4,7 @@
 #include "monge/experiment.h"
 #include "monge/files.h"
 #include "monge/plan_check.h"
+#include "monge/process_group.h"
 #include "monge/trainer.h"
 
 #include <filesystem>
@@ -36,6 +37,7 @@ RunDirectory open_run(const std::filesystem::path& folder);
 struct Evaluation {
   std::vector<EvaluatedFigure> figures;
   PlanCheck plan;
+  std::vector<std::string> warnings;  ///< a sentence each, such as of conditional collapse
 };
 
 struct FitResult {
@@ -43,19 +45,33 @@ struct FitResult {
   std::optional<Evaluation> evaluation;  ///< none where the run was interrupted
 };
 
+/// Throws Error where a new run cannot be put into its folder: it holds a run and `existing` is
+/// keep, or other things than a run.
+void require_place(const RunDirectory& run, Existing existing);
+
 /// Fits a config into a run directory: config.toml, metrics.jsonl, TensorBoard events, checkpoints,
 /// the best map so far, and at the end the evaluation. Nothing is written before the whole config
-/// has been built. Throws Error where `folder` holds files and `existing` is keep.
+/// has been built. Throws Error as require_place() does. Where it is to be fitted by the processes
+/// of a group, this is the first one, and the others call follow_run().
 FitResult fit_run(const Config& config, const RunDirectory& run, Existing existing,
-                  std::span<Callback* const> callbacks = {});
+                  std::span<Callback* const> callbacks = {},
+                  const std::shared_ptr<ProcessGroup>& group = std::make_shared<ProcessGroup>());
 
 /// Continues a run from its checkpoint to the same numbers that it would have reached
-/// uninterrupted. `settings` may change only options of [train] ("train.max_steps=9000").
+/// uninterrupted. `settings` may change only options of [train] ("train.max_steps=9000"). With a
+/// group as fit_run(), of any number of processes.
 FitResult resume_run(const RunDirectory& run, const std::vector<std::string>& settings,
-                     std::span<Callback* const> callbacks = {});
+                     std::span<Callback* const> callbacks = {},
+                     const std::shared_ptr<ProcessGroup>& group = std::make_shared<ProcessGroup>());
 
-/// Evaluates a run's map on its measures and writes evaluation.json.
-Evaluation evaluate_run(const RunDirectory& run);
+/// Takes part in the run that the group's first process fits or resumes: config and state come from
+/// it, data from this process's own files, and nothing is written.
+TrainSummary follow_run(std::span<Callback* const> callbacks,
+                        const std::shared_ptr<ProcessGroup>& group);
+
+/// Evaluates a run's map on its measures and writes evaluation.json. `settings` may change options
+/// of [evaluate] besides "holdout" ("evaluate.points=200") for this time.
+Evaluation evaluate_run(const RunDirectory& run, const std::vector<std::string>& settings = {});
 /// The same on measures that exist already, those of the run's config.
 Evaluation evaluate_run(const RunDirectory& run, const Split& source, const Split& target);
 

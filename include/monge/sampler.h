@@ -2,6 +2,7 @@
 
 #include "monge/affine_span.h"
 #include "monge/measure.h"
+#include "monge/process_group.h"
 #include "monge/random.h"
 #include "monge/smoothing.h"
 #include "monge/tensor.h"
@@ -15,7 +16,7 @@ namespace monge {
 
 /// The stream of mini-batches of one measure in training, on its own random stream. A finite
 /// measure is drawn by shuffled passes, so that every point is seen equally often; any other by
-/// fresh samples.
+/// fresh samples. All processes of a group draw the same stream and take their rows of it.
 class Sampler {
  public:
   Sampler(std::shared_ptr<const Measure> measure, const Random& random);
@@ -23,15 +24,21 @@ class Sampler {
   Sampler(std::shared_ptr<const Measure> measure, const Random& random, const Smoothing& smoothing,
           const Random& noise);
 
-  /// The next `n` points, [n, d] float32. The memory of a batch serves the next one as soon as
-  /// nobody holds it.
-  Tensor next(std::int64_t n);
+  /// Takes part in `group` from now on.
+  void join(std::shared_ptr<const ProcessGroup> group) { group_ = std::move(group); }
+
+  /// Of the next `n` points the rows of this process, [rows, d] float32: all of them where it is
+  /// alone. The memory of a batch serves the next one as soon as nobody holds it. Throws Error
+  /// where there are more processes than points.
+  Tensor next(std::int64_t n) { return draw(n, group_->rows_of(n)); }
+  /// All of the next `n` points.
+  Tensor next_whole(std::int64_t n) { return draw(n, {0, n}); }
 
   /// Goes on to the noise of the next step; nothing where there is none.
   void advance();
 
-  /// Of the points of the last batch, where they stand in a finite measure; empty for any other and
-  /// where they have noise.
+  /// Of all points of the last batch, whichever process has them, where they stand in a finite
+  /// measure; empty for any other and where they have noise.
   std::span<const std::int64_t> indices() const { return indices_; }
 
   /// What the points follow in the end: the measure, smoothed at the last level.
@@ -53,9 +60,11 @@ class Sampler {
     std::int64_t step = 0;
   };
 
-  void next_of_pass(const FiniteMeasure& measure, std::span<float> points);
+  Tensor draw(std::int64_t n, const Rows& own);
+  void draw_indices(std::int64_t size, std::int64_t n);
   void begin_pass(std::int64_t size);
 
+  std::shared_ptr<const ProcessGroup> group_ = std::make_shared<ProcessGroup>();
   std::shared_ptr<const Measure> measure_;
   Random random_;
   Random pass_start_;                // the stream before this pass was shuffled
@@ -82,6 +91,8 @@ struct Problem {
   Sampler source;
   Sampler target;
   std::optional<ProblemSpan> span = {};  ///< the streams are in its coordinates
+  /// Who learns from them together, never null.
+  std::shared_ptr<ProcessGroup> group = std::make_shared<ProcessGroup>();
 
   State state() const;
   void restore(const State& state);
@@ -91,6 +102,7 @@ struct Problem {
 struct ProblemOptions {
   std::optional<ProblemSpan> span = {};
   std::optional<Smoothing> smoothing = {};
+  std::shared_ptr<ProcessGroup> group = std::make_shared<ProcessGroup>();
 };
 
 /// The problem of transporting `source` to `target`: streams "source", "target" and "smoothing" of

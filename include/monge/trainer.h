@@ -21,6 +21,7 @@ struct TrainOptions {
   double checkpoint_seconds = 15;
   std::int64_t max_rollbacks = 5;
   double collapse_factor = 10;
+  std::int64_t image_every = 0;
 };
 
 const Declaration<TrainOptions>& train_declaration();
@@ -100,6 +101,10 @@ class Callback {
 ///
 /// `resumed` is a checkpoint of the same solver and problem, or null for a fresh start, for which
 /// the caller has called Solver::start. Throws Error where no budget is set.
+///
+/// The processes of the problem's group train one map together: all begin from what the first one
+/// has, which alone needs `resumed`, a started solver and an evaluator, and decides for all by its
+/// clock and its evaluations. Callbacks are each process's own; all stop where one of them stops.
 TrainSummary train(Solver& solver, Problem& problem, const TrainOptions& options,
                    const Evaluator& evaluator, std::span<Callback* const> callbacks = {},
                    const State* resumed = nullptr);

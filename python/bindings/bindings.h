@@ -27,5 +27,6 @@ void bind_measures(py::module_& module);
 void bind_maps(py::module_& module);
 void bind_discrete(py::module_& module);
 void bind_training(py::module_& module);
+void bind_program(py::module_& module);
 
 }  // namespace monge::python

@@ -39,6 +39,7 @@ PYBIND11_MODULE(_core, module) {
   bind_maps(module);
   bind_discrete(module);
   bind_training(module);
+  bind_program(module);
 }
 
 }  // namespace monge::python

@@ -211,12 +211,16 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         return self._apply(lambda x: self._map().at_time(x.detach(), t), X)
 
-    def sample(self, X, draws=1, *, seed=0):
+    def sample(self, X, draws=1, *, seed=0, noise=None):
         """Draws of the law that a stochastic map sends each point of X [n, d] to, [n, draws, d].
 
-        ValueError on a map without noise.
+        With ``noise`` they are T(x, z) of its rows z in place of random ones: [draws, m], the same
+        for every point, or [n, draws, m], with m = ``solution_.map.noise_dimension``. ValueError on
+        a map without noise.
         """
-        return self._apply(lambda x: self._map().sample(x.detach(), draws, seed), X)
+        if noise is not None:
+            noise = torch.as_tensor(noise, dtype=torch.float32)
+        return self._apply(lambda x: self._map().sample(x.detach(), draws, seed, noise), X)
 
     def log_det(self, X, *, inverse=False, return_error=False):
         """log|det ∇T| at X [n, d], [n], of the gradient of a convex potential or an affine map.
@@ -272,10 +276,14 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         points, seed = self._evaluation()
         if source is None and target is None:
-            figures = _core.evaluate_splits(self.solution_, *self._evaluated_on(), points, seed)
+            figures, cautions = _core.evaluate_splits(self.solution_, *self._evaluated_on(), points,
+                                                      seed, getattr(self, "options_", {}))
         else:
             sides = self._sides(source, target)
-            figures = _core.evaluate(self.solution_, *sides, points, seed)
+            figures, cautions = _core.evaluate(self.solution_, *sides, points, seed,
+                                               getattr(self, "options_", {}))
+        for caution in cautions:
+            warnings.warn(caution, RuntimeWarning, stacklevel=2)
         return {name: value for name, value, _ in figures}
 
     def plan_check(self, source=None, target=None):

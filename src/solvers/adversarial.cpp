@@ -3,6 +3,7 @@
 #include "monge/cost.h"
 #include "monge/error.h"
 
+#include "solvers/exchange.h"
 #include "solvers/trained.h"
 
 namespace monge {
@@ -105,13 +106,15 @@ void Adversarial::start(const Problem& problem, Random& random) {
                    mean_quadratic_cost(problem.source.measure(), problem.target.measure(), random));
 }
 
-/// Points uniformly on the segments from a_i to b_i.
-Tensor Adversarial::between(const Tensor& a, const Tensor& b) {
-  return a + between_.uniform({a.size(0), 1}) * (b - a);
+/// Points uniformly on the segments from a_i to b_i, the own rows of a batch.
+Tensor Adversarial::between(const Tensor& a, const Tensor& b, const Rows& own) {
+  return a + rows_in(between_.uniform({options_.batch, 1}), own) * (b - a);
 }
 
 /// W1-LP: the derivative of -E f(y) + E f(z) + penalty E max(0, |∇f(x^)| - 1)² in f.
-void Adversarial::learn_lipschitz(const Tensor& y, const Tensor& moved, StepReport& report) {
+void Adversarial::learn_lipschitz(Problem& problem, StepReport& report) {
+  const Tensor y = problem.target.next(options_.batch);
+  const Tensor moved = networks_->map.forward(problem.source.next(options_.batch));
   const std::int64_t n = y.size(0);
   const double penalty = penalty_.item<double>(), share = 1 / static_cast<double>(n);
   const Tensor points = at::cat({y, moved});
@@ -120,7 +123,7 @@ void Adversarial::learn_lipschitz(const Tensor& y, const Tensor& moved, StepRepo
   networks_->f.accumulate(sides);
 
   MapPass& slope = *networks_->slope;
-  const Tensor middle = between(y, moved);
+  const Tensor middle = between(y, moved, problem.group->rows_of(options_.batch));
   Tensor gradient = at::empty_like(middle);
   slope.sums.reset();
   slope.forward(middle.const_data_ptr<float>(), n, gradient.data_ptr<float>());
@@ -134,35 +137,44 @@ void Adversarial::learn_lipschitz(const Tensor& y, const Tensor& moved, StepRepo
   report.terms = {{"violation", violation}};
 }
 
-/// W2GAN: the derivative of -E f(y) - E g(z) + penalty · E max(0, f + g - c)² in f and e.
-void Adversarial::learn_pair(const Tensor& y, const Tensor& moved, StepReport& report) {
-  const std::int64_t n = y.size(0);
-  const double penalty = penalty_.item<double>(), share = 1 / static_cast<double>(n);
-  const Tensor near_y = between(y, moved), near_moved = between(moved, y);
-  const Tensor points = at::cat({y, moved, near_y, near_moved});
+/// W2GAN: the derivative of -E f(y) - E g(z) + penalty · E max(0, f + g - c)² in f and e. All pairs
+/// are every process's, the passes of the networks its own rows'.
+void Adversarial::learn_pair(Problem& problem, StepReport& report) {
+  const Rows own = problem.group->rows_of(options_.batch);
+  const Tensor y = problem.target.next_whole(options_.batch), own_y = rows_in(y, own);
+  Tensor moved = networks_->map.forward(problem.source.next(options_.batch));
+  const double penalty = penalty_.item<double>(), share = 1 / static_cast<double>(own.count);
+  const Tensor near_y = between(own_y, moved, own), near_moved = between(moved, own_y, own);
+  const Tensor points = at::cat({own_y, moved, near_y, near_moved});
   const Tensor inner = at::cat({moved, near_moved});
   const Tensor f = networks_->f.forward(points), e = networks_->e->forward(inner);
-  const auto part = [n](const Tensor& values, std::int64_t i) {
-    return values.narrow(0, i * n, n);
+  const auto part = [&](const Tensor& values, std::int64_t i) {
+    return values.narrow(0, i * own.count, own.count);
   };
-  const Tensor g = part(e, 0) - part(f, 1), g_near = part(e, 1) - part(f, 3);
+  const Tensor f_near = part(f, 2), g_near = part(e, 1) - part(f, 3);
+  Tensor f_y = part(f, 0), g = part(e, 0) - part(f, 1);
+  const double value = (f_y.mean() + g.mean()).item<double>();
+  Exchange(*problem.group, options_.batch).gather(moved).gather(f_y).gather(g).run();
 
-  const Tensor above =
-      (part(f, 0).unsqueeze(1) + g - QuadraticCost().matrix(y, moved)).clamp_min(0);
+  const Tensor above = (f_y.unsqueeze(1) + g - QuadraticCost().matrix(y, moved)).clamp_min(0);
   const Tensor above_near =
-      (part(f, 2) + g_near - QuadraticCost().between(near_y, near_moved)).clamp_min(0);
-  const Tensor for_f = share * (2 * penalty * above.mean(1) - 1);
-  const Tensor for_g = share * (2 * penalty * above.mean(0) - 1);
+      (f_near + g_near - QuadraticCost().between(near_y, near_moved)).clamp_min(0);
+  const Tensor for_f = share * (2 * penalty * rows_in(above.mean(1), own) - 1);
+  const Tensor for_g = share * (2 * penalty * rows_in(above.mean(0), own) - 1);
   const Tensor for_near = (2 * penalty * share) * above_near;
   networks_->f.accumulate(at::cat({for_f, -for_g, for_near, -for_near}));
   networks_->e->accumulate(at::cat({for_g, for_near}));
 
   const double violation = (above.square().mean() + above_near.square().mean()).item<double>();
-  report.loss = (part(f, 0).mean() + g.mean()).item<double>() - penalty * violation;
+  report.loss = value - penalty * violation;
   report.terms = {{"violation", violation}};
 }
 
-void Adversarial::update_potentials(StepReport& report, double rate) {
+void Adversarial::update_potentials(ProcessGroup& group, StepReport& report, double rate) {
+  Exchange exchange(group, options_.batch);
+  exchange.means(networks_->f.pass().sums.tensors());
+  if (networks_->e) exchange.means(networks_->e->pass().sums.tensors());
+  exchange.means({&report.loss, &report.terms.front().second}).run();
   report.gradient_norm = norm_of(networks_->f.pass().sums.tensors());
   if (networks_->e)
     report.gradient_norm =
@@ -184,9 +196,10 @@ void Adversarial::update_map(Problem& problem, StepReport& report, double rate) 
     networks_->e->forward(moved);
     direction += networks_->e->gradient(moved);
   }
-  networks_->map.accumulate(direction / static_cast<double>(options_.batch));
-  const double norm = norm_of(networks_->map.pass().sums.tensors());
-  report.finite = std::isfinite(norm);
+  networks_->map.accumulate(direction / static_cast<double>(moved.size(0)));
+  const std::vector<Tensor>& derivatives = networks_->map.pass().sums.tensors();
+  Exchange(*problem.group, options_.batch).means(derivatives).run();
+  report.finite = std::isfinite(norm_of(derivatives));
   if (report.finite) networks_->map.update(rate);
 }
 
@@ -194,13 +207,11 @@ StepReport Adversarial::step(Problem& problem, double rate) {
   const at::NoGradGuard no_graph;
   StepReport report;
   for (std::int64_t inner = 0; inner < options_.potential_steps && report.finite; ++inner) {
-    const Tensor y = problem.target.next(options_.batch);
-    const Tensor moved = networks_->map.forward(problem.source.next(options_.batch));
     if (is_w2())
-      learn_pair(y, moved, report);
+      learn_pair(problem, report);
     else
-      learn_lipschitz(y, moved, report);
-    update_potentials(report, rate);
+      learn_lipschitz(problem, report);
+    update_potentials(*problem.group, report, rate);
   }
   if (report.finite) update_map(problem, report, rate);
   return report;

@@ -23,10 +23,12 @@ Tensor AmortisedConjugate::starts(const Tensor& y) {
   return guess_;
 }
 
-void AmortisedConjugate::learn(const Potential& psi, const Tensor& found, double rate) {
+void AmortisedConjugate::learn(const Potential& psi, const Tensor& found, double rate,
+                               Exchange exchange) {
   const Tensor along =
       loss_ == Loss::regression ? guess_ - found : psi.gradient(guess_, Graph::none) - y_;
   map_.accumulate(along / static_cast<double>(found.size(0)));
+  exchange.means(map_.pass().sums.tensors()).run();
   map_.update(rate);
 }
 

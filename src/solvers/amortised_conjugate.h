@@ -1,5 +1,6 @@
 #pragma once
 
+#include "solvers/exchange.h"
 #include "solvers/trained.h"
 
 namespace monge {
@@ -18,8 +19,9 @@ class AmortisedConjugate {
 
   /// G at `y` [batch, d], which has to stay until learn().
   Tensor starts(const Tensor& y);
-  /// One step after the searches from there have `found` [batch, d] the maximisers of psi.
-  void learn(const Potential& psi, const Tensor& found, double rate);
+  /// One step after the searches from there have `found` [batch, d] the maximisers of psi; y and
+  /// they may be a process's rows of the batch that the `exchange` is of.
+  void learn(const Potential& psi, const Tensor& found, double rate, Exchange exchange);
 
   State state() const { return map_.state(); }
   void restore(const State& state) { map_.restore(state, "dual"); }

@@ -1,5 +1,7 @@
 #include "solvers/calibration.h"
 
+#include "solvers/exchange.h"
+
 #include <cmath>
 
 namespace monge {
@@ -23,15 +25,18 @@ void Calibration::set_products(std::int64_t n) {
     first_ = second_ = at::arange(serves(n, 2 * d) ? d : 0, at::kLong);
   }
   expected_ = correlation_.index({first_, second_});
-  covariates_ = at::empty({n, d + first_.numel()});
+  const std::int64_t covariates = d + first_.numel();
+  means_ = at::empty({1 + covariates, covariates});
+  batch_ = n;
 }
 
-std::span<const float> Calibration::weights(const Tensor& points) {
-  constexpr double ridge = 0.1;          // λ; the coordinates have variance 1
-  constexpr float least = -1, most = 3;  // of a weight
+void Calibration::take(const Tensor& points, std::int64_t n) {
   const at::NoGradGuard no_graph;
-  const std::int64_t n = points.size(0), d = points.size(1);
-  if (!covariates_.defined() || covariates_.size(0) != n) set_products(n);
+  const std::int64_t rows = points.size(0), d = points.size(1);
+  if (batch_ != n) set_products(n);
+  if (!covariates_.defined() || covariates_.size(0) != rows ||
+      covariates_.size(1) != means_.size(1))
+    covariates_ = at::empty({rows, means_.size(1)});
   Tensor linear = covariates_.narrow(1, 0, d);
   at::sub_out(linear, points, mean_).mul_(scale_);
   covariates_.narrow(1, d, first_.numel())
@@ -39,21 +44,43 @@ std::span<const float> Calibration::weights(const Tensor& points) {
       .mul_(linear.index_select(1, second_))
       .sub_(expected_)
       .mul_(std::sqrt(0.5));
-  const Tensor mean = covariates_.mean(0);
-  covariates_.sub_(mean);
-  Tensor matrix = covariates_.t().mm(covariates_).div_(static_cast<double>(n));
+  means_.select(0, 0).copy_(covariates_.mean(0));
+  Tensor products = means_.narrow(0, 1, means_.size(1));
+  at::mm_out(products, covariates_.t(), covariates_).div_(static_cast<double>(rows));
+}
+
+void Calibration::weigh() {
+  constexpr double ridge = 0.1;          // λ; the coordinates have variance 1
+  constexpr float least = -1, most = 3;  // of a weight
+  const at::NoGradGuard no_graph;
+  const Tensor mean = means_.select(0, 0);
+  Tensor matrix = means_.narrow(0, 1, means_.size(1)).addr(mean, mean, 1, -1);
   matrix.diagonal().add_(ridge);
   const auto [factor, info] = at::linalg_cholesky_ex(matrix);
   if (info.item<int>() != 0) {  // points that are not finite
-    weights_.assign(static_cast<std::size_t>(n), 1);
-    return weights_;
+    weights_ = at::ones({covariates_.size(0)});
+  } else {
+    const Tensor along = at::cholesky_solve(mean.unsqueeze(1), factor).squeeze(1);
+    const double shift = 1 + along.dot(mean).item<double>();
+    weights_ = (shift - covariates_.mv(along)).clamp_(least, most);
   }
-  const Tensor along = at::cholesky_solve(mean.unsqueeze(1), factor).squeeze(1);
-  Tensor weights = (1 - covariates_.mv(along)).clamp_(least, most);
-  weights /= weights.mean();
-  const float* numbers = weights.const_data_ptr<float>();
-  weights_.assign(numbers, numbers + n);
-  return weights_;
+  mean_weight_ = weights_.mean().item<double>();
+}
+
+std::span<const float> Calibration::weights() {
+  weights_ /= mean_weight_;
+  return {weights_.const_data_ptr<float>(), static_cast<std::size_t>(weights_.numel())};
+}
+
+SideWeights calibrated(Calibration& of_x, const Tensor& x, Calibration& of_y, const Tensor& y,
+                       std::int64_t n, ProcessGroup& group) {
+  of_x.take(x, n);
+  of_y.take(y, n);
+  Exchange(group, n).means({of_x.means(), of_y.means()}).run();
+  of_x.weigh();
+  of_y.weigh();
+  Exchange(group, n).means({&of_x.mean(), &of_y.mean()}).run();
+  return {of_x.weights(), of_y.weights()};
 }
 
 }  // namespace monge

@@ -1,11 +1,11 @@
 #pragma once
 
 #include "monge/measure.h"
+#include "monge/process_group.h"
 #include "monge/tensor.h"
 
 #include <cstdint>
 #include <span>
-#include <vector>
 
 namespace monge {
 
@@ -27,8 +27,17 @@ class Calibration {
   /// add more noise than they take.
   static bool serves(std::int64_t n, std::int64_t covariates) { return n >= 4 * covariates; }
 
-  /// w [n] of `points` [n, d], float32; overwritten by the next call.
-  std::span<const float> weights(const Tensor& points);
+  /// Takes the rows `points` [rows, d], float32, that this process has of a batch of n points.
+  void take(const Tensor& points, std::int64_t n);
+  /// The means of the covariates, and below them of their products, [1 + k, k]; of the rows until
+  /// they are made those of the batch.
+  const Tensor& means() const { return means_; }
+  /// Weighs the rows, up to a factor.
+  void weigh();
+  /// The mean of the weights, of the rows until it is made that of the batch.
+  double& mean() { return mean_weight_; }
+  /// w [rows]; overwritten by the next batch.
+  std::span<const float> weights();
 
  private:
   void set_products(std::int64_t n);
@@ -37,8 +46,19 @@ class Calibration {
   Tensor correlation_;     // [d, d]
   Tensor first_, second_;  // [k], the coordinates of each product
   Tensor expected_;        // [k], its mean over the measure
-  Tensor covariates_;      // [n, d + k]
-  std::vector<float> weights_;
+  std::int64_t batch_ = 0;
+  Tensor covariates_;  // [rows, d + k]
+  Tensor means_;       // [1 + d + k, d + k]
+  Tensor weights_;     // [rows]
+  double mean_weight_ = 1;
 };
+
+/// The weights of both sides of a batch, in two exchanges.
+struct SideWeights {
+  std::span<const float> x, y;
+};
+/// `x` and `y` are the rows that this process has of a batch of n points.
+SideWeights calibrated(Calibration& of_x, const Tensor& x, Calibration& of_y, const Tensor& y,
+                       std::int64_t n, ProcessGroup& group);
 
 }  // namespace monge

@@ -23,12 +23,14 @@ CentredUpdate::CentredUpdate(const DenseIcnn& psi, Adam& adam)
   }
 }
 
-void CentredUpdate::step(const std::vector<Tensor>& derivatives, const Tensor& x, double rate) {
+void CentredUpdate::step(const std::vector<Tensor>& derivatives, const Tensor& x, double rate,
+                         Exchange exchange) {
   constexpr std::int64_t every = 50;
   const at::NoGradGuard no_graph;
   std::int64_t& updates = *updates_.data_ptr<std::int64_t>();
   if (updates++ % every == 0) {
     const std::vector<Tensor> means = psi_.layer_means(x);
+    exchange.means(means).run();
     for (std::size_t k = 0; k < layers_.size(); ++k) layers_[k].mean = means[k];
   }
   for (Layer& layer : layers_) {

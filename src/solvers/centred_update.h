@@ -3,6 +3,8 @@
 #include "monge/adam.h"
 #include "monge/networks/dense_icnn.h"
 
+#include "solvers/exchange.h"
+
 #include <vector>
 
 namespace monge {
@@ -20,8 +22,10 @@ class CentredUpdate {
   CentredUpdate(const DenseIcnn& psi, Adam& adam);
 
   /// One update from the derivatives of psi's parameters, which it changes; the means are those
-  /// over `x` [n, d], in the parameters' dtype, taken anew every 50 updates.
-  void step(const std::vector<Tensor>& derivatives, const Tensor& x, double rate);
+  /// over `x` [n, d], in the parameters' dtype, taken anew every 50 updates. x may be a process's
+  /// rows of the batch that the `exchange` is of.
+  void step(const std::vector<Tensor>& derivatives, const Tensor& x, double rate,
+            Exchange exchange);
 
   State state() const;
   /// Throws Error where it is not the state of such a network.

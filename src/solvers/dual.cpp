@@ -175,17 +175,23 @@ StepReport Dual::step(Problem& problem, double rate) {
   };
   const ConjugateLimits limits{options_.conjugate_tolerance, options_.conjugate_evaluations,
                                std::sqrt(static_cast<double>(d()))};
-  const Tensor& found = starts_->begin(batch.y, batch.targets);
-  const DualTerms terms = step_->run(batch.x, batch.y, found, limits, {side(low_), side(high_)},
-                                     batch.x_weights, batch.y_weights);
+  const Rows own = problem.group->rows_of(options_.batch);
+  const Tensor found = starts_->begin(batch.y, batch.targets, own);
+  DualTerms terms = step_->run(batch.x, batch.y, found, limits, {side(low_), side(high_)},
+                               batch.x_weights, batch.y_weights);
+  Exchange exchange(*problem.group, options_.batch);
+  starts_->add_to(
+      exchange.means(step_->derivatives())
+          .means({&terms.source, &terms.conjugate, &terms.evaluations, &terms.unfinished}));
+  exchange.run();
   StepReport report{.loss = terms.source + terms.conjugate,
                     .terms = {{"evaluations", terms.evaluations}, {"unfinished", terms.unfinished}},
                     .gradient_norm = norm_of(step_->derivatives()),
                     .finite = true};
   report.finite = std::isfinite(report.loss) && std::isfinite(report.gradient_norm);
   if (!report.finite) return report;
-  starts_->keep(*psi_, batch.targets, rate);
-  update_->step(step_->derivatives(), batch.x, rate);
+  starts_->keep(*psi_, batch.targets, rate, own, *problem.group);
+  update_->step(step_->derivatives(), batch.x, rate, Exchange(*problem.group, options_.batch));
   step_->load();
   return report;
 }

@@ -75,7 +75,9 @@ DualBatch DualBatches::draw(Problem& problem, const Tensor& table) {
     const Tensor y = enter_target_->enter(problem.target.next(batch_));
     const std::span<const std::int64_t> targets = problem.target.indices();
     if (how == Drawing::independent) return {x, y, targets, {}, {}};
-    return {x, y, targets, source_weights_->weights(x), target_weights_->weights(y)};
+    const SideWeights weights =
+        calibrated(*source_weights_, x, *target_weights_, y, batch_, *problem.group);
+    return {x, y, targets, weights.x, weights.y};
   }
   constexpr std::int64_t passes = 2;  // of the target between two orders
   if (!coupled_.orders(source->size(), target->size()) ||
@@ -84,12 +86,13 @@ DualBatch DualBatches::draw(Problem& problem, const Tensor& table) {
     coupled_.order(frame_.to_dtype(at::kFloat).enter(all), table);
   }
   coupled_.draw(batch_);
-  if (!x_.defined()) {
-    x_ = at::empty({batch_, d_});
+  const Rows own = problem.group->rows_of(batch_);
+  if (!x_.defined() || x_.size(0) != own.count) {
+    x_ = at::empty({own.count, d_});
     y_ = at::empty_like(x_);
   }
-  source->gather(coupled_.first(), numbers_of(x_));
-  target->gather(coupled_.second(), numbers_of(y_));
+  source->gather(coupled_.first().subspan(own.begin, own.count), numbers_of(x_));
+  target->gather(coupled_.second().subspan(own.begin, own.count), numbers_of(y_));
   return {enter_source_->enter(x_), enter_target_->enter(y_), coupled_.second(), {}, {}};
 }
 

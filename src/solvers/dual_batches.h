@@ -12,11 +12,11 @@
 
 namespace monge {
 
-/// The points of one step of the dual in its frame. It holds what it shows: in the identity frame
-/// the points are those that were drawn.
+/// The points of one step of the dual in its frame, of each measure the rows of this process. It
+/// holds what it shows: in the identity frame the points are those that were drawn.
 struct DualBatch {
-  Tensor x, y;                                  ///< [batch, d]
-  std::span<const std::int64_t> targets;        ///< where y stands in a finite target
+  Tensor x, y;                            ///< [rows, d]
+  std::span<const std::int64_t> targets;  ///< where all y of the batch stand in a finite target
   std::span<const float> x_weights, y_weights;  ///< none: all alike
 };
 
@@ -53,7 +53,7 @@ class DualBatches {
   AffineFrame frame_;  // float64
   std::optional<FrameEntry> enter_source_, enter_target_;
   CoupledBatches coupled_{0};
-  Tensor x_, y_;                             // [batch, d], of coupled batches
+  Tensor x_, y_;                             // [rows, d], of coupled batches
   Moments source_moments_, target_moments_;  // in the frame
   std::optional<Calibration> source_weights_, target_weights_;
 };

@@ -2,6 +2,7 @@
 
 #include "monge/error.h"
 
+#include "solvers/exchange.h"
 #include "solvers/frame_entry.h"
 #include "solvers/light_sb_start.h"
 #include "solvers/light_sb_step.h"
@@ -113,8 +114,12 @@ void LightSb::start(const Problem& problem, Random& random) {
 
 StepReport LightSb::step(Problem& problem, double rate) {
   const Tensor x = problem.source.next(options_.batch), y = problem.target.next(options_.batch);
-  const LightSbTerms terms = step_->run(enter_source_->enter(x), enter_target_->enter(y),
-                                        epsilon_ / (frame_.scale * frame_.scale));
+  LightSbTerms terms = step_->run(enter_source_->enter(x), enter_target_->enter(y),
+                                  epsilon_ / (frame_.scale * frame_.scale));
+  Exchange(*problem.group, options_.batch)
+      .means(step_->derivatives())
+      .means({&terms.log_c, &terms.log_v})
+      .run();
   StepReport report{.loss = terms.log_c - terms.log_v,
                     .terms = {{"log_c", terms.log_c}, {"log_v", terms.log_v}},
                     .gradient_norm = norm_of(step_->derivatives())};

@@ -3,6 +3,7 @@
 #include "monge/cost.h"
 #include "monge/error.h"
 
+#include "solvers/exchange.h"
 #include "solvers/trained.h"
 
 namespace monge {
@@ -116,20 +117,30 @@ StepReport RegularizedDual::step(Problem& problem, double rate) {
   const double epsilon = epsilon_.item<double>();
   const auto kind = options_.regularizer == "l2" ? Regularizer::l2 : Regularizer::entropy;
   const auto count = static_cast<double>(options_.batch);
+  const Rows own = problem.group->rows_of(options_.batch);
+  const auto mine = [&](const Tensor& whole) { return rows_in(whole, own); };
+  const auto exchange = [&] { return Exchange(*problem.group, options_.batch); };
   StepReport report;
+  // All pairs are every process's, the passes of the networks its own rows'.
   Tensor x, y, weights, row, column;
   for (std::int64_t inner = 0; inner < options_.potential_steps; ++inner) {
-    x = problem.source.next(options_.batch);
-    y = problem.target.next(options_.batch);
-    const Tensor u = networks_->u.forward(x), v = networks_->v.forward(y);
+    x = problem.source.next_whole(options_.batch);
+    y = problem.target.next_whole(options_.batch);
+    Tensor u = networks_->u.forward(mine(x)), v = networks_->v.forward(mine(y));
+    exchange().gather(u).gather(v).run();
     const auto plan =
         regularizer_values(kind, u.unsqueeze(1) + v - QuadraticCost().matrix(x, y), epsilon);
     weights = plan.weight;
     row = weights.mean(1);
     column = weights.mean(0);
     report.loss = (plan.value.mean() - u.mean() - v.mean()).item<double>();
-    networks_->u.accumulate((row - 1) / count);
-    networks_->v.accumulate((column - 1) / count);
+    const auto rows = static_cast<double>(own.count);
+    networks_->u.accumulate((mine(row) - 1) / rows);
+    networks_->v.accumulate((mine(column) - 1) / rows);
+    exchange()
+        .means(networks_->u.pass().sums.tensors())
+        .means(networks_->v.pass().sums.tensors())
+        .run();
     report.gradient_norm = std::hypot(norm_of(networks_->u.pass().sums.tensors()),
                                       norm_of(networks_->v.pass().sums.tensors()));
     report.finite = std::isfinite(report.loss) && std::isfinite(report.gradient_norm);
@@ -140,20 +151,30 @@ StepReport RegularizedDual::step(Problem& problem, double rate) {
   report.terms = {{"dual", -report.loss}};
   // With h_i the mean of H(x_i, .): mean H c(T(x), y) = mean (½ h |T|² - <T, mean_y H y>) + the
   // rest.
+  Exchange fitted = exchange();
   const auto fit = [&](TrainedMap& map, const Tensor& from, const Tensor& share,
-                       const Tensor& pulled, const Tensor& rest) {
+                       const Tensor& pulled, const Tensor& rest, double& error) {
     const Tensor moved = map.forward(from), scaled = moved * share.unsqueeze(1);
-    const double error = ((moved * (0.5 * scaled - pulled)).sum() + rest).item<double>() / count;
-    map.accumulate((scaled - pulled) / count);
-    map.update(rate);
-    return error;
+    const auto rows = static_cast<double>(own.count);
+    error =
+        (moved * (0.5 * scaled - pulled)).sum().item<double>() / rows + rest.item<double>() / count;
+    map.accumulate((scaled - pulled) / rows);
+    fitted.means(map.pass().sums.tensors()).means({&error});
   };
   const Tensor from_x = 0.5 * row.dot(x.square().sum(1)),
                from_y = 0.5 * column.dot(y.square().sum(1));
-  report.terms.emplace_back("map", fit(networks_->map, x, row, weights.mm(y) / count, from_y));
+  double map_error = 0, inverse_error = 0;
+  fit(networks_->map, mine(x), mine(row), mine(weights).mm(y) / count, from_y, map_error);
   if (networks_->inverse)
-    report.terms.emplace_back(
-        "inverse", fit(*networks_->inverse, y, column, weights.t().mm(x) / count, from_x));
+    fit(*networks_->inverse, mine(y), mine(column), mine(weights.t()).mm(x) / count, from_x,
+        inverse_error);
+  fitted.run();
+  networks_->map.update(rate);
+  report.terms.emplace_back("map", map_error);
+  if (networks_->inverse) {
+    networks_->inverse->update(rate);
+    report.terms.emplace_back("inverse", inverse_error);
+  }
   return report;
 }
 

@@ -19,24 +19,33 @@ bool SearchStarts::wants_table(std::int64_t n) const {
   return !always_guesses_ && n * table_.size(1) <= largest_table;
 }
 
-const Tensor& SearchStarts::begin(const Tensor& y, std::span<const std::int64_t> rows) {
-  if (table_.size(0) == 0) return found_.copy_(ever_guesses_ ? guesses_.starts(y) : y);
+Tensor SearchStarts::begin(const Tensor& y, std::span<const std::int64_t> targets,
+                           const Rows& own) {
+  const Tensor found = rows_in(found_, own);
+  if (table_.size(0) == 0) return found.copy_(ever_guesses_ ? guesses_.starts(y) : y);
   const std::int64_t d = table_.size(1);
   const float* table = table_.const_data_ptr<float>();
-  float* out = found_.data_ptr<float>();
-  for (const std::int64_t row : rows) out = std::copy_n(table + row * d, d, out);
-  return found_;
+  float* out = found.data_ptr<float>();
+  for (const std::int64_t row : targets.subspan(own.begin, own.count))
+    out = std::copy_n(table + row * d, d, out);
+  return found;
 }
 
-void SearchStarts::keep(const Potential& psi, std::span<const std::int64_t> rows, double rate) {
+void SearchStarts::add_to(Exchange& exchange) const {
+  if (table_.size(0) > 0) exchange.rows(found_);
+}
+
+void SearchStarts::keep(const Potential& psi, std::span<const std::int64_t> targets, double rate,
+                        const Rows& own, ProcessGroup& group) {
   if (table_.size(0) == 0) {
-    if (ever_guesses_) guesses_.learn(psi, found_, rate);
+    if (ever_guesses_)
+      guesses_.learn(psi, rows_in(found_, own), rate, Exchange(group, found_.size(0)));
     return;
   }
   const std::int64_t d = table_.size(1);
   float* table = table_.data_ptr<float>();
   const float* found = found_.const_data_ptr<float>();
-  for (const std::int64_t row : rows) {
+  for (const std::int64_t row : targets) {
     std::copy_n(found, d, table + row * d);
     found += d;
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "solvers/amortised_conjugate.h"
+#include "solvers/exchange.h"
 
 #include <span>
 #include <string_view>
@@ -25,11 +26,14 @@ class SearchStarts {
   /// [n, d], or [0, d] where there is none.
   const Tensor& table() const { return table_; }
 
-  /// Where to begin for `y` [batch, d], of a table's target its points `rows`; the caller puts what
-  /// the searches find into it, and says keep() or not.
-  const Tensor& begin(const Tensor& y, std::span<const std::int64_t> rows);
-  /// Takes what was found for the same y and rows.
-  void keep(const Potential& psi, std::span<const std::int64_t> rows, double rate);
+  /// Where to begin for `y` [own.count, d], the own rows of a batch, of a table's target its points
+  /// `targets` [batch]; the caller puts what the searches find into it, and says keep() or not.
+  Tensor begin(const Tensor& y, std::span<const std::int64_t> targets, const Rows& own);
+  /// Of what was found, that which others have to know.
+  void add_to(Exchange& exchange) const;
+  /// Takes what was found for the same batch.
+  void keep(const Potential& psi, std::span<const std::int64_t> targets, double rate,
+            const Rows& own, ProcessGroup& group);
 
   State state() const;
   /// Throws Error where it is not the state of such a network.
@@ -39,7 +43,7 @@ class SearchStarts {
   bool always_guesses_, ever_guesses_;
   AmortisedConjugate guesses_;
   Tensor table_;
-  Tensor found_;  // [batch, d]
+  Tensor found_;  // [batch, d], of which the own rows are known, and in the end those of a table
 };
 
 }  // namespace monge

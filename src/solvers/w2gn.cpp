@@ -2,6 +2,7 @@
 
 #include "monge/error.h"
 
+#include "solvers/exchange.h"
 #include "solvers/frame_entry.h"
 #include "solvers/w2gn_step.h"
 
@@ -132,7 +133,11 @@ void W2gn::pretrain(const Problem& problem, Random& random) {
 
 StepReport W2gn::step(Problem& problem, double rate) {
   const Tensor x = problem.source.next(options_.batch), y = problem.target.next(options_.batch);
-  const W2gnTerms terms = step_->run(enter_source_->enter(x), enter_target_->enter(y));
+  W2gnTerms terms = step_->run(enter_source_->enter(x), enter_target_->enter(y));
+  Exchange(*problem.group, options_.batch)
+      .means(step_->derivatives())
+      .means({&terms.correlation, &terms.cycle, &terms.source_cycle})
+      .run();
   StepReport report{.loss = terms.correlation + options_.cycle_weight * terms.cycle +
                             options_.source_cycle_weight * terms.source_cycle,
                     .terms = {{"correlation", terms.correlation}, {"cycle", terms.cycle}},

@@ -8,6 +8,7 @@ namespace {
 using Loss = AmortisedConjugate::Loss;
 
 struct Guessing {
+  ProcessGroup alone;
   Random random{81, "points"};
   DenseIcnn psi{3, {.hidden = {16, 16, 8}}, DenseIcnn::Initial::paper, random};
 
@@ -24,7 +25,7 @@ struct Guessing {
     for (int step = 0; step < steps; ++step) {
       const Tensor y = targets(64);
       guesses.starts(y);
-      guesses.learn(psi, maximisers(y), rate);
+      guesses.learn(psi, maximisers(y), rate, Exchange(alone, 64));
     }
     const Tensor y = targets(64);
     return (guesses.starts(y) - maximisers(y)).square().mean().sqrt().item().toDouble();
@@ -55,7 +56,7 @@ TEST(AmortisedConjugate, ARestoredOneGoesOnAlike) {
   const Tensor y = one.random.normal({16, 3}), found = one.random.normal({16, 3});
   const auto step = [&](AmortisedConjugate& guesses) {
     guesses.starts(y);
-    guesses.learn(one.psi, found, 1);
+    guesses.learn(one.psi, found, 1, Exchange(one.alone, 16));
   };
   step(first);
   second.restore(first.state());

@@ -418,12 +418,13 @@ struct Update {
   }
 
   void step(const Tensor& x, const Tensor& y, double rate) {
-    update.step(derivatives(x, y), x, rate);
+    update.step(derivatives(x, y), x, rate, Exchange(alone, x.size(0)));
   }
 
   DenseIcnn psi, average;
   Adam adam;
   CentredUpdate update;
+  ProcessGroup alone;
   Random random{77, "points"};
 };
 
@@ -520,9 +521,10 @@ TEST(CentredUpdate, TakesTheMeansAnewNowAndThen) {
     return made.update.state().at(fmt::format("mean.{}", k)).clone();
   };
   for (std::size_t k = 0; k < means.size(); ++k) EXPECT_TRUE(at::equal(held(k), means[k]));
-  for (int step = 1; step < 50; ++step) made.update.step(made.derivatives(x, y), elsewhere, 0);
+  for (int step = 1; step < 50; ++step)
+    made.update.step(made.derivatives(x, y), elsewhere, 0, Exchange(made.alone, 64));
   for (std::size_t k = 0; k < means.size(); ++k) EXPECT_TRUE(at::equal(held(k), means[k]));
-  made.update.step(made.derivatives(x, y), elsewhere, 0);
+  made.update.step(made.derivatives(x, y), elsewhere, 0, Exchange(made.alone, 64));
   const std::vector<Tensor> renewed = made.psi.layer_means(elsewhere);
   for (std::size_t k = 0; k < means.size(); ++k) EXPECT_TRUE(at::equal(held(k), renewed[k]));
 }

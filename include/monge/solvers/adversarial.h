@@ -61,10 +61,10 @@ class Adversarial final : public Solver {
  private:
   struct Networks;
   bool is_w2() const { return options_.divergence == "w2"; }
-  Tensor between(const Tensor& a, const Tensor& b);
-  void learn_lipschitz(const Tensor& y, const Tensor& moved, StepReport& report);
-  void learn_pair(const Tensor& y, const Tensor& moved, StepReport& report);
-  void update_potentials(StepReport& report, double rate);
+  Tensor between(const Tensor& a, const Tensor& b, const Rows& own);
+  void learn_lipschitz(Problem& problem, StepReport& report);
+  void learn_pair(Problem& problem, StepReport& report);
+  void update_potentials(ProcessGroup& group, StepReport& report, double rate);
   void update_map(Problem& problem, StepReport& report, double rate);
 
   AdversarialOptions options_;
