@@ -17,7 +17,7 @@ BATCH = 64
 CHECKED = 0.2  # of the target's pictures, on which the classifier is checked
 THREADS = 1
 RECIPE = common.ROOT / "recipes" / "domain-adaptation.toml"
-SOLVERS = {"LSOT": ([], {"solver.name": "regularized_dual", "train.max_steps": 3000}),
+SOLVERS = {"LSOT": ([], {"solver.name": "regularized_dual", "train.max_steps": 400}),
            "W2GN": ([RECIPE], {"network.rank": int(os.environ.get("BENCH_RANK", 1))}),
            "dual": ([], {"solver.name": "dual", "train.max_steps": 1000})}
 PAPER = {"no transport": "76.0 ± 0.8", "discrete OT": "75.9 ± 0.4", "LSOT": "77.92",
