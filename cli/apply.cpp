@@ -5,25 +5,30 @@
 #include "monge/image.h"
 #include "monge/log.h"
 #include "monge/map_file.h"
+#include "monge/map_images.h"
 #include "monge/run.h"
 
 #include "commands.h"
 #include "interrupt.h"
 
+#include <ATen/ops/cat.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
+#include <cstdio>
 #include <functional>
 #include <memory>
+#include <utility>
 
 namespace monge::cli {
 namespace {
 
 struct ApplyArguments {
-  std::string map, in, out;
+  std::string map, in, out, noise;
   bool inverse = false, log_det = false, log_density = false, force = false;
   double time = 1;
-  std::int64_t seed = -1;
+  std::int64_t seed = -1, samples = 1;
 
   /// T(x), or where x is at that time of its way there.
   Tensor moved(const TransportMap& by, const Tensor& x) const {
@@ -31,21 +36,26 @@ struct ApplyArguments {
   }
 };
 
-constexpr std::int64_t rows_at_once = 1 << 16;
+/// Points that are held together.
+std::int64_t rows_at_once(std::int64_t dimension) {
+  constexpr std::int64_t most = 1 << 16, numbers = 1 << 24;
+  return std::clamp<std::int64_t>(numbers / dimension, 1, most);
+}
 
 /// The rows of an array that belong to the rows of another one.
 using RowFunction = std::function<Tensor(const Tensor&)>;
 
-void apply_to_array(const RowFunction& function, std::int64_t dimension, std::int64_t columns,
+void apply_to_array(const RowFunction& function, std::int64_t dimension, const RowFormat& format,
                     const ApplyArguments& arguments, Existing existing) {
   const auto reader = open_array(arguments.in);
   if (reader->columns() != dimension)
     throw Error(arguments.in + ": expected points of dimension " + std::to_string(dimension) +
                 ", that of the map, got " + std::to_string(reader->columns()));
-  const auto writer = create_array(arguments.out, columns, existing);
-  Tensor rows = reader->next(rows_at_once);
+  const auto writer = create_array(arguments.out, format, existing);
+  const std::int64_t count = rows_at_once(dimension);
+  Tensor rows = reader->next(count);
   if (rows.size(0) == 0) throw Error(arguments.in + ": expected at least one row, got none");
-  for (; rows.size(0) > 0; rows = reader->next(rows_at_once)) {
+  for (; rows.size(0) > 0; rows = reader->next(count)) {
     StopOnInterrupt::check();
     writer->append(function(rows));
   }
@@ -53,6 +63,8 @@ void apply_to_array(const RowFunction& function, std::int64_t dimension, std::in
 }
 
 void apply_to_image(const TransportMap& map, const ApplyArguments& arguments, Existing existing) {
+  if (arguments.seed >= 0 || arguments.samples > 1)
+    throw Error("--seed, --samples: expected points or images, got a picture for a map of colours");
   if (map.dimension() != 3)
     throw Error(arguments.in + ": a picture needs a map of colours (dimension 3), got dimension " +
                 std::to_string(map.dimension()));
@@ -114,7 +126,7 @@ void apply_densities(const TransportMap& map, const ApplyArguments& arguments,
           const LogDet found = log_det_jacobian(map, rows, options);
           return columns_of(found.value, found.standard_error, columns);
         },
-        map.dimension(), columns, arguments, existing);
+        map.dimension(), RowFormat{{columns}}, arguments, existing);
   const auto measure = moved_measure(arguments);
   const auto log_density = [&](const Tensor& x) { return *measure->log_density(x); };
   // A conjugate map is a search of the same potential: the density has its own, without a box.
@@ -127,18 +139,22 @@ void apply_densities(const TransportMap& map, const ApplyArguments& arguments,
         seen += rows.size(0);
         return columns_of(found.value, found.standard_error, columns);
       },
-      map.dimension(), columns, arguments, existing);
+      map.dimension(), RowFormat{{columns}}, arguments, existing);
   warn_of_residuals(open, seen);
 }
 
 /// What does not go together, before anything is read.
 void require_sound(const ApplyArguments& arguments) {
   require_time(arguments.time);
-  if (arguments.seed >= 0 && (arguments.time != 1 || arguments.log_det || arguments.log_density ||
-                              !is_array_location(arguments.in)))
+  const bool noise = !arguments.noise.empty(), draws = arguments.seed >= 0 || arguments.samples > 1;
+  if (noise && draws)
+    throw Error("--noise: expected neither --seed nor --samples, got one of them");
+  if ((noise || draws) && (arguments.time != 1 || arguments.log_det || arguments.log_density))
     throw Error(
-        "--seed: expected an array and neither --time nor densities, which draw no noise, got one "
-        "of them");
+        "--noise, --seed, --samples: expected neither --time nor densities, which draw no noise, "
+        "got one of them");
+  if (noise && !is_array_location(arguments.in))
+    throw Error("--noise: expected an array of points, got " + arguments.in);
   if (!arguments.log_det && !arguments.log_density) return;
   const std::string option = arguments.log_det ? "--log-det" : "--log-density";
   if (arguments.log_det && arguments.log_density)
@@ -150,14 +166,129 @@ void require_sound(const ApplyArguments& arguments) {
                 " expected an array (npy, npz, safetensors, csv), got another extension");
 }
 
-/// T(x), with fresh noise for every row where the user gives a seed.
+std::int64_t rows_in(const std::string& location) {
+  const auto reader = open_array(location);
+  if (const auto rows = reader->rows()) return *rows;
+  std::int64_t rows = 0, read = 0;
+  do rows += read = reader->next(rows_at_once(reader->columns())).size(0);
+  while (read > 0);
+  return rows;
+}
+
+/// T(x, z) with z from a file: one for every row, or a single one for all.
+RowFunction moving_with_noise(const StochasticMap& plan, const ApplyArguments& arguments) {
+  const Tensor z = read_array(arguments.noise);
+  if (z.size(1) != plan.noise_dimension())
+    throw Error(arguments.noise + ": expected noise of dimension " +
+                std::to_string(plan.noise_dimension()) + ", that of the map, got " +
+                std::to_string(z.size(1)));
+  if (z.size(0) == 1)
+    return [&plan, z](const Tensor& rows) {
+      return plan.transport(rows, z.expand({rows.size(0), z.size(1)}).contiguous());
+    };
+  const std::int64_t points = rows_in(arguments.in);
+  if (z.size(0) != points)
+    throw Error(arguments.noise + ": expected 1 row or " + std::to_string(points) +
+                ", one for each point, got " + std::to_string(z.size(0)));
+  return [&plan, z, next = std::int64_t{0}](const Tensor& rows) mutable {
+    const std::int64_t from = std::exchange(next, next + rows.size(0));
+    return plan.transport(rows, z.narrow(0, from, rows.size(0)));
+  };
+}
+
+/// What asks for a map with noise.
+std::string option_for_noise(const ApplyArguments& arguments) {
+  if (!arguments.noise.empty()) return "--noise";
+  return arguments.samples > 1 ? "--samples" : "--seed";
+}
+
+/// T(x); with the user's noise, or with fresh noise for every row where there is a seed or several
+/// samples, which stand side by side, are asked for.
 RowFunction moving(const TransportMap& map, const ApplyArguments& arguments) {
-  if (arguments.seed < 0) return [&](const Tensor& rows) { return arguments.moved(map, rows); };
+  const std::int64_t samples = arguments.samples;
+  const bool noise = !arguments.noise.empty();
+  if (!noise && arguments.seed < 0 && samples == 1)
+    return [&](const Tensor& rows) { return arguments.moved(map, rows); };
   const auto* plan = dynamic_cast<const StochasticMap*>(&map);
   if (!plan)
-    throw Error(arguments.map + ": --seed expected a map with noise, got one that has none");
-  const auto noise = std::make_shared<Random>(static_cast<std::uint64_t>(arguments.seed), "apply");
-  return [plan, noise](const Tensor& rows) { return plan->sample(rows, *noise); };
+    throw Error(arguments.map + ": " + option_for_noise(arguments) +
+                " expected a map with noise, got one that has none");
+  if (noise) return moving_with_noise(*plan, arguments);
+  const auto seed = static_cast<std::uint64_t>(std::max<std::int64_t>(arguments.seed, 0));
+  const auto random = std::make_shared<Random>(seed, "apply");
+  return [plan, random, samples](const Tensor& rows) {
+    std::vector<Tensor> drawn;
+    for (std::int64_t i = 0; i < samples; ++i) drawn.push_back(plan->sample(rows, *random));
+    return at::cat(drawn, 1);
+  };
+}
+
+/// The options of the run's images on the side that is mapped; the defaults of a map file and where
+/// that side has none.
+ImageOptions preparation_of(const ApplyArguments& arguments) {
+  if (!std::filesystem::is_directory(arguments.map)) return {};
+  const Config config = read_config(open_run(arguments.map).config());
+  const char* side = arguments.inverse ? "target" : "source";
+  if (config.part(side, "") != "images") return {};
+  return images_declaration().read(config.options(side), side);
+}
+
+void apply_to_folder(ImageMapping mapping, const ApplyArguments& arguments, Existing existing) {
+  std::int64_t begun = 0;
+  mapping.function = [&begun, function = std::move(mapping.function)](const Tensor& rows) {
+    const Tensor results = function(rows);
+    begun += rows.size(0);
+    return results;
+  };
+  try {
+    const MappedFolder done = map_image_folder(mapping, arguments.in, arguments.out, existing);
+    if (!done.skipped.empty()) log::warning(arguments.in + ": " + summary_of(done.skipped));
+    std::printf("%lld images to %s\n", static_cast<long long>(done.images * mapping.samples),
+                arguments.out.c_str());
+  } catch (const Interrupted&) {
+    throw Interrupted{"those of " + std::to_string(begun) + " pictures were written to " +
+                      arguments.out};
+  }
+}
+
+/// Whether the input is images for a map of images, and then maps it.
+bool apply_to_images(const LoadedMap& loaded, const TransportMap& map,
+                     const ApplyArguments& arguments, Existing existing) {
+  const std::vector<std::int64_t> shape = loaded.shape();
+  const bool folder = std::filesystem::is_directory(arguments.in);
+  if (shape.size() != 3) {
+    if (folder)
+      throw Error(arguments.in + ": expected an array of points of dimension " +
+                  std::to_string(map.dimension()) +
+                  ", since the map moves no images, got a folder");
+    return false;
+  }
+  ImageMapping mapping{.function =
+                           [function = moving(map, arguments)](const Tensor& rows) {
+                             StopOnInterrupt::check();
+                             return function(rows);
+                           },
+                       .shape = shape,
+                       .samples = arguments.samples,
+                       .preparation = preparation_of(arguments)};
+  if (folder) {
+    apply_to_folder(std::move(mapping), arguments, existing);
+    return true;
+  }
+  require_writable(arguments.out, existing);
+  if (holds_images(arguments.in))
+    map_image_array(mapping, arguments.in, arguments.out, existing);
+  else if (is_image_path(arguments.in))
+    map_image(mapping, arguments.in, arguments.out, existing);
+  else
+    return false;
+  return true;
+}
+
+/// [n, d], or [n, samples, d] of several samples.
+RowFormat row_format(const TransportMap& map, const ApplyArguments& arguments) {
+  if (arguments.samples == 1) return {{map.dimension()}};
+  return {{arguments.samples, map.dimension()}};
 }
 
 void apply(const ApplyArguments& arguments) {
@@ -168,33 +299,42 @@ void apply(const ApplyArguments& arguments) {
       load_map(std::filesystem::is_directory(path) ? open_run(path).map() : path);
   const auto& map = arguments.inverse ? loaded.solution.inverse : loaded.solution.map;
   if (!map) throw Error(arguments.map + ": this map has no inverse");
-  require_writable(arguments.out, existing);
   const StopOnInterrupt stop;
-  if (arguments.log_det || arguments.log_density)
+  const bool densities = arguments.log_det || arguments.log_density;
+  if (!densities && apply_to_images(loaded, *map, arguments, existing)) return;
+  require_writable(arguments.out, existing);
+  if (densities)
     apply_densities(*map, arguments,
                     (arguments.inverse ? loaded.solution.map : loaded.solution.inverse).get(),
                     existing);
   else if (is_array_location(arguments.in))
-    apply_to_array(moving(*map, arguments), map->dimension(), map->dimension(), arguments,
-                   existing);
+    apply_to_array(moving(*map, arguments), map->dimension(), row_format(*map, arguments),
+                   arguments, existing);
   else if (is_image_path(arguments.in))
     apply_to_image(*map, arguments, existing);
   else
     throw Error(
         arguments.in +
-        ": expected an array (npy, npz, safetensors, csv) or a picture, got another extension");
+        ": expected an array (npy, npz, safetensors, csv), a picture, or a folder or IDX file of "
+        "images, got another extension");
 }
 
 }  // namespace
 
 void add_apply(CLI::App& app) {
   auto arguments = std::make_shared<ApplyArguments>();
-  CLI::App* command =
-      app.add_subcommand("apply", "Moves new points, or a picture's colours, through a map.");
+  CLI::App* command = app.add_subcommand(
+      "apply", "Moves new points, images, or a picture's colours through a map.");
   command->add_option("map", arguments->map, "A run directory or a map file.")->required();
-  command->add_option("--in", arguments->in, "Points (npy, npz, safetensors, csv) or a picture.")
+  command
+      ->add_option(
+          "--in", arguments->in,
+          "Points (npy, npz, safetensors, csv) or a picture; for a map of images also a folder "
+          "or an IDX file of them.")
       ->required();
-  command->add_option("--out", arguments->out, "Where the moved points go; format by extension.")
+  command
+      ->add_option("--out", arguments->out,
+                   "Where the moved points go, format by extension; of a folder, a folder.")
       ->required();
   command->add_flag("--inverse", arguments->inverse, "Maps from the target back to the source.");
   command->add_option(
@@ -213,6 +353,13 @@ void add_apply(CLI::App& app) {
                    "Of a map with noise: fresh noise for every row, from this seed; without it "
                    "every call draws alike.")
       ->check(CLI::NonNegativeNumber);
+  command
+      ->add_option("--samples", arguments->samples,
+                   "Of a map with noise: that many results for every row or image.")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 20));
+  command->add_option("--noise", arguments->noise,
+                      "Of a map with noise: the array of the noise z, a row for every point or one "
+                      "for all.");
   command->add_flag("--force", arguments->force, "Replaces an existing output.");
   command->callback([arguments] { apply(*arguments); });
 }

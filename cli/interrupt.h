@@ -2,10 +2,14 @@
 
 #include "monge/trainer.h"
 
+#include <string>
+
 namespace monge::cli {
 
 /// Thrown between two steps of a job that has no use for its half.
-struct Interrupted {};
+struct Interrupted {
+  std::string left = "nothing was written";  ///< what the user is told
+};
 
 /// Lets the first Ctrl-C (or SIGTERM) end training after the current step; a second one ends the
 /// program at once. Other long work asks check() between its steps.

@@ -81,8 +81,8 @@ int run_program(int count, const char* const* arguments, const Launch& launch) {
   int exit_code = 0;
   try {
     run_command(count, arguments, launch, exit_code);
-  } catch (const Interrupted&) {
-    std::fprintf(stderr, "monge: interrupted; nothing was written\n");
+  } catch (const Interrupted& interrupted) {
+    std::fprintf(stderr, "monge: interrupted; %s\n", interrupted.left.c_str());
     return interrupted_exit_code;
   } catch (const CLI::ParseError& error) {
     return failed(launch, first_line(error.what()) + " (see monge --help)", 2);

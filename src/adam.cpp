@@ -47,7 +47,7 @@ void Adam::step(const std::vector<Tensor>& gradients, double rate) {
 
 template <class T>
 void Adam::update(const std::vector<Tensor>& gradients, double rate) {
-  const auto t = static_cast<double>(*steps_.const_data_ptr<std::int64_t>());
+  const auto t = static_cast<double>(steps());
   const double step = options_.learning_rate * rate / (1 - std::pow(options_.beta1, t));
   const double root = 1 / std::sqrt(1 - std::pow(options_.beta2, t));
   const double share = newest_share();
@@ -72,9 +72,11 @@ void Adam::update(const std::vector<Tensor>& gradients, double rate) {
 }
 
 double Adam::newest_share() const {
-  const auto t = static_cast<double>(*steps_.const_data_ptr<std::int64_t>());
+  const auto t = static_cast<double>(steps());
   return 1 - std::min(options_.average, (1 + t) / (10 + t));
 }
+
+std::int64_t Adam::steps() const { return *steps_.const_data_ptr<std::int64_t>(); }
 
 State Adam::state() const {
   State state{{"steps", steps_}};

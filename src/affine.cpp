@@ -1,6 +1,7 @@
 #include "monge/affine.h"
 
 #include "monge/error.h"
+#include "monge/moments.h"
 
 namespace monge {
 namespace {
@@ -57,35 +58,17 @@ Spectrum floored(const Tensor& covariance) {
   return result;
 }
 
-/// Sums of points and of their products, around the mean of the first block so that an offset costs
-/// no digits.
-class MomentSums {
- public:
-  void add(const Tensor& points) {
-    const Tensor block = points.to(at::kDouble);
-    if (count_ == 0) {
-      origin_ = block.mean(0);
-      sum_ = at::zeros_like(origin_);
-      products_ = at::zeros({block.size(1), block.size(1)}, block.options());
-    }
-    const Tensor centred = block - origin_;
-    sum_ += centred.sum(0);
-    products_.addmm_(centred.t(), centred);
-    count_ += block.size(0);
+/// visit(block) for all points of a finite measure, for `draws` of any other, `rows` at a time.
+template <class Visit>
+void over_points(const Measure& measure, std::int64_t draws, std::int64_t rows, Random& random,
+                 Visit visit) {
+  if (const auto* finite = dynamic_cast<const FiniteMeasure*>(&measure)) {
+    for (std::int64_t start = 0; start < finite->size(); start += rows)
+      visit(finite->points(at::arange(start, std::min(start + rows, finite->size()), at::kLong)));
+  } else {
+    for (std::int64_t drawn = 0; drawn < draws; drawn += rows) visit(measure.sample(rows, random));
   }
-
-  Moments moments() const {
-    const auto n = static_cast<double>(count_);
-    const Tensor shift = sum_ / n;
-    const Tensor covariance = (products_ - n * at::outer(shift, shift)) / std::max(n - 1, 1.0);
-    if (!all_finite(covariance)) fail("moments", "finite points", "values that are not finite");
-    return {origin_ + shift, covariance};
-  }
-
- private:
-  std::int64_t count_ = 0;
-  Tensor origin_, sum_, products_;
-};
+}
 
 }  // namespace
 
@@ -99,15 +82,33 @@ Moments empirical_moments(const Tensor& points) {
 
 Moments sampled_moments(const Measure& measure, Random& random) {
   MomentSums sums;
-  if (const auto* finite = dynamic_cast<const FiniteMeasure*>(&measure)) {
-    for (std::int64_t start = 0; start < finite->size(); start += kRows)
-      sums.add(
-          finite->points(at::arange(start, std::min(start + kRows, finite->size()), at::kLong)));
-  } else {
-    for (std::int64_t drawn = 0; drawn < kDraws; drawn += kRows)
-      sums.add(measure.sample(kRows, random));
-  }
+  over_points(measure, kDraws, kRows, random, [&](const Tensor& points) { sums.add(points); });
   return sums.moments();
+}
+
+Tensor coordinate_variances(const Measure& measure, Random& random) {
+  constexpr std::int64_t numbers = 1 << 22, all_numbers = 1 << 26;  // at a time, and drawn
+  const std::int64_t d = measure.dimension();
+  const auto known =
+      dynamic_cast<const FiniteMeasure*>(&measure) ? std::nullopt : measure.moments();
+  if (known) return known->covariance.diagonal();
+  const std::int64_t rows = std::clamp<std::int64_t>(numbers / d, 1, kRows);
+  const std::int64_t draws = std::clamp<std::int64_t>(all_numbers / d, rows, kDraws);
+  std::int64_t count = 0;
+  Tensor origin, sum, squares;
+  over_points(measure, draws, rows, random, [&](const Tensor& points) {
+    const Tensor block = points.to(at::kDouble);
+    if (count == 0) {
+      origin = block.mean(0);
+      sum = squares = at::zeros_like(origin);
+    }
+    const Tensor centred = block - origin;
+    sum = sum + centred.sum(0);
+    squares = squares + centred.square().sum(0);
+    count += block.size(0);
+  });
+  const auto n = static_cast<double>(count);
+  return (squares - sum.square() / n) / std::max(n - 1, 1.0);
 }
 
 AffineMap bures_wasserstein_map(const Moments& source, const Moments& target) {

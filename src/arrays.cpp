@@ -39,19 +39,26 @@ Tensor read_array(const std::string& location) {
   return chunks.size() == 1 ? chunks.front() : at::cat(chunks);
 }
 
+std::int64_t RowFormat::columns() const { return c10::multiply_integers(shape); }
+
 std::unique_ptr<ArrayWriter> create_array(const std::filesystem::path& path, std::int64_t columns,
+                                          Existing existing) {
+  return create_array(path, RowFormat{{columns}}, existing);
+}
+
+std::unique_ptr<ArrayWriter> create_array(const std::filesystem::path& path, const RowFormat& rows,
                                           Existing existing) {
   const std::optional<ArrayFormat> format = array_format(path);
   if (!format) fail_extension(path);
   switch (*format) {
     case ArrayFormat::npy:
-      return write_npy(path, columns, existing);
+      return write_npy(path, rows, existing);
     case ArrayFormat::npz:
-      return write_npz(path, columns, existing);
+      return write_npz(path, rows, existing);
     case ArrayFormat::safetensors:
-      return write_safetensors_array(path, columns, existing);
+      return write_safetensors_array(path, rows, existing);
     case ArrayFormat::csv:
-      return write_csv(path, columns, existing);
+      return write_csv(path, rows, existing);
   }
   fail_extension(path);
 }

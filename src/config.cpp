@@ -73,11 +73,20 @@ toml::table parse_toml(std::string_view text, std::string_view where) {
   }
 }
 
-void resolve_file(Table& section, const std::filesystem::path& folder) {
-  const auto entry = section.find("file");
-  if (entry == section.end()) return;
-  if (auto* file = std::get_if<std::string>(&entry->second); file && !file->empty())
-    *file = absolute_location(*file, folder);
+/// The keys of a section that are paths.
+std::vector<std::string_view> path_keys(std::string_view section) {
+  if (section == "source" || section == "target") return {"file", "labels_file", "cache"};
+  if (section == "evaluate") return {"features", "perceptual", "statistics"};
+  return {};
+}
+
+void resolve_paths(std::string_view name, Table& section, const std::filesystem::path& folder) {
+  for (const std::string_view key : path_keys(name)) {
+    const auto entry = section.find(key);
+    if (entry == section.end()) continue;
+    if (auto* file = std::get_if<std::string>(&entry->second); file && !file->empty())
+      *file = absolute_location(*file, folder);
+  }
 }
 
 }  // namespace
@@ -85,7 +94,8 @@ void resolve_file(Table& section, const std::filesystem::path& folder) {
 std::string absolute_location(const std::string& file, const std::filesystem::path& folder) {
   const char* home = file.starts_with("~/") ? std::getenv("HOME") : nullptr;
   const auto path = home ? std::filesystem::path(home) / file.substr(2) : folder / file;
-  return std::filesystem::absolute(path).lexically_normal().string();
+  const auto normal = std::filesystem::absolute(path).lexically_normal();
+  return (normal.has_filename() ? normal : normal.parent_path()).string();  // without a last '/'
 }
 
 std::string Config::part(std::string_view section, std::string_view fallback) const {
@@ -124,8 +134,7 @@ Config parse_config(std::string_view text, std::string_view where,
       config.sections[name][std::string(option.str())] =
           value_of(value, fmt::format("{}: {}: {}.{}", where, line_of(value), name, option.str()));
   }
-  for (const char* measure : {"source", "target"})
-    if (config.sections.contains(measure)) resolve_file(config.sections[measure], folder);
+  for (auto& [name, section] : config.sections) resolve_paths(name, section, folder);
   return config;
 }
 
@@ -188,8 +197,7 @@ void apply_setting(Config& config, std::string_view setting) {
   Config over;
   Table& section = over.sections[key.substr(0, dot)];
   section[key.substr(dot + 1)] = value;
-  if (key == "source.file" || key == "target.file")
-    resolve_file(section, std::filesystem::current_path());
+  resolve_paths(key.substr(0, dot), section, std::filesystem::current_path());
   over.seed = config.seed;
   config = merged(std::move(config), over);
 }

@@ -7,6 +7,7 @@
 #include "monge/mixture_plan.h"
 #include "monge/network_map.h"
 #include "monge/smoothing.h"
+#include "monge/unet_map.h"
 
 namespace monge {
 namespace {
@@ -54,6 +55,19 @@ Tensor moved(const StochasticNetworkMap& map, const Tensor& x) {
   return map.residual() ? outside + x : outside;
 }
 
+Tensor moved(const UNetMap& map, const Tensor& x) {
+  const Frozen frozen(map.network().parameters());
+  const Tensor outside = map.network().differentiable(x);
+  return map.residual() ? outside + x : outside;
+}
+
+Tensor moved(const StochasticUNetMap& map, const Tensor& x) {
+  const Frozen frozen(map.network().parameters());
+  const Tensor noise = map.noise_scale() * map.fixed_noise(x.size(0));
+  const Tensor outside = map.network().differentiable(at::cat({x, noise}, 1));
+  return map.residual() ? outside + x : outside;
+}
+
 Tensor moved(const BarycentricMap& map, const Tensor& x) { return map.plan().barycentric(x); }
 
 Tensor moved(const AffineTransportMap& map, const Tensor& x) {
@@ -92,10 +106,9 @@ Tensor differentiable_transport(const TransportMap& map, const Tensor& x) {
   if (x.dim() != 2 || x.size(1) != map.dimension())
     fail("points", fmt::format("[n, {}]", map.dimension()), shape_text(x));
   const at::AutoGradMode graph(true);
-  const Tensor result =
-      moved_by_kind<AffineTransportMap, BrenierMap, ConjugateMap, KantorovichMap, NetworkMap,
-                    StochasticNetworkMap, BarycentricMap, SpanMap, SmoothedMap>(map,
-                                                                                x.to(at::kFloat));
+  const Tensor result = moved_by_kind<AffineTransportMap, BrenierMap, ConjugateMap, KantorovichMap,
+                                      NetworkMap, StochasticNetworkMap, UNetMap, StochasticUNetMap,
+                                      BarycentricMap, SpanMap, SmoothedMap>(map, x.to(at::kFloat));
   if (!result.defined())
     fail("differentiable transport", "a map that is differentiable in x",
          "the plan of light_sb (map = \"barycentric\" is) or another map");

@@ -5,6 +5,7 @@
 #include "monge/error.h"
 #include "monge/image.h"
 #include "monge/measures/file.h"
+#include "monge/measures/images.h"
 #include "monge/measures/registry.h"
 #include "monge/registry.h"
 
@@ -15,23 +16,33 @@ namespace {
 
 constexpr std::int64_t least_held_out = 50;
 
-/// A share of the rows drawn once from the stream "holdout" is kept out of training. A share of
-/// fewer than `least_held_out` points says nothing: then the training points serve for both.
-Split split_rows(const std::shared_ptr<const ArrayMeasure>& all, double holdout, Random random) {
-  const std::int64_t n = all->size();
+/// Which of n points are trained on and which are held out.
+struct Shares {
+  Tensor train, held_out;
+};
+
+/// A share of the points drawn once from the stream "holdout" is kept out of training. A share of
+/// fewer than `least_held_out` points says nothing: nullopt, the training points serve for both.
+std::optional<Shares> shares_of(std::int64_t n, double holdout, Random random) {
   const auto held = std::min<std::int64_t>(std::llround(holdout * static_cast<double>(n)), 20000);
-  if (held < least_held_out) return {all, all};
+  if (held < least_held_out) return std::nullopt;
   const Tensor order = random.permutation(n);
-  return {std::make_shared<ArrayMeasure>(all->points(order.narrow(0, held, n - held))),
-          std::make_shared<ArrayMeasure>(all->points(order.narrow(0, 0, held)))};
+  return Shares{order.narrow(0, held, n - held), order.narrow(0, 0, held)};
+}
+
+std::shared_ptr<const Measure> rows_of(const ArrayMeasure& all, const Tensor& which) {
+  return std::make_shared<ArrayMeasure>(all.points(which), all.shape());
 }
 
 /// Evaluation halves the points of each measure and compares pairs; points that are all the same
 /// have no map onto others.
-void require_enough(const ArrayMeasure& points, std::string_view file) {
+void require_enough(std::int64_t count, std::string_view kind, std::string_view where) {
   constexpr std::int64_t least = 4;
-  if (points.size() < least)
-    fail(file, fmt::format("at least {} points", least), fmt::format("{}", points.size()));
+  if (count < least)
+    fail(where, fmt::format("at least {} {}", least, kind), fmt::format("{}", count));
+}
+
+void require_different(const ArrayMeasure& points, std::string_view file) {
   const auto [low, high] = at::aminmax(points.rows(), 0);
   if (at::equal(low, high))
     fail(file, "points that differ", fmt::format("the same point {} times", points.size()));
@@ -42,6 +53,7 @@ std::string measure_name(const Config& config, std::string_view section) {
   const auto file = options.find("file");
   if (file == options.end()) return config.part(section, "");
   const auto* path = std::get_if<std::string>(&file->second);
+  if (path && is_image_collection(*path)) return config.part(section, "images");
   return config.part(section, path && is_image_path(*path) ? "pixels" : "array");
 }
 
@@ -57,22 +69,29 @@ Split build_measure(const Config& config, std::string_view section) {
   return hold_out(read_array_measure(file), config, section, file);
 }
 
-void require_one_dimension(const Split& source, const Split& target) {
-  const std::int64_t d = source.train->dimension();
-  if (d != target.train->dimension())
-    throw Error(
-        fmt::format("source and target: expected points of the same dimension, got {} and {}", d,
-                    target.train->dimension()));
+/// Images may meet plain points of as many numbers, but no images of another shape.
+void require_one_shape(const Split& source, const Split& target) {
+  const auto from = source.train->shape(), to = target.train->shape();
+  if (source.train->dimension() != target.train->dimension() && from.size() == 1 && to.size() == 1)
+    fail("source and target", "points of the same dimension",
+         fmt::format("{} and {}", from[0], to[0]));
+  if (source.train->dimension() != target.train->dimension() ||
+      (from.size() == to.size() && from != to))
+    fail("source and target", "points of one shape",
+         fmt::format("[{}] and [{}]", fmt::join(from, ", "), fmt::join(to, ", ")));
+}
+
+/// Of the points that a solver is to learn from: that of both measures, [d] where they are not of
+/// one shape.
+std::vector<std::int64_t> common_shape(const Measure& source, const Measure& target) {
+  if (source.shape() == target.shape()) return source.shape();
+  return {source.dimension()};
 }
 
 /// The mean over the coordinates.
 double coordinate_variance(const Measure& measure, std::uint64_t seed) {
   Random random(seed, "smoothing unit");
-  const auto known = measure.moments();
-  const double variance = (known ? *known : sampled_moments(measure, random))
-                              .covariance.diagonal()
-                              .mean()
-                              .item<double>();
+  const double variance = coordinate_variances(measure, random).mean().item<double>();
   if (!(variance > 0)) fail("smoothing.unit", "data where all source points are one", "source");
   return variance;
 }
@@ -149,10 +168,11 @@ Experiment build(const Config& config, const std::shared_ptr<ProcessGroup>& grou
   require_same_points(target, "target", config.seed, *group);
   ProblemOptions setting{.group = group};
   if (row.in_span) setting.span = ProblemSpan::of(*source.train, *target.train, config.seed);
-  const std::int64_t dimension =
-      setting.span ? setting.span->target.rank() : source.train->dimension();
+  const std::vector<std::int64_t> shape = setting.span ? std::vector{setting.span->target.rank()}
+                                                       : common_shape(*source.train, *target.train);
+  const std::int64_t dimension = c10::multiply_integers(shape);
   Random random(config.seed, "network");
-  auto solver = row.make(dimension, parts, random);
+  auto solver = row.make(shape, parts, random);
 
   if (train.max_steps == 0 && train.max_seconds == 0) train.max_steps = row.usual_steps(dimension);
   train = sized_for(train);
@@ -186,18 +206,26 @@ Experiment build(const Config& config, const std::shared_ptr<ProcessGroup>& grou
 
 Split hold_out(const std::shared_ptr<const Measure>& measure, const Config& config,
                std::string_view section, std::string_view where) {
-  const auto points = std::dynamic_pointer_cast<const ArrayMeasure>(measure);
-  if (!points) return {measure, measure};
-  require_enough(*points, where.empty() ? section : where);
+  const auto* points = dynamic_cast<const ArrayMeasure*>(measure.get());
+  const auto* images = dynamic_cast<const ImageMeasure*>(measure.get());
+  if (!points && !images) return {measure, measure};
+  const std::int64_t count = images ? images->count() : points->size();
+  require_enough(count, images ? "images" : "points", where.empty() ? section : where);
+  if (points) require_different(*points, where.empty() ? section : where);
   const double holdout =
       evaluate_declaration().read(config.options("evaluate"), "evaluate").holdout;
-  return split_rows(points, holdout, Random(config.seed, fmt::format("holdout {}", section)));
+  const auto shares =
+      shares_of(count, holdout, Random(config.seed, fmt::format("holdout {}", section)));
+  if (!shares) return {measure, measure};
+  if (points) return {rows_of(*points, shares->train), rows_of(*points, shares->held_out)};
+  return {images->part(shares->train, images->mirrored()),
+          images->part(shares->held_out, Mirrored::no)};
 }
 
 std::pair<Split, Split> build_measures(const Config& config) {
   const Split source = build_measure(config, "source");
   const Split target = build_measure(config, "target");
-  require_one_dimension(source, target);
+  require_one_shape(source, target);
   return {source, target};
 }
 
@@ -209,13 +237,17 @@ Experiment build_experiment(const Config& config, const std::shared_ptr<ProcessG
 }
 
 Experiment build_experiment(const Config& config, const Split& source, const Split& target) {
-  require_one_dimension(source, target);
+  require_one_shape(source, target);
   return build(config, std::make_shared<ProcessGroup>(), [&] { return std::pair(source, target); });
 }
 
 Evaluator Experiment::evaluator() const {
+  constexpr std::int64_t most_images = 256;  // each costs a UNet's pass, again and again
+  const std::int64_t count = source.held_out->shape().size() == 3
+                                 ? std::min(evaluate.points, most_images)
+                                 : evaluate.points;
   const auto points = std::make_shared<const EvaluationPoints>(
-      draw_evaluation_points(*source.held_out, *target.held_out, evaluate.points, config.seed));
+      draw_evaluation_points(*source.held_out, *target.held_out, count, config.seed));
   return [points](const Solution& solution) { return watched_quality(solution, *points); };
 }
 

@@ -8,8 +8,12 @@
 #include "monge/registry.h"
 #include "monge/safetensors.h"
 #include "monge/smoothing.h"
+#include "monge/unet_map.h"
 
 #include <nlohmann/json.hpp>
+
+#include <charconv>
+#include <sstream>
 
 namespace monge {
 namespace {
@@ -62,6 +66,21 @@ Json describe_map(const TransportMap& map, State& tensors) {
   }
   if (const auto* network = dynamic_cast<const StochasticNetworkMap*>(&map))
     return free("stochastic_network", network->network(), network->residual());
+  const auto image = [&](const char* kind, const UNet& network, bool residual) -> Json {
+    insert_state(tensors, "network", network.parameters());
+    insert_state(tensors, "statistics", network.statistics());
+    return {{"kind", kind},
+            {"dimension", map.dimension()},
+            {"residual", residual},
+            {"options", json_of(network.options())}};
+  };
+  if (const auto* unet = dynamic_cast<const UNetMap*>(&map))
+    return image("unet", unet->network(), unet->residual());
+  if (const auto* unet = dynamic_cast<const StochasticUNetMap*>(&map)) {
+    Json json = image("stochastic_unet", unet->network(), unet->residual());
+    json["noise_scale"] = unet->noise_scale();
+    return json;
+  }
   const auto of_potential = [&](const char* kind, const Potential& potential) -> Json {
     insert_state(tensors, "potential", potential.parameters());
     return {{"kind", kind},
@@ -157,6 +176,23 @@ std::shared_ptr<const TransportMap> rebuild_network_map(const Json& description,
       frame_from_state(extract_state(tensors, "frame"), dimension).to_dtype(at::kFloat));
 }
 
+std::shared_ptr<const TransportMap> rebuild_image_map(const Json& description, const State& tensors,
+                                                      const std::string& where) {
+  const UNetOptions options = unet_declaration().read(table_of(description.at("options")), where);
+  const auto dimension = description.at("dimension").get<std::int64_t>();
+  const std::int64_t numbers = options.channels * options.size * options.size;
+  if (numbers != dimension)
+    fail(where, fmt::format("images of {} numbers", dimension), fmt::format("{}", numbers));
+  Random random(0, "network");
+  const auto network = std::make_shared<UNet>(options, random);
+  copy_parameters(network->parameters(), extract_state(tensors, "network"), where);
+  copy_parameters(network->statistics(), extract_state(tensors, "statistics"), where);
+  const bool residual = description.at("residual").get<bool>();
+  if (description.at("kind") == "unet") return std::make_shared<UNetMap>(network, residual);
+  return std::make_shared<StochasticUNetMap>(network, residual,
+                                             description.at("noise_scale").get<double>());
+}
+
 /// The plan's constructor checks the mixture.
 std::shared_ptr<const TransportMap> rebuild_mixture_plan(const Json& description,
                                                          const State& tensors,
@@ -216,14 +252,17 @@ std::shared_ptr<const TransportMap> rebuild_map(const Json& description, const S
   }
   if (kind == "network" || kind == "stochastic_network")
     return rebuild_network_map(description, tensors, where);
+  if (kind == "unet" || kind == "stochastic_unet")
+    return rebuild_image_map(description, tensors, where);
   if (kind == "mixture_plan" || kind == "mixture_barycentric")
     return rebuild_mixture_plan(description, tensors, where);
   if (kind == "smoothed" || kind == "span") return rebuild_wrapped_map(description, tensors, where);
   if (kind != "brenier" && kind != "conjugate" && kind != "kantorovich")
-    fail(where,
-         "a map of kind affine, brenier, conjugate, kantorovich, network, stochastic_network, "
-         "mixture_plan, mixture_barycentric, smoothed or span",
-         kind);
+    fail(
+        where,
+        "a map of kind affine, brenier, conjugate, kantorovich, network, stochastic_network, unet, "
+        "stochastic_unet, mixture_plan, mixture_barycentric, smoothed or span",
+        kind);
   return rebuild_potential_map(description, tensors, where);
 }
 
@@ -244,6 +283,26 @@ void save_map(const std::filesystem::path& path, const Solution& solution,
   add("map", solution.map);
   add("inverse", solution.inverse);
   write_safetensors(path, file, existing);
+}
+
+std::vector<std::int64_t> LoadedMap::shape() const {
+  const std::vector<std::int64_t> own = solution.map->shape();
+  const auto note = notes.find("shape");
+  if (own.size() > 1 || note == notes.end()) return own;
+  std::vector<std::int64_t> noted;
+  std::istringstream sides(note->second);
+  for (std::string side; std::getline(sides, side, 'x');) {
+    std::int64_t length = 0;
+    const auto [end, code] = std::from_chars(side.data(), side.data() + side.size(), length);
+    if (code != std::errc() || end != side.data() + side.size() || length < 1 ||
+        length > solution.map->dimension())
+      return own;
+    noted.push_back(length);
+  }
+  double product = 1;  // cannot overflow
+  for (const std::int64_t length : noted) product *= static_cast<double>(length);
+  const bool fits = noted.size() == 3 && product == static_cast<double>(own[0]);
+  return fits ? noted : own;
 }
 
 LoadedMap load_map(const std::filesystem::path& path) {

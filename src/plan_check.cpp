@@ -32,10 +32,26 @@ double mean_square(const Tensor& a, const Tensor& b) {
 
 double total_variance(const Tensor& points) { return points.var(0).sum().item<double>(); }
 
-/// [d, d], of one dimension too.
-Tensor covariance(const Tensor& points) {
-  return points.t().cov().reshape({points.size(1), points.size(1)});
-}
+/// Variances along the principal directions of points [n, d], ascending, and those directions in
+/// columns. Where points are fewer than coordinates they are the n of them that show, by the
+/// points' products: no [d, d] matrix.
+struct Principal {
+  Tensor values, vectors;
+
+  static Principal of(const Tensor& points) {
+    const std::int64_t n = points.size(0), d = points.size(1);
+    const auto whole = static_cast<double>(n - 1);
+    const Tensor centred = points - points.mean(0, true);
+    const bool few = n < d;
+    auto [values, vectors] =
+        at::linalg_eigh((few ? centred.mm(centred.t()) : centred.t().mm(centred)) / whole);
+    if (few) {
+      vectors = centred.t().mm(vectors);
+      vectors /= vectors.norm(2, {0}, true).clamp_min(std::numeric_limits<double>::min());
+    }
+    return {values, vectors};
+  }
+};
 
 /// Over repetitions.
 struct Repeated {
@@ -121,7 +137,7 @@ struct Spreads {
   Tensor directions;
 
   static Spreads of(const Tensor& points, const Tensor& y) {
-    const auto [values, vectors] = at::linalg_eigh(covariance(y));
+    const auto [values, vectors] = Principal::of(y);
     const Tensor kept = vectors.index_select(1, values.ge(thin * values[-1]).nonzero().squeeze(1));
     const auto variances = [&](const Tensor& set) { return set.mm(kept).var(0); };
     return {0.5 * std::log(total_variance(points) / total_variance(y)),
@@ -146,16 +162,15 @@ double nearest_dimension(const Tensor& points) {
 }
 
 /// The dimension of the source's support: its directions with points, less where the estimate is
-/// below that of a Gaussian with the same covariance, which takes the estimate's bias away. Of n
-/// points at most n - 1 directions show: the share of these counts.
+/// below that of a Gaussian with the same covariance, which takes the estimate's bias away. Where
+/// n points fill the n - 1 directions that they can show, all d count.
 double support_dimension(const Tensor& points, Random& random) {
   const std::int64_t n = points.size(0), d = points.size(1);
   if (n < 3) return static_cast<double>(d);
-  const auto [values, vectors] = at::linalg_eigh(covariance(points));
+  const Tensor values = Principal::of(points).values;
   const Tensor kept = values.gt(flat * values[-1]).nonzero().squeeze(1);
   if (kept.size(0) == 0) return 0;
-  const double rank = static_cast<double>(d) * static_cast<double>(kept.size(0)) /
-                      static_cast<double>(std::min(d, n - 1));
+  const double rank = static_cast<double>(kept.size(0) < n - 1 ? kept.size(0) : d);
   const Tensor normal =
       random.normal({n, kept.size(0)}).to(at::kDouble) * values.index_select(0, kept).sqrt();
   const double full = nearest_dimension(normal);

@@ -6,9 +6,11 @@
 #include "monge/metric.h"
 #include "monge/networks/dense_icnn.h"
 #include "monge/networks/mlp.h"
+#include "monge/networks/resnet_critic.h"
 #include "monge/smoothing.h"
 #include "monge/solvers/adversarial.h"
 #include "monge/solvers/dual.h"
+#include "monge/solvers/image_saddle_point.h"
 #include "monge/solvers/light_sb.h"
 #include "monge/solvers/regularized_dual.h"
 #include "monge/solvers/saddle_point.h"
@@ -17,6 +19,8 @@
 
 namespace monge {
 namespace {
+
+using Shape = std::vector<std::int64_t>;
 
 template <class Row>
 const Row& find_row(std::span<const Row> rows, std::string_view kind, std::string_view name,
@@ -50,25 +54,36 @@ std::unique_ptr<Solver> make_dual(std::int64_t dimension, SolverParts& parts, Ra
   return std::make_unique<Dual>(dimension, options, icnn, random);
 }
 
-std::unique_ptr<Solver> make_saddle_point(std::int64_t dimension, SolverParts& parts,
-                                          Random& random) {
+/// The cost of those that the saddle point serves; its options come back resolved.
+WeakCost saddle_point_cost(SolverParts& parts) {
+  const auto resolved = [&](const auto& declaration) {
+    const auto options = declaration.read(parts.cost_options, "cost");
+    parts.cost_options = declaration.write(options);
+    return WeakCost(options);
+  };
+  if (parts.cost == "weak_quadratic") return resolved(weak_quadratic_declaration());
+  if (parts.cost == "kernel_weak") return resolved(kernel_weak_declaration());
+  return WeakCost(0.0);
+}
+
+std::unique_ptr<Solver> make_saddle_point(const Shape& shape, SolverParts& parts, Random& random) {
+  const std::int64_t dimension = c10::multiply_integers(shape);
   const auto options = saddle_point_declaration().read(parts.solver, "solver");
-  double gamma = 0;
-  if (parts.cost == "weak_quadratic") {
-    const auto cost = weak_quadratic_declaration().read(parts.cost_options, "cost");
-    parts.cost_options = weak_quadratic_declaration().write(cost);
-    gamma = cost.gamma;
-  }
+  const WeakCost cost = saddle_point_cost(parts);
   std::unique_ptr<Solver> solver;
-  if (parts.network == "dense_icnn") {
+  if (parts.network == "resnet_critic") {
+    const auto critic = sized_for(parts.network_options, shape);
+    parts.network_options = resnet_critic_declaration().write(critic);
+    solver = std::make_unique<ImageSaddlePoint>(critic, options, cost, random);
+  } else if (parts.network == "dense_icnn") {
     const auto icnn =
         sized_for(dense_icnn_declaration().read(parts.network_options, "network"), dimension);
     parts.network_options = dense_icnn_declaration().write(icnn);
-    solver = std::make_unique<SaddlePoint>(dimension, options, gamma, icnn, random);
+    solver = std::make_unique<SaddlePoint>(dimension, options, cost, icnn, random);
   } else {
     const auto mlp = sized_for(mlp_declaration().read(parts.network_options, "network"), dimension);
     parts.network_options = mlp_declaration().write(mlp);
-    solver = std::make_unique<SaddlePoint>(dimension, options, gamma, mlp, random);
+    solver = std::make_unique<SaddlePoint>(dimension, options, cost, mlp, random);
   }
   parts.solver = solver->options();
   return solver;
@@ -104,28 +119,49 @@ std::unique_ptr<Solver> make_light_sb(std::int64_t dimension, SolverParts& parts
   return std::make_unique<LightSb>(dimension, options);
 }
 
+/// A solver to which an image is but a vector.
+auto of_vectors(std::unique_ptr<Solver> (*make)(std::int64_t, SolverParts&, Random&)) {
+  return [make](const Shape& shape, SolverParts& parts, Random& random) {
+    return make(c10::multiply_integers(shape), parts, random);
+  };
+}
+
 }  // namespace
 
 std::span<const SolverRow> solver_rows() {
   static const std::vector<SolverRow> rows{
-      {dual_declaration().info(), {"dense_icnn"}, {"quadratic"}, make_dual, dual_usual_steps, true},
-      {w2gn_declaration().info(), {"dense_icnn"}, {"quadratic"}, make_w2gn, w2gn_usual_steps, true},
+      {dual_declaration().info(),
+       {"dense_icnn"},
+       {"quadratic"},
+       of_vectors(make_dual),
+       dual_usual_steps,
+       true},
+      {w2gn_declaration().info(),
+       {"dense_icnn"},
+       {"quadratic"},
+       of_vectors(make_w2gn),
+       w2gn_usual_steps,
+       true},
       {saddle_point_declaration().info(),
-       {"mlp", "dense_icnn"},
-       {"quadratic", "weak_quadratic"},
+       {"mlp", "dense_icnn", "resnet_critic"},
+       {"quadratic", "weak_quadratic", "kernel_weak"},
        make_saddle_point,
        saddle_point_usual_steps},
       {regularized_dual_declaration().info(),
        {"mlp"},
        {"quadratic"},
-       make_regularized_dual,
+       of_vectors(make_regularized_dual),
        regularized_dual_usual_steps},
       {adversarial_declaration().info(),
        {"mlp"},
        {"quadratic"},
-       make_adversarial,
+       of_vectors(make_adversarial),
        adversarial_usual_steps},
-      {light_sb_declaration().info(), {}, {"quadratic"}, make_light_sb, light_sb_usual_steps},
+      {light_sb_declaration().info(),
+       {},
+       {"quadratic"},
+       of_vectors(make_light_sb),
+       light_sb_usual_steps},
   };
   return rows;
 }
@@ -145,6 +181,12 @@ std::span<const NetworkRow> network_rows() {
          return std::make_shared<MlpPotential>(dimension,
                                                mlp_declaration().read(options, "network"), random);
        }},
+      {resnet_critic_declaration().info(),
+       [](std::int64_t, const Table& options) -> std::shared_ptr<Potential> {
+         Random random(0, "network");
+         return std::make_shared<ResNetCritic>(resnet_critic_declaration().read(options, "network"),
+                                               random);
+       }},
   };
   return rows;
 }
@@ -155,7 +197,8 @@ std::span<const PartInfo> cost_infos() {
                                             "c(x, y) = ½ |x - y|²; its optimal value is ½ W2².",
                                             "Korotin et al. 2021, eq. 4",
                                             {}},
-                                           weak_quadratic_declaration().info()};
+                                           weak_quadratic_declaration().info(),
+                                           kernel_weak_declaration().info()};
   return infos;
 }
 

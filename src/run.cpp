@@ -2,8 +2,14 @@
 
 #include "monge/error.h"
 #include "monge/events.h"
+#include "monge/log.h"
 #include "monge/map_file.h"
+#include "monge/measures/images.h"
 #include "monge/safetensors.h"
+
+#include "image/png.h"
+#include "image_evaluation.h"
+#include "image_samples.h"
 
 #include <nlohmann/json.hpp>
 #include <sys/file.h>
@@ -47,7 +53,11 @@ KeptMetrics kept_metrics(const std::filesystem::path& path, std::int64_t step) {
 /// checkpoints at intervals.
 class RunWriter final : public Callback {
  public:
-  RunWriter(const RunDirectory& run, const Config& config) : run_(run), config_(config) {}
+  RunWriter(const RunDirectory& run, const Experiment& experiment)
+      : run_(run),
+        config_(experiment.config),
+        source_(*experiment.source.held_out),
+        shape_(shape_of(experiment)) {}
 
   void on_start(const Training& training) override {
     const KeptMetrics kept = training.state.best_step < 0
@@ -61,16 +71,21 @@ class RunWriter final : public Callback {
     if (failure) fail(run_.events().string(), "a folder that can be created", failure.message());
     events_.emplace(run_.events());
     last_checkpoint_ = training.state.seconds;
+    constexpr std::int64_t shown_images = 8;
+    if (is_image(source_.shape())) images_ = sample_images(source_, shown_images, config_.seed);
   }
 
-  Next on_step(const Training&, const StepReport& report) override {
+  Next on_step(const Training& training, const StepReport& report) override {
     latest_ = report;
+    const std::int64_t every = training.options.image_every;
+    if (every > 0 && training.state.step % every == 0) write_images(training);
     return Next::go_on;
   }
 
   void on_evaluation(const Training& training, const Quality& quality, bool improved) override {
     write_metrics(training, quality);
     if (improved) write_map(training, training.state.step, quality);
+    if (training.options.image_every == 0) write_images(training);
     const bool due =
         training.state.seconds - last_checkpoint_ >= training.options.checkpoint_seconds;
     if (due || training.state.step == 0) write_checkpoint(training);
@@ -102,12 +117,24 @@ class RunWriter final : public Callback {
     events_->flush();
   }
 
+  /// What the map makes of a few held-out images by now, of runs on images.
+  void write_images(const Training& training) {
+    if (!images_.defined()) return;
+    const Solution solution = learned(training.solver, training.problem);
+    for (const SampleGrid& grid : sample_grids(*solution.map, images_, source_.shape()))
+      events_->image(
+          grid.tag, training.state.step,
+          {grid.image.size(1), grid.image.size(2), grid.image.size(0), image::png_of(grid.image)});
+    events_->flush();
+  }
+
   void write_map(const Training& training, std::int64_t step, const Quality& quality) {
-    save_map(run_.map(), learned(training.solver, training.problem),
-             {{"solver", training.solver.name()},
-              {"step", std::to_string(step)},
-              {"seed", std::to_string(config_.seed)},
-              {"quality", fmt::format("{:.6g}", quality.value)}});
+    std::map<std::string, std::string> notes{{"solver", training.solver.name()},
+                                             {"step", std::to_string(step)},
+                                             {"seed", std::to_string(config_.seed)},
+                                             {"quality", fmt::format("{:.6g}", quality.value)}};
+    if (shape_.size() > 1) notes["shape"] = fmt::format("{}", fmt::join(shape_, "x"));
+    save_map(run_.map(), learned(training.solver, training.problem), notes);
   }
 
   void write_checkpoint(const Training& training) {
@@ -118,8 +145,17 @@ class RunWriter final : public Callback {
     last_checkpoint_ = training.state.seconds;
   }
 
+  /// That of the points of both measures: an image's, where one of them has images.
+  static std::vector<std::int64_t> shape_of(const Experiment& experiment) {
+    const auto from = experiment.source.train->shape(), to = experiment.target.train->shape();
+    return from.size() > to.size() ? from : to;
+  }
+
   const RunDirectory& run_;
   const Config& config_;
+  const Measure& source_;  // held out
+  std::vector<std::int64_t> shape_;
+  Tensor images_;  // of the source, where it has images
   std::optional<EventWriter> events_;
   StepReport latest_;
   std::int64_t written_step_ = -1;
@@ -194,10 +230,36 @@ void clear_folder(const RunDirectory& run) {
   std::error_code failure;
   remove_partial_files(run.folder);
   for (const auto& path :
-       {run.metrics(), run.checkpoint(), run.map(), run.evaluation(), run.report()})
+       {run.metrics(), run.checkpoint(), run.map(), run.evaluation(), run.report(), run.skipped()})
     std::filesystem::remove(path, failure);
   std::filesystem::remove_all(run.events(), failure);
 }
+
+/// Lists in the run's folder the files that its measures skip, and says in a log line how many of
+/// them are new.
+class SkippedFiles {
+ public:
+  explicit SkippedFiles(const RunDirectory& run) : run_(run) {}
+
+  void report(const Experiment& experiment) {
+    std::string lines;
+    for (const auto& [section, split] :
+         {std::pair("source", &experiment.source), std::pair("target", &experiment.target)}) {
+      const auto* images = dynamic_cast<const ImageMeasure*>(split->train.get());
+      if (!images) continue;
+      const std::vector<SkippedFile> skipped = images->skipped();
+      for (const SkippedFile& one : skipped)
+        lines += fmt::format("{}\t{}\t{}\n", section, one.name, one.reason);
+      if (skipped.size() > std::exchange(reported_[section], skipped.size()))
+        log::warning(fmt::format("{}: {}", section, summary_of(skipped)));
+    }
+    if (!lines.empty()) write_text(run_.skipped(), lines);
+  }
+
+ private:
+  const RunDirectory& run_;
+  std::map<std::string, std::size_t> reported_;
+};
 
 /// What all processes of a group build together, of the first one's config.
 Experiment build_together(const Config& config, const std::shared_ptr<ProcessGroup>& group) {
@@ -205,15 +267,34 @@ Experiment build_together(const Config& config, const std::shared_ptr<ProcessGro
   return build_experiment(config, group);
 }
 
+Evaluation evaluate(const RunDirectory& run, const Config& config, const Split& source,
+                    const Split& target) {
+  const auto options = evaluate_declaration().read(config.options("evaluate"), "evaluate");
+  const EvaluationSettings settings = evaluation_settings(config);
+  const LoadedMap loaded = load_map(run.map());
+  Evaluation evaluation{
+      evaluate_splits(loaded.solution, source, target, options.points, config.seed, settings),
+      judge_plan(loaded.solution, *source.held_out, *target.held_out,
+                 config.part("cost", "quadratic"), options.points, config.seed),
+      {}};
+  evaluation.warnings = warnings_of(evaluation.figures);
+  write_text(run.evaluation(), evaluation_json(evaluation, config));
+  return evaluation;
+}
+
 FitResult train_into(Experiment& experiment, const RunDirectory& run,
                      std::span<Callback* const> callbacks, const State* resumed) {
-  RunWriter writer(run, experiment.config);
+  RunWriter writer(run, experiment);
   std::vector<Callback*> all{&writer};
   all.insert(all.end(), callbacks.begin(), callbacks.end());
+  SkippedFiles skipped(run);
+  skipped.report(experiment);
   FitResult result;
   result.summary = train(*experiment.solver, experiment.problem, experiment.train,
                          experiment.evaluator(), all, resumed);
-  if (result.summary.reason != StopReason::interrupted) result.evaluation = evaluate_run(run);
+  if (result.summary.reason != StopReason::interrupted)
+    result.evaluation = evaluate_run(run, experiment.source, experiment.target);
+  skipped.report(experiment);  // damage shows only when a picture is decoded
   return result;
 }
 
@@ -295,17 +376,20 @@ TrainSummary follow_run(std::span<Callback* const> callbacks,
   return train(*experiment.solver, experiment.problem, experiment.train, {}, callbacks);
 }
 
-Evaluation evaluate_run(const RunDirectory& run) {
-  const Config config = read_config(run.config());
+Evaluation evaluate_run(const RunDirectory& run, const std::vector<std::string>& settings) {
+  Config config = read_config(run.config());
+  for (const std::string& setting : settings) {
+    if (!setting.starts_with("evaluate.") || setting.starts_with("evaluate.holdout"))
+      throw Error(fmt::format(
+          "--set {}: an evaluation can only change [evaluate] options besides holdout", setting));
+    apply_setting(config, setting);
+  }
   const auto [source, target] = build_measures(config);
-  const auto options = evaluate_declaration().read(config.options("evaluate"), "evaluate");
-  const LoadedMap loaded = load_map(run.map());
-  const Evaluation evaluation{
-      evaluate_splits(loaded.solution, source, target, options.points, config.seed),
-      judge_plan(loaded.solution, *source.held_out, *target.held_out,
-                 config.part("cost", "quadratic"), options.points, config.seed)};
-  write_text(run.evaluation(), evaluation_json(evaluation, config));
-  return evaluation;
+  return evaluate(run, config, source, target);
+}
+
+Evaluation evaluate_run(const RunDirectory& run, const Split& source, const Split& target) {
+  return evaluate(run, read_config(run.config()), source, target);
 }
 
 std::string evaluation_json(const Evaluation& evaluation, const Config& config) {
@@ -315,6 +399,7 @@ std::string evaluation_json(const Evaluation& evaluation, const Config& config) 
   plan["verdict"] = verdict_text(evaluation.plan.verdict);
   plan["reason"] = evaluation.plan.reason;
   for (const PlanFigure& figure : evaluation.plan.figures) plan[figure.name] = figure.value;
+  if (!evaluation.warnings.empty()) json["warnings"] = evaluation.warnings;
   return json.dump(2) + "\n";
 }
 

@@ -6,6 +6,11 @@
 #include "monge/report.h"
 #include "monge/run.h"
 
+#include "evaluation.h"
+#include "image/png.h"
+#include "image_evaluation.h"
+#include "image_samples.h"
+
 #include <nlohmann/json.hpp>
 
 #include <fstream>
@@ -144,11 +149,25 @@ std::optional<Cloud> density_cloud(const Solution& solution, const Measure& sour
                shades(share.index_select(0, kept).sqrt())};
 }
 
-void add_scatter(Report& report, const Config& config, const Solution& solution) {
-  const auto [source, target] = build_measures(config);
+/// Of runs on images: held-out ones with what the map makes of them, and some of the target.
+void add_grids(Report& report, const Config& config, const Solution& solution, const Split& source,
+               const Split& target) {
+  constexpr std::int64_t shown = 8;
+  const std::vector<std::int64_t> shape = source.held_out->shape();
+  const Tensor x = sample_images(*source.held_out, shown, config.seed);
+  std::vector<SampleGrid> grids = sample_grids(*solution.map, x, shape);
+  grids.push_back(target_grid(sample_images(*target.held_out, shown, config.seed), shape));
+  for (const SampleGrid& grid : grids)
+    report.pictures.push_back({grid.caption, "image/png", image::png_of(grid.image)});
+}
+
+void add_scatter(Report& report, const Config& config, const Solution& solution,
+                 const Split& source, const Split& target) {
   Random random(config.seed, "report");
-  const Tensor x = source.held_out->sample(cloud_points, random);
-  const Tensor y = target.held_out->sample(cloud_points, random);
+  constexpr std::int64_t numbers = 1 << 20;  // of a cloud
+  const std::int64_t count = affordable(*source.held_out, cloud_points, numbers);
+  const Tensor x = source.held_out->sample(count, random);
+  const Tensor y = target.held_out->sample(count, random);
   const Tensor mapped = solution.map->transport(x);
   const bool colours =
       config.part("source", "") == "pixels" && config.part("target", "") == "pixels";
@@ -179,8 +198,7 @@ std::string described(const Config& config, std::string_view section) {
   return std::filesystem::path(std::get<std::string>(file->second)).filename().string();
 }
 
-void add_figures(Report& report, const RunDirectory& run) {
-  const Evaluation evaluation = evaluate_run(run);
+void add_figures(Report& report, const Evaluation& evaluation) {
   const auto add = [](std::vector<Figure>& rows, const auto& figures) {
     for (const auto& figure : figures)
       rows.push_back({readable(figure.name), fmt::format("{:.4g}", figure.value), figure.meaning});
@@ -189,6 +207,8 @@ void add_figures(Report& report, const RunDirectory& run) {
   report.plan_figures = {
       {"verdict", verdict_text(evaluation.plan.verdict), evaluation.plan.reason}};
   add(report.plan_figures, evaluation.plan.figures);
+  for (const std::string& warning : evaluation.warnings)
+    report.summary += fmt::format(" Warning: {}.", warning);
 }
 
 }  // namespace
@@ -206,9 +226,13 @@ void report_run(const RunDirectory& run) {
       "The optimal transport map learned by {}, as it was at step {}, and how right it is.",
       note("solver"), note("step"));
   report.configuration = config_text(config);
-  add_figures(report, run);
+  const auto [source, target] = build_measures(config);
+  add_figures(report, evaluate_run(run, source, target));
   add_pictures(report, config, loaded.solution);
-  add_scatter(report, config, loaded.solution);
+  if (is_image(source.held_out->shape()) && source.held_out->shape() == target.held_out->shape())
+    add_grids(report, config, loaded.solution, source, target);
+  else
+    add_scatter(report, config, loaded.solution, source, target);
   report.curves = read_curves(run.metrics());
   write_report(run.report(), report);
 }

@@ -2,11 +2,19 @@
 
 #include "monge/affine.h"
 #include "monge/error.h"
+#include "monge/measures/prefetching.h"
 
 #include "measures/numbers.h"
 
 namespace monge {
 namespace {
+
+/// Tells a measure that fetches its points which ones of this pass come in the next batches.
+void announce(const FiniteMeasure& measure, std::span<const std::int64_t> rest, std::size_t batch) {
+  constexpr std::size_t batches = 4;
+  if (const auto* prefetching = dynamic_cast<const PrefetchingMeasure*>(&measure))
+    prefetching->prefetch(rest.first(std::min(rest.size(), batches * batch)));
+}
 
 /// True where no other tensor, view or graph sees the memory.
 bool held_alone(const Tensor& tensor) {
@@ -62,6 +70,7 @@ Tensor Sampler::draw(std::int64_t n, const Rows& own) {
   indices_.clear();
   if (finite) {
     draw_indices(finite->size(), n);
+    announce(*finite, std::span(order_).subspan(position_), indices_.size());
     finite->gather(std::span(indices_).subspan(own.begin, own.count), numbers_of(batch_));
   } else {
     measure_->sample_into(numbers_of(batch_), random_);

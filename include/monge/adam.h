@@ -2,6 +2,7 @@
 
 #include "monge/tensor.h"
 
+#include <cstdint>
 #include <map>
 
 namespace monge {
@@ -35,6 +36,8 @@ class Adam {
   const std::vector<Tensor>& averages() const { return averages_; }
   /// The share that the newest parameters have in the averages.
   double newest_share() const;
+  /// How many updates there were.
+  std::int64_t steps() const;
   State state() const;
   void restore(const State& state);
 

@@ -54,6 +54,10 @@ AffineFrame frame_from_state(const State& state, std::int64_t dimension);
 /// variance), of 2^16 draws elsewhere. Points are read in blocks.
 Moments sampled_moments(const Measure& measure, Random& random);
 
+/// The variance of each coordinate, [d] float64, of the same points and without a [d, d] matrix;
+/// exact where the measure knows its moments and is not finite.
+Tensor coordinate_variances(const Measure& measure, Random& random);
+
 AffineFrame identity_frame(std::int64_t dimension);
 
 /// The frame in which the affine map of `bures_wasserstein_map` is the identity and both

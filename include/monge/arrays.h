@@ -3,11 +3,14 @@
 #include "monge/files.h"
 #include "monge/tensor.h"
 
+#include <c10/core/ScalarType.h>
+
 #include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace monge {
 
@@ -22,6 +25,10 @@ class ArrayReader {
   /// The number of rows where the format tells it before reading (csv does not).
   virtual std::optional<std::int64_t> rows() const = 0;
   virtual std::int64_t columns() const = 0;
+  /// How the file has a row, whose numbers are the columns: [...] of an array [n, ...], [] of [n].
+  virtual std::vector<std::int64_t> row_shape() const { return {columns()}; }
+  /// The type of the numbers in the file.
+  virtual at::ScalarType type() const { return at::kFloat; }
   /// The next rows, at most `count`, [k, d] float32; [0, d] at the end. Throws Error on a truncated
   /// or malformed file and on values that are not finite (named by file and row, rows from 0; a csv
   /// by its line).
@@ -42,10 +49,21 @@ bool is_array_location(const std::string& location);
 class ArrayWriter {
  public:
   virtual ~ArrayWriter() = default;
-  virtual void append(const Tensor& rows) = 0;  ///< [k, d] float32
+  virtual void append(const Tensor& rows) = 0;  ///< [k, d] of the rows' type
   virtual void close() = 0;  ///< makes the file appear; without it nothing is left
 };
 
+/// How an array's rows are written; csv has them flat.
+struct RowFormat {
+  std::vector<std::int64_t> shape;   ///< [d], or more sides with product d
+  at::ScalarType type = at::kFloat;  ///< float32 or uint8
+
+  std::int64_t columns() const;
+};
+
+std::unique_ptr<ArrayWriter> create_array(const std::filesystem::path& path, const RowFormat& rows,
+                                          Existing existing);
+/// Rows [d] of float32.
 std::unique_ptr<ArrayWriter> create_array(const std::filesystem::path& path, std::int64_t columns,
                                           Existing existing);
 

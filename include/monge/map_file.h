@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <vector>
 
 namespace monge {
 
@@ -19,6 +20,10 @@ void save_map(const std::filesystem::path& path, const Solution& solution,
 struct LoadedMap {
   Solution solution;
   std::map<std::string, std::string> notes;
+
+  /// The shape of the points: that of the map, or where it is of plain points the note "shape"
+  /// ("3x64x64"), so that a map between rows of pixels is known to move images.
+  std::vector<std::int64_t> shape() const;
 };
 
 /// Reads a map file. Nothing in it executes. Throws Error on a file that is not a map, of a newer

@@ -29,8 +29,9 @@ struct SolverRow {
   /// What it can take for its potential, the default first; empty: it has no network.
   std::vector<std::string> networks;
   std::vector<std::string> costs;  ///< what it solves, the default first
-  /// The solver for points of `dimension`; the tables come back with every option resolved.
-  std::function<std::unique_ptr<Solver>(std::int64_t dimension, SolverParts& parts, Random& random)>
+  /// The solver for points of that shape; the tables come back with every option resolved.
+  std::function<std::unique_ptr<Solver>(const std::vector<std::int64_t>& shape, SolverParts& parts,
+                                        Random& random)>
       make;
   /// Steps that usually suffice in that dimension; the budget where the user names none.
   std::function<std::int64_t(std::int64_t dimension)> usual_steps;

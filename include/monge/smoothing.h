@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace monge {
 
@@ -60,6 +61,7 @@ class SmoothedMeasure final : public Measure {
       : measure_(std::move(measure)), noise_(noise) {}
 
   std::int64_t dimension() const override { return measure_->dimension(); }
+  std::vector<std::int64_t> shape() const override { return measure_->shape(); }
   void sample_into(std::span<float> points, Random& random) const override;
   std::optional<Moments> moments() const override;
 
@@ -76,6 +78,7 @@ class SmoothedMap final : public StochasticMap {
       : map_(std::move(map)), noise_(noise) {}
 
   std::int64_t dimension() const override { return map_->dimension(); }
+  std::vector<std::int64_t> shape() const override { return map_->shape(); }
   std::int64_t noise_dimension() const override;
   using StochasticMap::transport;
   Tensor transport(const Tensor& x, const Tensor& z) const override;

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 namespace monge {
 
@@ -15,6 +16,8 @@ class TransportMap {
  public:
   virtual ~TransportMap() = default;
   virtual std::int64_t dimension() const = 0;
+  /// The shape of one point, whose product is d: [d], or [channels, height, width] of an image.
+  virtual std::vector<std::int64_t> shape() const { return {dimension()}; }
   /// T(x) for x [n, d]; [n, d]. No graph.
   virtual Tensor transport(const Tensor& x) const = 0;
   /// Where x is at `time` in [0, 1] of its way to T(x), [n, d]: the displacement interpolation

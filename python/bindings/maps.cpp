@@ -9,6 +9,8 @@
 
 #include <c10/core/GradMode.h>
 
+#include <optional>
+
 namespace monge::python {
 namespace {
 
@@ -24,13 +26,30 @@ Tensor transport(const TransportMap& map, const Tensor& x) {
   return map.transport(x.to(at::kFloat)).to(x.scalar_type());
 }
 
-/// [n, k, d]: k draws of the law that each x is sent to.
-Tensor draws(const TransportMap& map, const Tensor& x, std::int64_t k, std::uint64_t seed) {
+/// The noise of n points' draws as [n, k, m], from [k, m], the same for every point, or from
+/// itself.
+Tensor noise_of_points(const Tensor& noise, std::int64_t n, std::int64_t m) {
+  const bool of_each = noise.dim() == 3 && noise.size(0) == n;
+  if ((noise.dim() != 2 && !of_each) || noise.size(-1) != m || noise.size(-2) < 1)
+    fail("sample: noise", fmt::format("[draws, {}] or [{}, draws, {}]", m, n, m),
+         shape_text(noise));
+  return of_each ? noise : noise.unsqueeze(0).expand({n, -1, -1});
+}
+
+/// [n, k, d]: k draws of the law that each x is sent to, with the noise where it is given.
+Tensor draws(const TransportMap& map, const Tensor& x, std::int64_t k, std::uint64_t seed,
+             const std::optional<Tensor>& noise) {
   const auto* plan = dynamic_cast<const StochasticMap*>(&map);
   if (!plan)
     fail("sample", "a map with noise (light_sb, or saddle_point with noise_dimension)",
          "a map without");
   require_points(map, x);
+  if (noise) {
+    const Tensor z = noise_of_points(noise->to(at::kFloat), x.size(0), plan->noise_dimension());
+    const Tensor repeated = x.to(at::kFloat).repeat_interleave(z.size(1), 0);
+    const Tensor moved = plan->transport(repeated, z.reshape({-1, z.size(2)}).contiguous());
+    return moved.view({x.size(0), z.size(1), -1}).to(x.scalar_type());
+  }
   if (k < 1) fail("sample", "at least 1 draw", fmt::format("{}", k));
   Random noise(seed, "draws of a map");
   std::vector<Tensor> parts;
@@ -79,9 +98,15 @@ void bind_maps(py::module_& module) {
   py::class_<TransportMap, std::shared_ptr<TransportMap>>(
       module, "TransportMap", "A map T that moves points of the source to points of the target.")
       .def_property_readonly("dimension", &TransportMap::dimension)
+      .def_property_readonly("shape", &TransportMap::shape, "[d], or [c, h, w] of images.")
       .def_property_readonly("stochastic",
                              [](const TransportMap& map) {
                                return dynamic_cast<const StochasticMap*>(&map) != nullptr;
+                             })
+      .def_property_readonly("noise_dimension",
+                             [](const TransportMap& map) {
+                               const auto* plan = dynamic_cast<const StochasticMap*>(&map);
+                               return plan ? plan->noise_dimension() : 0;
                              })
       .def_property_readonly("has_log_det", &has_log_det)
       .def_property_readonly(
@@ -97,9 +122,12 @@ void bind_maps(py::module_& module) {
           },
           py::arg("x"), py::arg("time"), Unlocked(),
           "Where x [n, d] is at `time` in [0, 1] of its way to T(x); McCann 1997.")
-      .def("sample", &draws, py::arg("x"), py::arg("draws") = 1, py::arg("seed") = 0, Unlocked(),
-           "Draws of the law that each x is sent to, [n, draws, d]; ValueError on a map without "
-           "noise.")
+      .def(
+          "sample", &draws, py::arg("x"), py::arg("draws") = 1, py::arg("seed") = 0,
+          py::arg("noise") = py::none(), Unlocked(),
+          "Draws of the law that each x is sent to, [n, draws, d]. With `noise`, T(x_i, z_k) of "
+          "its rows z: [draws, m], the same for every point, or [n, draws, m]. ValueError on a map "
+          "without noise.")
       .def(
           "log_det",
           [](const TransportMap& map, const Tensor& x) {

@@ -1,5 +1,6 @@
 #include "monge/error.h"
 #include "monge/measures/array.h"
+#include "monge/measures/images.h"
 #include "monge/measures/registry.h"
 
 #include "bindings.h"
@@ -41,12 +42,22 @@ class CallableMeasure final : public Measure {
   std::int64_t dimension_;
 };
 
+std::vector<std::pair<std::string, std::string>> skipped_files(const Measure& measure) {
+  std::vector<std::pair<std::string, std::string>> files;
+  if (const auto* images = dynamic_cast<const ImageMeasure*>(&measure))
+    for (const auto& [name, reason] : images->skipped()) files.emplace_back(name, reason);
+  return files;
+}
+
 }  // namespace
 
 void bind_measures(py::module_& module) {
   py::class_<Measure, std::shared_ptr<Measure>>(
       module, "Measure", "A probability measure known by its samples; monge.measure() makes one.")
       .def_property_readonly("dimension", &Measure::dimension)
+      .def_property_readonly("shape", &Measure::shape, "[d], or [c, h, w] of images.")
+      .def_property_readonly("skipped", &skipped_files,
+                             "Name and reason of the files of an image folder that are none.")
       .def(
           "sample",
           [](const Measure& measure, std::int64_t n, std::uint64_t seed) {
@@ -68,8 +79,11 @@ void bind_measures(py::module_& module) {
            "log p(x_i) for x [n, d], [n] float64; None where the density is not known.");
   py::class_<ArrayMeasure, Measure, std::shared_ptr<ArrayMeasure>>(
       module, "ArrayMeasure", "The empirical measure of the rows of an array.")
-      .def(py::init([](const Tensor& rows) { return std::make_shared<ArrayMeasure>(rows); }),
-           py::arg("rows"), Unlocked(), "Shares the memory of contiguous float32 rows [n, d].")
+      .def(py::init([](const Tensor& rows, std::vector<std::int64_t> shape) {
+             return std::make_shared<ArrayMeasure>(rows, std::move(shape));
+           }),
+           py::arg("rows"), py::arg("shape") = std::vector<std::int64_t>{}, Unlocked(),
+           "Shares the memory of contiguous float32 rows [n, d]; shape [c, h, w] of images.")
       .def_property_readonly("rows", &ArrayMeasure::rows);
   py::class_<CallableMeasure, Measure, std::shared_ptr<CallableMeasure>>(module, "CallableMeasure")
       .def(py::init<py::function, std::int64_t>(), py::arg("draw"), py::arg("dimension"));

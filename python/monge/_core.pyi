@@ -1,4 +1,4 @@
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
@@ -25,13 +25,15 @@ class PartInfo:
 
 class Measure:
     dimension: int
+    shape: list[int]
+    skipped: list[tuple[str, str]]
     def sample(self, n: int, seed: int = 0) -> Tensor: ...
     def moments(self) -> tuple[Tensor, Tensor] | None: ...
     def log_density(self, x: Tensor) -> Tensor | None: ...
 
 class ArrayMeasure(Measure):
     rows: Tensor
-    def __init__(self, rows: Tensor) -> None: ...
+    def __init__(self, rows: Tensor, shape: Sequence[int] = ()) -> None: ...
 
 class CallableMeasure(Measure):
     def __init__(self, draw: Callable[[int, int], Tensor], dimension: int) -> None: ...
@@ -48,12 +50,16 @@ class Potential:
 
 class TransportMap:
     dimension: int
+    shape: list[int]
     stochastic: bool
+    noise_dimension: int
     has_log_det: bool
     potential: Potential | None
     def __call__(self, x: Tensor) -> Tensor: ...
     def at_time(self, x: Tensor, time: float) -> Tensor: ...
-    def sample(self, x: Tensor, draws: int = 1, seed: int = 0) -> Tensor: ...
+    def sample(
+        self, x: Tensor, draws: int = 1, seed: int = 0, noise: Tensor | None = None
+    ) -> Tensor: ...
     def log_det(self, x: Tensor) -> tuple[Tensor, Tensor]: ...
 
 class Solution:
@@ -124,11 +130,21 @@ def load_map(path: Path) -> tuple[Solution, dict[str, str]]: ...
 def read_run(folder: Path) -> tuple[int, dict[str, dict[str, Any]]]: ...
 def splits_of_run(folder: Path) -> tuple[Split, Split]: ...
 def evaluate(
-    solution: Solution, source: Measure, target: Measure, points: int, seed: int
-) -> Figures: ...
+    solution: Solution,
+    source: Measure,
+    target: Measure,
+    points: int,
+    seed: int,
+    sections: Mapping[str, Mapping[str, Any]],
+) -> tuple[Figures, list[str]]: ...
 def evaluate_splits(
-    solution: Solution, source: Split, target: Split, points: int, seed: int
-) -> Figures: ...
+    solution: Solution,
+    source: Split,
+    target: Split,
+    points: int,
+    seed: int,
+    sections: Mapping[str, Mapping[str, Any]],
+) -> tuple[Figures, list[str]]: ...
 def judge_plan(
     solution: Solution, source: Measure, target: Measure, cost: str, points: int, seed: int
 ) -> tuple[str, str, list[tuple[str, float]]]: ...

@@ -33,6 +33,26 @@ def unwrap(data, use_rep=None):
     return array.toarray() if hasattr(array, "toarray") else array
 
 
+def is_bytes(data):
+    return data.dtype == (torch.uint8 if isinstance(data, torch.Tensor) else np.uint8)
+
+
+def flat_images(data):
+    """Images [n, c, h, w] as rows, bytes scaled to [-1, 1], and [c, h, w]; other data as it is."""
+    if not isinstance(data, (np.ndarray, torch.Tensor)) or data.ndim != 4:
+        return data, None
+    rows = data.reshape(len(data), -1)
+    if is_bytes(rows):
+        rows = (rows.float() if isinstance(rows, torch.Tensor) else rows.astype(np.float32))
+        rows = rows / 127.5 - 1
+    return rows, tuple(data.shape[1:])
+
+
+def as_bytes(images):
+    """Numbers in [-1, 1] as bytes, rounded; what lies outside is clipped."""
+    return ((images.detach() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
 def from_torch(points, name, columns):
     if points.device.type != "cpu":
         raise ValueError(f"{name}: expected a tensor on the cpu, got one on {points.device}")
@@ -47,10 +67,14 @@ def from_torch(points, name, columns):
 
 
 class Points:
-    """Points of a user as a tensor [n, d], and results beside them in the user's kind."""
+    """Points of a user as a tensor [n, d], and results beside them in the user's kind.
+
+    ``shape`` is [c, h, w] where they are images, and None where they are not.
+    """
 
     def __init__(self, estimator, data, name, *, reset=False, use_rep=None, least_rows=1):
-        self.data = unwrap(data, use_rep)
+        self.given = unwrap(data, use_rep)
+        self.data, self.shape = flat_images(self.given)
         if isinstance(self.data, torch.Tensor):
             columns = None if reset else estimator.n_features_in_
             self.tensor = from_torch(self.data, name, columns)
@@ -66,10 +90,18 @@ class Points:
         require_finite(self.tensor, name)
 
     def like(self, result):
-        """A result [n, ...] as a tensor, a DataFrame with the same index, or an array."""
+        """A result [n, ...] as a tensor, a DataFrame with the same index, or an array.
+
+        Of images, results that are images are so again, and bytes where those were bytes.
+        """
+        dtype = getattr(self, "dtype", None)
+        if self.shape is not None and result.ndim >= 2:
+            result = result.reshape(*result.shape[:-1], *self.shape)
+            if is_bytes(self.given):
+                result, dtype = as_bytes(result), np.uint8
         if isinstance(self.data, torch.Tensor):
             return result
-        array = result.numpy().astype(self.dtype, copy=False)
+        array = result.numpy().astype(dtype, copy=False)
         if hasattr(self.data, "iloc") and array.ndim == 2 and array.shape == self.data.shape:
             return type(self.data)(array, index=self.data.index, columns=self.data.columns)
         return array

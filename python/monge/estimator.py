@@ -28,7 +28,8 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Learns the map T that moves a source to a target at the least cost, and its inverse.
 
     ``fit(source, target)`` takes two sets of points [n, d] and [m, d]: NumPy arrays, torch tensors,
-    pandas DataFrames, AnnData objects, or whatever :func:`monge.measure` takes. ``transform`` moves
+    pandas DataFrames, AnnData objects, or whatever :func:`monge.measure` takes; of images arrays
+    and tensors [n, c, h, w], uint8 or floats, for which 0 to 255 is -1 to 1. ``transform`` moves
     points and gives them back in the kind it was given; of torch tensors that require a gradient it
     builds a graph.
 
@@ -68,6 +69,8 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Every option of every part with its value.
     n_features_in_ : int
         The dimension d.
+    image_shape_ : tuple of int
+        [c, h, w] where the map is of images.
 
     Notes
     -----
@@ -151,10 +154,14 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         if not _is_measure(source):
             points = Points(self, source, "source", reset=True, use_rep=self.use_rep,
                             least_rows=_LEAST_ROWS)
-            return _core.ArrayMeasure(points.tensor.detach())
-        source = measure(source, "source")
-        vars(self).pop("feature_names_in_", None)
-        self.n_features_in_ = source.dimension
+            source = _core.ArrayMeasure(points.tensor.detach(), points.shape or ())
+        else:
+            source = measure(source, "source")
+            vars(self).pop("feature_names_in_", None)
+            self.n_features_in_ = source.dimension
+        vars(self).pop("image_shape_", None)
+        if len(source.shape) > 1:
+            self.image_shape_ = tuple(source.shape)
         return source
 
     def _target_measure(self, target):
@@ -175,7 +182,7 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         if _is_measure(target):
             return measure(target, "target")
         points = Points(self, target, "target", use_rep=self.use_rep)
-        return _core.ArrayMeasure(points.tensor.detach())
+        return _core.ArrayMeasure(points.tensor.detach(), points.shape or ())
 
     def _apply(self, function, X):
         points = Points(self, X, "X", use_rep=self.use_rep)
@@ -204,12 +211,16 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         return self._apply(lambda x: self._map().at_time(x.detach(), t), X)
 
-    def sample(self, X, draws=1, *, seed=0):
+    def sample(self, X, draws=1, *, seed=0, noise=None):
         """Draws of the law that a stochastic map sends each point of X [n, d] to, [n, draws, d].
 
-        ValueError on a map without noise.
+        With ``noise`` they are T(x, z) of its rows z in place of random ones: [draws, m], the same
+        for every point, or [n, draws, m], with m = ``solution_.map.noise_dimension``. ValueError on
+        a map without noise.
         """
-        return self._apply(lambda x: self._map().sample(x.detach(), draws, seed), X)
+        if noise is not None:
+            noise = torch.as_tensor(noise, dtype=torch.float32)
+        return self._apply(lambda x: self._map().sample(x.detach(), draws, seed, noise), X)
 
     def log_det(self, X, *, inverse=False, return_error=False):
         """log|det ∇T| at X [n, d], [n], of the gradient of a convex potential or an affine map.
@@ -265,10 +276,14 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         points, seed = self._evaluation()
         if source is None and target is None:
-            figures = _core.evaluate_splits(self.solution_, *self._evaluated_on(), points, seed)
+            figures, cautions = _core.evaluate_splits(self.solution_, *self._evaluated_on(), points,
+                                                      seed, getattr(self, "options_", {}))
         else:
             sides = self._sides(source, target)
-            figures = _core.evaluate(self.solution_, *sides, points, seed)
+            figures, cautions = _core.evaluate(self.solution_, *sides, points, seed,
+                                               getattr(self, "options_", {}))
+        for caution in cautions:
+            warnings.warn(caution, RuntimeWarning, stacklevel=2)
         return {name: value for name, value, _ in figures}
 
     def plan_check(self, source=None, target=None):
@@ -325,6 +340,8 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         if hasattr(self, "outcome_"):
             notes |= {"step": str(self.outcome_.kept_step),
                       "quality": f"{self.outcome_.quality:.6g}"}
+        if hasattr(self, "image_shape_"):
+            notes["shape"] = "x".join(map(str, self.image_shape_))
         if hasattr(self, "feature_names_in_"):
             notes["features"] = json.dumps(list(self.feature_names_in_))
         return notes
@@ -345,6 +362,8 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         estimator._run = str(path) if run else None
         if sections:
             estimator.options_ = sections
+        if "shape" in notes:
+            estimator.image_shape_ = tuple(map(int, notes["shape"].split("x")))
         if "features" in notes:
             estimator.feature_names_in_ = np.array(json.loads(notes["features"]), dtype=object)
         return estimator

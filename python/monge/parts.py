@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from monge import _core, _options, _watch
-from monge._points import from_torch, require_finite, tensor_of, unwrap
+from monge._points import flat_images, from_torch, require_finite, tensor_of, unwrap
 
 
 def _rows(points, name):
@@ -54,7 +54,8 @@ def measure(what, name="measure", **options):
     ----------
     what : str, array, callable, iterable or Measure
         A name that ``monge list`` shows, with its ``options``; points [n, d] as an array, tensor
-        or AnnData; a function ``draw(n, seed)`` of points [n, d]; or an iterable of batches
+        or AnnData; images [n, c, h, w] as an array or tensor of bytes or floats in [-1, 1]; a
+        function ``draw(n, seed)`` of points [n, d]; or an iterable of batches
         [k, d], such as a torch DataLoader (of tuples the first entry counts), which is read as it
         comes and begun again where it ends: its order is then not Monge's to repeat.
     name : str
@@ -84,7 +85,8 @@ def measure(what, name="measure", **options):
         return what
     what = unwrap(what)
     if isinstance(what, torch.Tensor) or hasattr(what, "__array__") or isinstance(what, list):
-        return _core.ArrayMeasure(_rows(what, name))
+        rows, shape = flat_images(what)
+        return _core.ArrayMeasure(_rows(rows, name), shape or ())
     if callable(what):
         return _core.CallableMeasure(lambda n, seed: _rows(what(n, seed), name),
                                      _rows(what(2, 0), name).shape[1])

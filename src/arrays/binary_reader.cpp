@@ -85,6 +85,10 @@ class BinaryReader final : public ArrayReader {
 
   std::optional<std::int64_t> rows() const override { return layout_.rows(); }
   std::int64_t columns() const override { return layout_.columns(); }
+  std::vector<std::int64_t> row_shape() const override {
+    return {layout_.shape.begin() + 1, layout_.shape.end()};
+  }
+  at::ScalarType type() const override { return layout_.type; }
 
   Tensor next(std::int64_t count) override {
     require_count(where_, count);

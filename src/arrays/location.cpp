@@ -71,6 +71,8 @@ ArrayLocation parse_location(const std::string& text) {
   const std::optional<std::size_t> separator = key_separator(text);
   const std::string path = text.substr(0, separator.value_or(text.size()));
   const Extension* extension = find_extension(path);
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) fail(path, "an array file", "a folder");
   if (!extension) fail_extension(path);
   ArrayLocation location{text, path, std::nullopt, extension->format};
   if (!separator) return location;

@@ -194,10 +194,15 @@ BinaryLayout read_npy_header(std::string_view where, ByteSource& source) {
   return layout;
 }
 
-std::string npy_header(std::int64_t rows, std::int64_t columns) {
+std::string npy_header(const std::vector<std::int64_t>& shape, at::ScalarType type) {
   constexpr std::size_t start_size = npy_magic.size() + 4;
-  std::string text = fmt::format("{{'descr': '{}f4', 'fortran_order': False, 'shape': ({}, {}), }}",
-                                 little_endian ? '<' : '>', rows, columns);
+  const std::string descr =
+      type == at::kByte ? "|u1"
+                        : fmt::format("{}f{}", little_endian ? '<' : '>', c10::elementSize(type));
+  std::string text = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}{}), }}",
+                                 descr, fmt::join(shape, ", "), shape.size() == 1 ? "," : "");
+  if (text.size() > npy_header_size - start_size - 1)
+    throw std::logic_error("an array of more sides than an npy header has room for");
   text.resize(npy_header_size - start_size - 1, ' ');
   text += '\n';
   std::string header(npy_magic);

@@ -3,10 +3,10 @@
 #include "monge/error.h"
 
 #include "arrays/npy_header.h"
+#include "arrays/npz_archive.h"
 #include "safetensors_header.h"
 
 #include <charconv>
-#include <zip.h>
 
 namespace monge {
 namespace {
@@ -16,16 +16,20 @@ constexpr const char* array_name = "points";
 /// What the writers share: the checks, and the order open, append, close.
 class FileWriter : public ArrayWriter {
  public:
-  FileWriter(std::filesystem::path path, std::int64_t columns)
-      : path_(std::move(path)), columns_(columns) {
-    if (columns < 1) fail(path_.string(), "at least one column", std::to_string(columns));
+  FileWriter(std::filesystem::path path, RowFormat format)
+      : path_(std::move(path)), format_(std::move(format)), columns_(format_.columns()) {
+    if (columns_ < 1) fail(path_.string(), "at least one column", std::to_string(columns_));
+    if (format_.type != at::kFloat && format_.type != at::kByte)
+      fail(path_.string(), "rows of float32 or uint8", c10::toString(format_.type));
   }
 
   void append(const Tensor& rows) final {
     require_open();
     if (!rows.defined() || rows.dim() != 2 || rows.size(1) != columns_ ||
-        rows.scalar_type() != at::kFloat)
-      fail(path_.string(), fmt::format("rows [k, {}] of float32", columns_),
+        rows.scalar_type() != format_.type)
+      fail(path_.string(),
+           fmt::format("rows [k, {}] of {}", columns_,
+                       format_.type == at::kFloat ? "float32" : "uint8"),
            rows.defined()
                ? fmt::format("{} of {}", shape_text(rows), c10::toString(rows.scalar_type()))
                : "an undefined tensor");
@@ -44,7 +48,15 @@ class FileWriter : public ArrayWriter {
   virtual void put(const Tensor& rows) = 0;  // contiguous, on the CPU
   virtual void finish() = 0;
 
+  /// [rows, ...] as the file has it.
+  std::vector<std::int64_t> shape() const {
+    std::vector<std::int64_t> whole{rows_};
+    whole.insert(whole.end(), format_.shape.begin(), format_.shape.end());
+    return whole;
+  }
+
   std::filesystem::path path_;
+  RowFormat format_;
   std::int64_t columns_;
   std::int64_t rows_ = 0;
 
@@ -58,15 +70,15 @@ class FileWriter : public ArrayWriter {
 
 class NpyWriter final : public FileWriter {
  public:
-  NpyWriter(const std::filesystem::path& path, std::int64_t columns, Existing existing)
-      : FileWriter(path, columns), file_(path, existing) {
+  NpyWriter(const std::filesystem::path& path, const RowFormat& rows, Existing existing)
+      : FileWriter(path, rows), file_(path, existing) {
     file_.write(std::string(npy_header_size, '\0'));
   }
 
  private:
   void put(const Tensor& rows) override { file_.write(rows.const_data_ptr(), rows.nbytes()); }
   void finish() override {
-    file_.rewrite(0, npy_header(rows_, columns_));
+    file_.rewrite(0, npy_header(shape(), format_.type));
     file_.commit();
   }
 
@@ -77,8 +89,8 @@ class NpyWriter final : public FileWriter {
 /// npy file beside the target that is never committed.
 class NpzWriter final : public FileWriter {
  public:
-  NpzWriter(const std::filesystem::path& path, std::int64_t columns, Existing existing)
-      : FileWriter(path, columns), archive_(path, existing), member_(path.string() + ".npy") {
+  NpzWriter(const std::filesystem::path& path, const RowFormat& rows, Existing existing)
+      : FileWriter(path, rows), archive_(path, existing), member_(path.string() + ".npy") {
     member_.write(std::string(npy_header_size, '\0'));
   }
 
@@ -86,41 +98,11 @@ class NpzWriter final : public FileWriter {
   void put(const Tensor& rows) override { member_.write(rows.const_data_ptr(), rows.nbytes()); }
 
   void finish() override {
-    member_.rewrite(0, npy_header(rows_, columns_));
-    int code = 0;
-    zip_t* archive = zip_open(archive_.temporary().c_str(), ZIP_CREATE | ZIP_TRUNCATE, &code);
-    if (archive == nullptr) {
-      zip_error_t error;
-      zip_error_init_with_code(&error, code);
-      const std::string reason = zip_error_strerror(&error);
-      zip_error_fini(&error);
-      fail_zip(reason);
-    }
-    if (!add_member(archive) || zip_close(archive) != 0) {
-      const std::string reason = zip_strerror(archive);
-      zip_discard(archive);
-      fail_zip(reason);
-    }
+    member_.rewrite(0, npy_header(shape(), format_.type));
+    NpzArchive archive(archive_.temporary(), path_);
+    archive.add_file(array_name, member_.temporary());
+    archive.close();
     archive_.commit();
-  }
-
-  bool add_member(zip_t* archive) const {
-    zip_source_t* source = zip_source_file(archive, member_.temporary().c_str(), 0, -1);
-    if (source == nullptr) return false;
-    const std::string name = fmt::format("{}.npy", array_name);
-    const zip_int64_t index = zip_file_add(archive, name.c_str(), source, ZIP_FL_ENC_UTF_8);
-    if (index < 0) {
-      zip_source_free(source);
-      return false;
-    }
-    const auto entry = static_cast<zip_uint64_t>(index);
-    constexpr zip_uint16_t first_day_of_1980 = (1 << 5) | 1;  // the same bytes whenever written
-    return zip_set_file_compression(archive, entry, ZIP_CM_STORE, 0) == 0 &&
-           zip_file_set_dostime(archive, entry, 0, first_day_of_1980, 0) == 0;
-  }
-
-  [[noreturn]] void fail_zip(std::string_view reason) const {
-    throw Error(fmt::format("{}: cannot write: {}", path_.string(), reason));
   }
 
   AtomicFile archive_;
@@ -129,8 +111,8 @@ class NpzWriter final : public FileWriter {
 
 class SafetensorsWriter final : public FileWriter {
  public:
-  SafetensorsWriter(const std::filesystem::path& path, std::int64_t columns, Existing existing)
-      : FileWriter(path, columns), file_(path, existing) {
+  SafetensorsWriter(const std::filesystem::path& path, const RowFormat& rows, Existing existing)
+      : FileWriter(path, rows), file_(path, existing) {
     file_.write(std::string(header_size, '\0'));
   }
 
@@ -143,8 +125,9 @@ class SafetensorsWriter final : public FileWriter {
   }
 
   void finish() override {
-    const auto bytes = static_cast<std::uint64_t>(rows_ * columns_) * sizeof(float);
-    SafetensorsHeader header{{{array_name, at::kFloat, {rows_, columns_}, 0, bytes}}, {}};
+    const auto bytes =
+        static_cast<std::uint64_t>(rows_ * columns_) * c10::elementSize(format_.type);
+    SafetensorsHeader header{{{array_name, format_.type, shape(), 0, bytes}}, {}};
     header.metadata[checksum_key] =
         checksum_text(join_checksums(header_checksum(header), checksum_, bytes));
     file_.rewrite(0, write_safetensors_header(header, header_size));
@@ -157,15 +140,16 @@ class SafetensorsWriter final : public FileWriter {
 
 class CsvWriter final : public FileWriter {
  public:
-  CsvWriter(const std::filesystem::path& path, std::int64_t columns, Existing existing)
-      : FileWriter(path, columns), file_(path, existing) {}
+  CsvWriter(const std::filesystem::path& path, const RowFormat& rows, Existing existing)
+      : FileWriter(path, rows), file_(path, existing) {}
 
  private:
   void put(const Tensor& rows) override {
     constexpr std::size_t block_bytes = std::size_t{1} << 20;
     constexpr std::size_t longest_number = 24;
     std::array<char, longest_number> number{};
-    const float* value = rows.const_data_ptr<float>();
+    const Tensor numbers = rows.to(at::kFloat);
+    const float* value = numbers.const_data_ptr<float>();
     for (std::int64_t i = 0; i < rows.numel(); ++i) {
       const auto end = std::to_chars(number.data(), number.data() + number.size(), value[i]).ptr;
       text_.append(number.data(), end);
@@ -187,24 +171,24 @@ class CsvWriter final : public FileWriter {
 
 }  // namespace
 
-std::unique_ptr<ArrayWriter> write_npy(const std::filesystem::path& path, std::int64_t columns,
+std::unique_ptr<ArrayWriter> write_npy(const std::filesystem::path& path, const RowFormat& rows,
                                        Existing existing) {
-  return std::make_unique<NpyWriter>(path, columns, existing);
+  return std::make_unique<NpyWriter>(path, rows, existing);
 }
 
-std::unique_ptr<ArrayWriter> write_npz(const std::filesystem::path& path, std::int64_t columns,
+std::unique_ptr<ArrayWriter> write_npz(const std::filesystem::path& path, const RowFormat& rows,
                                        Existing existing) {
-  return std::make_unique<NpzWriter>(path, columns, existing);
+  return std::make_unique<NpzWriter>(path, rows, existing);
 }
 
 std::unique_ptr<ArrayWriter> write_safetensors_array(const std::filesystem::path& path,
-                                                     std::int64_t columns, Existing existing) {
-  return std::make_unique<SafetensorsWriter>(path, columns, existing);
+                                                     const RowFormat& rows, Existing existing) {
+  return std::make_unique<SafetensorsWriter>(path, rows, existing);
 }
 
-std::unique_ptr<ArrayWriter> write_csv(const std::filesystem::path& path, std::int64_t columns,
+std::unique_ptr<ArrayWriter> write_csv(const std::filesystem::path& path, const RowFormat& rows,
                                        Existing existing) {
-  return std::make_unique<CsvWriter>(path, columns, existing);
+  return std::make_unique<CsvWriter>(path, rows, existing);
 }
 
 }  // namespace monge

@@ -11,7 +11,18 @@ namespace monge::image {
 /// bits, decoded in full into memory or, past libvips's disc threshold (100 MB unless
 /// VIPS_DISC_THRESHOLD says otherwise), into a temporary file that is read in windows.
 /// Throws Error where the file is missing, damaged, cut short or not such a picture.
-vips::VImage decode(const std::filesystem::path& path);
+///
+/// A JPEG file decodes to a `shrink`-th of its sides, 1, 2, 4 or 8, at less cost.
+vips::VImage decode(const std::filesystem::path& path, int shrink = 1);
+
+/// What the head of a picture file says of it.
+struct PictureHeader {
+  std::int64_t width, height;  ///< upright
+  std::int64_t channels;       ///< of colour: 1 (grey) or 3
+};
+
+/// Reads no pixels. Throws Error where the file is missing or no picture.
+PictureHeader read_header(const std::filesystem::path& path);
 
 /// An image of that size to be written now and read later: in memory up to `limit` bytes, else in
 /// a temporary file that goes with it.

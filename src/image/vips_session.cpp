@@ -3,14 +3,16 @@
 #include <ATen/Parallel.h>
 
 #include <mutex>
+#include <shared_mutex>
 
 namespace monge::image {
 namespace {
 
+/// The warnings since the program began, of which a work's own are told apart by reading alone.
 struct Log {
   std::mutex guard;
-  bool open = false;
-  std::string text;
+  std::int64_t warnings = 0;
+  std::string text;  // the latest of them
 };
 
 Log& session_log() {
@@ -18,17 +20,24 @@ Log& session_log() {
   return log;
 }
 
-void take_message(const char*, GLogLevelFlags, const char* message, void*) {
+void take_message(const char*, GLogLevelFlags level, const char* message, void*) {
+  constexpr std::size_t most = 1 << 16;
+  if ((level & G_LOG_LEVEL_MASK) > G_LOG_LEVEL_WARNING) return;
   Log& log = session_log();
   const std::lock_guard lock(log.guard);
-  if (log.open) log.text.append(message).append("\n");
+  ++log.warnings;
+  if (log.text.size() < most) log.text.append(message).append("\n");
 }
 
-/// Empties the log and returns what it held.
-std::string set_log_open(bool open) {
+std::int64_t warnings_so_far() {
   Log& log = session_log();
   const std::lock_guard lock(log.guard);
-  log.open = open;
+  return log.warnings;
+}
+
+std::string take_log() {
+  Log& log = session_log();
+  const std::lock_guard lock(log.guard);
   return std::exchange(log.text, {});
 }
 
@@ -49,15 +58,18 @@ void start_vips() {
   if (ready) vips_concurrency_set(at::get_num_threads());
 }
 
-std::string log_during(const std::function<void()>& work) {
-  static std::mutex one_at_a_time;
-  const std::lock_guard lock(one_at_a_time);
-  struct Closed {
-    ~Closed() { set_log_open(false); }
-  } closed;
-  set_log_open(true);
+std::string warnings_of(const std::function<void()>& work) {
+  static std::shared_mutex alone;
+  {
+    const std::shared_lock beside_others(alone);
+    const std::int64_t before = warnings_so_far();
+    work();
+    if (warnings_so_far() == before) return {};
+  }
+  const std::unique_lock lock(alone);
+  take_log();
   work();
-  return set_log_open(false);
+  return take_log();
 }
 
 std::string first_complaint(const std::string& complaints) {

@@ -20,8 +20,9 @@ void start_vips();
 /// libvips's error buffer.
 std::string first_complaint(const std::string& complaints);
 
-/// What libvips logged while `work` ran. One caller at a time, so that the log is of its own work.
-std::string log_during(const std::function<void()>& work);
+/// What libvips warned of while `work` ran. Callers run side by side; where there is a warning,
+/// whosesoever, `work` runs once more and alone, so that what comes back is of its own.
+std::string warnings_of(const std::function<void()>& work);
 
 /// Runs `work`, turning a libvips error into Error("WHERE: expected EXPECTED, got COMPLAINT").
 template <typename Work>

@@ -4,6 +4,7 @@
 #include "monge/measures/file.h"
 #include "monge/measures/gaussian.h"
 #include "monge/measures/gaussian_mixture.h"
+#include "monge/measures/images.h"
 #include "monge/measures/shapes.h"
 #include "monge/measures/sheet.h"
 #include "monge/measures/uniform.h"
@@ -35,6 +36,7 @@ std::span<const MeasureRow> measure_rows() {
   static const std::vector<MeasureRow> rows{
       row(array_declaration(), make_array),
       row(pixels_declaration(), make_pixels),
+      row(images_declaration(), make_images),
       row(gaussian_declaration(), make_gaussian),
       row(random_gaussian_declaration(), make_random_gaussian),
       row(gaussian_mixture_declaration(), make_gaussian_mixture),

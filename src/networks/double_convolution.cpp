@@ -134,4 +134,14 @@ Tensor double_convolution_running(const Tensor& x, const DoubleConvolution& unit
   return z;
 }
 
+Tensor double_convolution_recorded(const Tensor& x, const DoubleConvolution& unit) {
+  Tensor z = x;
+  for (const NormalisedConvolution& half : unit)
+    z = at::batch_norm(recorded_convolution(z, half.weight, half.bias), half.scale, half.shift,
+                       half.running_mean, half.running_variance, /*training=*/false, momentum,
+                       epsilon, false)
+            .relu();
+  return z;
+}
+
 }  // namespace monge::networks

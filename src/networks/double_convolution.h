@@ -22,5 +22,7 @@ Tensor double_convolution(const Tensor& x, const DoubleConvolution& unit);
 
 /// The same normalised by the running moments; not recorded.
 Tensor double_convolution_running(const Tensor& x, const DoubleConvolution& unit);
+/// The same in ATen's operators, which can be differentiated any number of times.
+Tensor double_convolution_recorded(const Tensor& x, const DoubleConvolution& unit);
 
 }  // namespace monge::networks

@@ -47,8 +47,11 @@ const Declaration<ResNetCriticOptions>& resnet_critic_declaration() {
                      "Residual convolutional network from square images to one number, with leaky "
                      "ReLU and without normalisation.",
                      "WGAN-QC (Liu et al. 2019); NOT (Korotin et al. 2023), section 5")
-          .option("channels", &O::channels, "Channels of an image.", between(1, 1024))
-          .option("size", &O::size, "Side of an image in pixels: 4 times a power of two.",
+          .option("channels", &O::channels,
+                  "Channels of an image; a solver takes those of the measures.", between(1, 1024))
+          .option("size", &O::size,
+                  "Side of an image in pixels, 4 times a power of two; a solver takes that of the "
+                  "measures, 16 at least.",
                   between(8, 1024))
           .option("width", &O::width, "Channels of the first layer; every halving doubles them.",
                   between(1, 4096))

@@ -82,23 +82,21 @@ UNet::~UNet() = default;
 UNet::UNet(UNet&&) noexcept = default;
 UNet& UNet::operator=(UNet&&) noexcept = default;
 
-Tensor UNet::unit(const Tensor& x, const Units& units, std::size_t k, Graph graph) const {
-  const networks::DoubleConvolution unit{units[2 * k], units[2 * k + 1]};
-  return graph == Graph::create ? networks::double_convolution(x, unit)
-                                : networks::double_convolution_running(x, unit);
+Tensor UNet::unit(const Tensor& x, const Units& units, std::size_t k, UnitPass pass) const {
+  return pass(x, {units[2 * k], units[2 * k + 1]});
 }
 
-Tensor UNet::run(const Tensor& images, Graph graph) const {
+Tensor UNet::run(const Tensor& x, UnitPass pass) const {
   std::vector<Tensor> links;
-  Tensor z = unit(images, down_, 0, graph);
+  Tensor z = unit(x, down_, 0, pass);
   for (std::size_t k = 1; k <= levels; ++k) {
     links.push_back(z);
-    z = unit(networks::max_pool(z), down_, k, graph);
+    z = unit(networks::max_pool(z), down_, k, pass);
   }
   for (std::size_t k = 0; k < levels; ++k) {
     z = joined(std::move(links.back()), z);
     links.pop_back();
-    z = unit(z, up_, k, graph);
+    z = unit(z, up_, k, pass);
   }
   const Tensor rows = z.permute({0, 2, 3, 1}).reshape({-1, options_.width});
   return at::addmm(final_bias_, rows, final_weight_.t())
@@ -106,14 +104,25 @@ Tensor UNet::run(const Tensor& images, Graph graph) const {
       .permute({0, 3, 1, 2});
 }
 
-Tensor UNet::forward(const Tensor& images, Graph graph) const {
-  const at::AutoGradMode mode(graph == Graph::create);
+Tensor UNet::mapped(const Tensor& images, UnitPass pass) const {
   const Tensor x = networks::as_images(images, options_.channels + options_.noise_channels,
                                        options_.size, "unet");
   if (x.size(2) % divisor != 0 || x.size(3) % divisor != 0)
     fail("unet", fmt::format("sides that {} divides", divisor), shape_text(images));
-  const Tensor moved = run(x, graph);
+  const Tensor moved = run(x, pass);
   return images.dim() == 2 ? moved.reshape({x.size(0), -1}) : moved;
+}
+
+Tensor UNet::forward(const Tensor& images, Graph graph) const {
+  const bool create = graph == Graph::create;
+  const at::AutoGradMode mode(create);
+  return mapped(images,
+                create ? networks::double_convolution : networks::double_convolution_running);
+}
+
+Tensor UNet::differentiable(const Tensor& images) const {
+  const at::AutoGradMode mode(true);
+  return mapped(images, networks::double_convolution_recorded);
 }
 
 State UNet::parameters() const {

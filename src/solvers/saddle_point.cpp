@@ -54,11 +54,13 @@ struct SaddlePoint::Direction {
 const Declaration<SaddlePointOptions>& saddle_point_declaration() {
   using O = SaddlePointOptions;
   static const auto declaration =
-      Declaration<O>("solver", "saddle_point",
-                     "Max–min optimal transport: a map and a potential against each other, for "
-                     "strong and weak quadratic costs, deterministic or with noise.",
-                     "Neural Optimal Transport (Korotin et al. 2023), algorithm 1; with "
-                     "input-convex networks Makkuva et al. 2020, eq. 11")
+      Declaration<O>(
+          "solver", "saddle_point",
+          "Max–min optimal transport: a map and a potential against each other, for "
+          "strong and weak quadratic costs, deterministic or with noise; of images where "
+          "the network is resnet_critic.",
+          "Neural Optimal Transport (Korotin et al. 2023), algorithm 1; with "
+          "input-convex networks Makkuva et al. 2020, eq. 11")
           .option("map", &O::map,
                   "What the map is: a free network of x and z, or a gradient, that of an "
                   "input-convex network or x - ∇u(x) of a perceptron u; auto: the gradient where "
@@ -107,7 +109,24 @@ const Declaration<SaddlePointOptions>& saddle_point_declaration() {
           .option("start", &O::start,
                   "With an input-convex potential: the coordinates to learn in, those of the "
                   "optimal affine map of the samples' moments or the points' own.",
-                  one_of({"affine", "identity"}));
+                  one_of({"affine", "identity"}))
+          .option("map_width", &O::map_width,
+                  "For images: channels of the map's UNet at full size.", between(1, 1024))
+          .option("noise_channels", &O::noise_channels,
+                  "For images: channels of noise z that follow an image's own in T(x, z); 0: a "
+                  "deterministic map.",
+                  between(0, 1024))
+          .option("noise_scale", &O::noise_scale,
+                  "For images: what that standard normal noise is multiplied by.", above(0))
+          .option(
+              "cost_scale", &O::cost_scale,
+              "For images: what the cost is multiplied by, and with it the potential; 0: 2 / d, "
+              "which makes it the mean squared difference of the pixels.",
+              at_least(0))
+          .option("micro_batch", &O::micro_batch,
+                  "For images: how many pass through the networks together, all noise samples of a "
+                  "point at least, and are normalised together; 0: all of a batch.",
+                  between(0, 1 << 20));
   return declaration;
 }
 
@@ -115,17 +134,17 @@ std::int64_t saddle_point_usual_steps(std::int64_t dimension) {
   return dimension <= 8 ? 20000 : 5000;
 }
 
-SaddlePoint::SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options, double gamma,
-                         const DenseIcnnOptions& network, Random& random)
-    : options_(options), gamma_(gamma), noise_(0, "unset") {
+SaddlePoint::SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options,
+                         const WeakCost& cost, const DenseIcnnOptions& network, Random& random)
+    : options_(options), cost_(cost), noise_(0, "unset") {
   potential_.icnn =
       std::make_shared<DenseIcnn>(dimension, network, DenseIcnn::Initial::near_zero, random);
   build(random);
 }
 
-SaddlePoint::SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options, double gamma,
-                         const MlpOptions& network, Random& random)
-    : options_(options), gamma_(gamma), noise_(0, "unset") {
+SaddlePoint::SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options,
+                         const WeakCost& cost, const MlpOptions& network, Random& random)
+    : options_(options), cost_(cost), noise_(0, "unset") {
   potential_.mlp = std::make_shared<MlpPotential>(dimension, network, random);
   build(random);
 }
@@ -138,12 +157,18 @@ void SaddlePoint::require_fit() const {
   if (noisy() && gradient)
     fail("solver.noise_dimension", "0, since the map is a gradient",
          std::to_string(options_.noise_dimension));
-  if (gamma_ > 0 && icnn)
+  if (options_.noise_channels > 0)
+    fail("solver.noise_channels", "0 and noise_dimension, since the network is none of images",
+         std::to_string(options_.noise_channels));
+  const bool weak = cost_.gamma() > 0;
+  if (weak && icnn)
     fail("cost", "quadratic, since an input-convex potential serves no weak cost",
-         fmt::format("gamma = {}", gamma_));
-  if (gamma_ > 0 && !noisy())
-    fail("solver.noise_dimension", "at least 1, since the cost is weak", "0");
-  if (gamma_ > 0 && options_.noise_samples < 2)
+         fmt::format("gamma = {}", cost_.gamma()));
+  if (!cost_.quadratic() && (icnn || gradient))
+    fail("cost.exponent", "2, since the map or the potential is that of a quadratic cost",
+         fmt::format("{}", cost_.exponent()));
+  if (weak && !noisy()) fail("solver.noise_dimension", "at least 1, since the cost is weak", "0");
+  if (weak && options_.noise_samples < 2)
     fail("solver.noise_samples", "at least 2, since the cost is weak", "1");
   if (options_.convexity == "penalty" && !(icnn && gradient))
     fail("solver.convexity", "clamp, since the map is no gradient of an input-convex network",
@@ -183,7 +208,8 @@ void SaddlePoint::build(Random& random) {
   const SaddlePointObjective objective{.dimension = d,
                                        .noise_dimension = options_.noise_dimension,
                                        .noise_samples = options_.noise_samples,
-                                       .gamma = gamma_,
+                                       .gamma = cost_.gamma_at(0),
+                                       .exponent = cost_.exponent(),
                                        .correlation = icnn,
                                        .expectile_weight = options_.expectile_weight,
                                        .expectile = options_.expectile};
@@ -300,6 +326,7 @@ bool SaddlePoint::improve_map(const Direction& side, double rate) {
 
 StepReport SaddlePoint::improve(const Direction& side, double rate) {
   StepReport report;
+  side.step.set_gamma(cost_.gamma_at(side.potential.steps()));
   for (std::int64_t inner = 0; inner < options_.inner_steps; ++inner)
     if (!improve_map(side, rate)) {
       report.loss = std::numeric_limits<double>::quiet_NaN();

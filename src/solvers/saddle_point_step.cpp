@@ -18,14 +18,30 @@ struct SaddlePointStep::Worker {
       input.resize(size(o.dimension + o.noise_dimension));
     for (auto* points : {&mapped, &slope}) points->resize(size(o.dimension));
     for (auto* numbers : {&values, &weights}) numbers->resize(size(1));
-    mean.resize(static_cast<std::size_t>(o.dimension));
   }
 
   std::unique_ptr<PotentialPass> potential;
   std::unique_ptr<MapPass> map;
-  std::vector<float> input, mapped, slope, values, target_values, weights, mean;
+  std::vector<float> input, mapped, slope, values, target_values, weights;
   SaddlePointTerms terms;  // sums
 };
+
+namespace {
+
+/// -mean <x, y> over the samples y [k, d]; its derivative in y is added to `derivative`.
+float correlation(const float* x, const float* y, std::int64_t k, std::int64_t d,
+                  float* derivative) {
+  const float share = 1 / static_cast<float>(k);
+  float sum = 0;
+  for (std::int64_t s = 0; s < k; ++s)
+    for (std::int64_t j = 0; j < d; ++j) {
+      sum -= share * x[j] * y[s * d + j];
+      if (derivative) derivative[s * d + j] -= share * x[j];
+    }
+  return sum;
+}
+
+}  // namespace
 
 /// The points of one pass: `n` of x with the noise of their samples.
 struct SaddlePointStep::Block {
@@ -102,37 +118,28 @@ void SaddlePointStep::transport(Worker& worker, const Block& block) const {
   worker.map->forward(input, block.n * samples, worker.mapped.data());
 }
 
+kernels::WeakCostShape<float> SaddlePointStep::cost_shape() const {
+  return {objective_.noise_samples, objective_.dimension, static_cast<float>(objective_.gamma),
+          static_cast<float>(objective_.exponent)};
+}
+
 /// The sum of C over the block. Where `along` [n k, d] is given, it holds ∇f(T) and becomes the
 /// derivative of C - mean f in T.
 double SaddlePointStep::cost_of(Worker& worker, const Block& block, float* along) const {
   const std::int64_t d = objective_.dimension, samples = objective_.noise_samples;
+  const std::int64_t size = samples * d;
   const float share = 1 / static_cast<float>(samples);
-  const bool weak = objective_.gamma > 0 && samples > 1;
-  const float spread =
-      weak ? static_cast<float>(objective_.gamma) / static_cast<float>(samples - 1) : 0.0f;
+  const kernels::WeakCostShape<float> shape = cost_shape();
+  const float sign = objective_.correlation ? 1.0f : -1.0f;
   double sum = 0;
   for (std::int64_t i = 0; i < block.n; ++i) {
     const float* x = block.x + i * d;
-    const float* points = worker.mapped.data() + i * samples * d;
-    float* mean = worker.mean.data();
-    std::fill_n(mean, d, 0.0f);
-    if (weak)
-      for (std::int64_t s = 0; s < samples; ++s)
-        for (std::int64_t j = 0; j < d; ++j) mean[j] += share * points[s * d + j];
-    float total = 0;
-    for (std::int64_t s = 0; s < samples; ++s)
-      for (std::int64_t j = 0; j < d; ++j) {
-        const std::int64_t at = s * d + j;
-        const float moved = points[at] - x[j], deviation = points[at] - mean[j];
-        total += objective_.correlation
-                     ? -share * x[j] * points[at]
-                     : 0.5f * (share * moved * moved - spread * deviation * deviation);
-        if (!along) continue;
-        float& derivative = along[i * samples * d + at];
-        derivative = objective_.correlation ? share * (derivative - x[j])
-                                            : share * (moved - derivative) - spread * deviation;
-      }
-    sum += total;
+    const float* points = worker.mapped.data() + i * size;
+    float* derivative = along ? along + i * size : nullptr;
+    if (derivative)
+      for (std::int64_t at = 0; at < size; ++at) derivative[at] *= sign * share;
+    sum += objective_.correlation ? correlation(x, points, samples, d, derivative)
+                                  : kernels::weak_cost(shape, x, points, derivative);
   }
   return sum;
 }
@@ -186,12 +193,10 @@ void SaddlePointStep::learn_pairs(Worker& worker, const Block& block, const floa
                                   float share) const {
   const std::int64_t d = objective_.dimension, n = block.n;
   const float sign = objective_.correlation ? -1.0f : 1.0f;
+  const kernels::WeakCostShape<float> shape = cost_shape();
   const auto cost = [&](const float* from, const float* to) {
-    float sum = 0;
-    for (std::int64_t j = 0; j < d; ++j)
-      sum +=
-          objective_.correlation ? -from[j] * to[j] : 0.5f * (from[j] - to[j]) * (from[j] - to[j]);
-    return sum;
+    return objective_.correlation ? correlation(from, to, 1, d, nullptr)
+                                  : kernels::weak_cost<float>(shape, from, to, nullptr);
   };
   worker.target_values.resize(static_cast<std::size_t>(rows_));
   worker.potential->forward(y, n, worker.target_values.data());

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "kernels/weak_cost.h"
 #include "solvers/passes.h"
 
 namespace monge {
@@ -9,10 +10,9 @@ namespace monge {
 ///
 ///   for T:  mean_x C(x, T(x, .)) - mean f(T(x, z)),     for f:  mean f(T(x, z)) - mean f(y),
 ///
-/// both to be decreased (Korotin et al. 2023, algorithm 1). C is the gamma-weak quadratic cost in
-/// its unbiased estimate (eq. 5), mean_z ½ |x - T|² - ½ gamma var_z T with divisor k - 1; gamma = 0
-/// is the strong cost. In the correlation form (Makkuva et al. 2020, eq. 11), C = -<x, T> and f is
-/// -phi with phi convex.
+/// both to be decreased (Korotin et al. 2023, algorithm 1). C is the unbiased estimate of a weak
+/// cost from the k samples of T (monge::WeakCost::estimate); gamma = 0 is the strong cost. In the
+/// correlation form (Makkuva et al. 2020, eq. 11), C = -<x, T> and f is -phi with phi convex.
 ///
 /// The expectile regulariser (Buzun et al. 2024) adds, to the objective of f alone,
 ///
@@ -29,6 +29,7 @@ struct SaddlePointObjective {
   std::int64_t noise_dimension = 0;
   std::int64_t noise_samples = 1;
   double gamma = 0;
+  double exponent = 2;  ///< of the distances in C; 2 in the correlation form
   bool correlation = false;
   double expectile_weight = 0;  ///< above 0: one noise sample, as many y as x
   double expectile = 0.99;      ///< tau
@@ -52,6 +53,8 @@ class SaddlePointStep {
   /// To be called whenever the parameters of one have changed.
   void load_potential() { potential_.weights->load(); }
   void load_map() { map_.weights->load(); }
+  /// The weight of the spread in C from now on.
+  void set_gamma(double gamma) { objective_.gamma = gamma; }
 
   /// `x` [n, d] and, where the map has noise, `z` [n k, noise dimension]; float32, contiguous. Sets
   /// map_derivatives().
@@ -71,6 +74,7 @@ class SaddlePointStep {
   template <class Body>
   void over_blocks(std::int64_t n, std::int64_t rows, Body body);
   void transport(Worker& worker, const Block& block) const;
+  kernels::WeakCostShape<float> cost_shape() const;
   double cost_of(Worker& worker, const Block& block, float* along) const;
   static double learn(Worker& worker, const float* at, std::int64_t count, float weight);
   void learn_pairs(Worker& worker, const Block& block, const float* y, float share) const;

@@ -19,6 +19,19 @@ Moments random_moments(std::int64_t d, const char* name, double low = 0.3, doubl
 
 double gap(const Tensor& a, const Tensor& b) { return (a - b).abs().max().item<double>(); }
 
+/// Those of sampled_moments, of finite measures in blocks and of others from their formula.
+TEST(CoordinateVariances, AreTheDiagonalOfTheCovariance) {
+  Random random(12, "points");
+  const Tensor rows = random.normal({9000, 3}) * at::tensor({1.0, 5.0, 0.1}) + 100;
+  const ArrayMeasure finite(rows);
+  EXPECT_TRUE(at::allclose(coordinate_variances(finite, random),
+                           sampled_moments(finite, random).covariance.diagonal(), 1e-9));
+  const Moments truth{at::zeros({2}, at::kDouble),
+                      at::tensor({2.0, 0.5, 0.5, 3.0}, at::kDouble).view({2, 2})};
+  EXPECT_TRUE(
+      at::equal(coordinate_variances(GaussianMeasure(truth), random), truth.covariance.diagonal()));
+}
+
 TEST(Affine, EmpiricalMomentsAreThoseOfTheRowsWhateverTheOffset) {
   const Tensor rows = vector({1, 2, 3, 6, 5, 4}).view({3, 2});
   for (const double offset : {0.0, 1e6}) {

@@ -223,6 +223,39 @@ TEST(PlanCheck, TheSeedDecidesEveryFigure) {
   EXPECT_NE(figures(1), figures(2));
 }
 
+/// Moves the first coordinates by a factor.
+class ScalingMap final : public TransportMap {
+ public:
+  ScalingMap(std::int64_t dimension, double factor) : dimension_(dimension), factor_(factor) {}
+  std::int64_t dimension() const override { return dimension_; }
+  Tensor transport(const Tensor& x) const override { return x * factor_; }
+
+ private:
+  std::int64_t dimension_;
+  double factor_;
+};
+
+/// Coordinates that are 0 change nothing, though there are more of them than points, as in images.
+TEST(PlanCheck, MoreCoordinatesThanPointsTellTheSame) {
+  Random random(8, "points");
+  const Tensor x = random.normal({400, 3}), y = 2 * random.normal({400, 3});
+  const auto checked = [&](std::int64_t d, double factor) {
+    const auto padded = [&](const Tensor& points) {
+      return ArrayMeasure(at::cat({points, at::zeros({400, d - 3})}, 1));
+    };
+    return check_plan(ScalingMap(d, factor), padded(x), padded(y), 1, {.points = 100});
+  };
+  for (const double factor : {2.0, 1.2}) {
+    const PlanCheck few = checked(3, factor), many = checked(600, factor);
+    for (const char* name : {"cost", "w2", "d_target", "energy", "spread", "least_spread",
+                             "largest_spread", "monotonicity"})
+      EXPECT_NEAR(many.figure(name), few.figure(name), 1e-6 * (1 + std::abs(few.figure(name))))
+          << name;
+    EXPECT_NEAR(many.figure("source_dimension"), 3, 1);
+    EXPECT_EQ(many.verdict == PlanVerdict::good, factor == 2.0) << many.reason;
+  }
+}
+
 TEST(PlanCheck, AMapWithoutFiniteValuesIsRefused) {
   const auto measure = gaussian(0, 1, 2);
   const FormulaMap broken(2, [](const Tensor& x, const Tensor&) { return x / 0; });

@@ -23,6 +23,10 @@ struct Case {
   bool residual;
   bool gradient = false;  // of a perceptron
   double expectile_weight = 0;
+  double exponent = 2;
+  WeakCost cost() const {
+    return WeakCost(KernelWeakOptions{.gamma = gamma, .exponent = exponent});
+  }
 };
 
 const std::vector<Case> cases{
@@ -32,8 +36,12 @@ const std::vector<Case> cases{
     {"strong", false, false, 2, 0, 1, 0, false},
     {"strong with noise", false, false, 9, 2, 3, 0, true},
     {"weak", false, false, 2, 1, 4, 0.6, false},
+    {"kernel", false, false, 2, 1, 4, 0.6, true, false, 0, 1},
+    {"kernel, more samples", false, false, 9, 2, 7, 1, false, false, 0, 1.3},
+    {"strong, of distances", false, false, 3, 0, 1, 0, true, false, 0, 1},
     {"gradient of a perceptron", false, false, 3, 0, 1, 0, false, true},
     {"expectile, free map", false, false, 2, 0, 1, 0, true, false, 0.4},
+    {"expectile, of distances", false, false, 2, 0, 1, 0, true, false, 0.4, 1.5},
     {"expectile, gradient", false, false, 9, 0, 1, 0, false, true, 0.7},
     {"expectile, input-convex", true, true, 3, 0, 1, 0, false, false, 0.7},
 };
@@ -80,7 +88,7 @@ std::unique_ptr<SaddlePointStep> step_of(const Case& one, const Parts& parts) {
     return map_passes(*parts.mlp_map, one.residual);
   };
   return std::make_unique<SaddlePointStep>(
-      SaddlePointObjective{one.dimension, one.noise_dimension, one.samples, one.gamma,
+      SaddlePointObjective{one.dimension, one.noise_dimension, one.samples, one.gamma, one.exponent,
                            one.icnn_potential, one.expectile_weight, 0.9},
       32, parts.icnn_potential ? passes_of(*parts.icnn_potential) : passes_of(*parts.mlp_potential),
       map());
@@ -107,14 +115,15 @@ Plain plain_objectives(const Case& one, const Parts& parts, const Tensor& x, con
   const std::int64_t n = x.size(0), d = one.dimension;
   const double sign = one.icnn_potential ? -1 : 1;
   const Tensor points = mapped(one, parts, x, z);
-  const Tensor cost =
-      one.icnn_potential
-          ? -(x * points).sum(1).mean()
-          : WeakQuadraticCost(one.gamma).estimate(x, points.view({n, one.samples, d})).mean();
+  const Tensor cost = one.icnn_potential
+                          ? -(x * points).sum(1).mean()
+                          : one.cost().estimate(x, points.view({n, one.samples, d})).mean();
   const Tensor at_mapped = parts.potential().value(points, Graph::create);
   const Tensor at_target = parts.potential().value(y, Graph::create);
   const auto between = [&](const Tensor& to) {
-    return one.icnn_potential ? -(x * to).sum(1) : QuadraticCost().between(x, to);
+    return one.icnn_potential ? -(x * to).sum(1)
+                              : WeakCost(KernelWeakOptions{.gamma = 0, .exponent = one.exponent})
+                                    .estimate(x, to.unsqueeze(1));
   };
   Tensor excess = at::zeros({});
   if (one.expectile_weight > 0) {
@@ -339,34 +348,101 @@ TEST(SaddlePoint, APenaltyReplacesTheClamp) {
   EXPECT_GT(held, 0.3 * free);
 }
 
+std::unique_ptr<SaddlePoint> weak_solver(const WeakCost& cost) {
+  Random random(1, "network");
+  auto solver = std::make_unique<SaddlePoint>(1,
+                                              SaddlePointOptions{.noise_dimension = 1,
+                                                                 .inner_steps = 3,
+                                                                 .batch = 64,
+                                                                 .learning_rate = 1e-3,
+                                                                 .average = 0.99},
+                                              cost, MlpOptions{.hidden = {32, 32}}, random);
+  Problem problem =
+      make_problem(gaussian(at::zeros({1}), at::eye(1)), gaussian(at::zeros({1}), at::eye(1)), 3);
+  solver->start(problem, random);
+  return solver;
+}
+
 /// A source of one point has one plan: T(x, .) has to become the target.
 TEST(SaddlePoint, AWeakPlanSpreadsAPointOverTheTarget) {
   const auto source = gaussian(at::zeros({1}), 1e-8 * at::eye(1));
   const auto target = gaussian(at::ones({1}), 0.25 * at::eye(1));
-  Random random(1, "network");
-  SaddlePoint solver(
-      1,
-      {.noise_dimension = 1, .inner_steps = 3, .batch = 64, .learning_rate = 1e-3, .average = 0.99},
-      0.5, MlpOptions{.hidden = {32, 32}}, random);
-  Problem problem = make_problem(source, target, 3);
-  solver.start(problem, random);
-  run(solver, problem, 1200);
-  const Tensor plan = solver.solution().map->transport(at::zeros({4000, 1}));
-  EXPECT_NEAR(plan.mean().item<double>(), 1, 0.1);
-  EXPECT_NEAR(plan.std().item<double>(), 0.5, 0.12);
+  for (const WeakCost& cost : {WeakCost(0.5), WeakCost(KernelWeakOptions{})}) {
+    const auto solver = weak_solver(cost);
+    Problem problem = make_problem(source, target, 3);
+    run(*solver, problem, 1200);
+    const Tensor plan = solver->solution().map->transport(at::zeros({4000, 1}));
+    EXPECT_NEAR(plan.mean().item<double>(), 1, 0.1) << cost.exponent();
+    EXPECT_NEAR(plan.std().item<double>(), 0.5, 0.12) << cost.exponent();
+  }
+}
+
+/// The optimal gamma-weak plan of N(m, sigma²) to N(n, omega²) in one dimension: b(x) = n + s /
+/// sigma (x - m) with noise of variance omega² - s², s = min(sigma / gamma, omega), since the cost
+/// is ½ gamma E |b - x / gamma|² and terms without b.
+struct WeakGaussian {
+  double gamma, mean, deviation;  // of a standard normal source's target
+  double slope() const { return std::min(1 / gamma, deviation); }
+  double spread() const { return deviation * deviation - slope() * slope(); }
+};
+
+TEST(SaddlePoint, WeakGaussianPlansAreThoseOfTheClosedForm) {
+  for (const WeakGaussian& truth :
+       {WeakGaussian{1, 0.5, 1.6}, WeakGaussian{1, 0.5, 0.5}, WeakGaussian{0.6, 0, 2.4}}) {
+    const auto measured = [&](std::int64_t steps) {
+      const auto solver = weak_solver(truth.gamma);
+      Problem problem = make_problem(
+          gaussian(at::zeros({1}), at::eye(1)),
+          gaussian(at::full({1}, truth.mean), truth.deviation * truth.deviation * at::eye(1)), 3);
+      run(*solver, problem, steps);
+      const Tensor x = at::linspace(-2, 2, 81).repeat_interleave(200).unsqueeze(1);
+      const Tensor plan = solver->solution().map->transport(x);
+      const double slope = (x * plan).mean().item<double>() / x.square().mean().item<double>();
+      const double offset = plan.mean().item<double>();
+      return std::array{slope, offset, (plan - offset - slope * x).square().mean().item<double>()};
+    };
+    const std::string where = fmt::format("gamma {} deviation {}", truth.gamma, truth.deviation);
+    const auto [slope, offset, spread] = measured(2000);
+    EXPECT_NEAR(slope, truth.slope(), 0.15 * truth.slope()) << where;
+    EXPECT_NEAR(offset, truth.mean, 0.1) << where;
+    EXPECT_NEAR(spread, truth.spread(), 0.25 * (truth.spread() + 0.1)) << where;
+    const auto untrained = measured(0);
+    EXPECT_GT(std::abs(untrained[0] - truth.slope()), 0.3 * truth.slope()) << where;
+  }
+}
+
+TEST(SaddlePoint, GammaRisesWithTheStepsOfThePotential) {
+  const auto after = [](const WeakCost& cost, std::int64_t steps) {
+    const auto solver = weak_solver(cost);
+    Problem problem =
+        make_problem(gaussian(at::zeros({1}), at::eye(1)), gaussian(at::ones({1}), at::eye(1)), 3);
+    run(*solver, problem, steps);
+    return solver->state();
+  };
+  const WeakCost rising(WeakQuadraticOptions{.gamma = 1, .gamma_steps = 4});
+  const auto equal = [](const State& a, const State& b) {
+    return std::ranges::all_of(
+        a, [&](const auto& one) { return at::equal(one.second, b.at(one.first)); });
+  };
+  EXPECT_TRUE(equal(after(rising, 1), after(0.0, 1)));
+  EXPECT_FALSE(equal(after(rising, 2), after(0.0, 2)));
+  EXPECT_FALSE(equal(after(rising, 2), after(1.0, 2)));
 }
 
 TEST(SaddlePoint, ARestoredSolverGoesOnWithTheSameNumbers) {
   const Truth truth;
-  const std::vector<std::pair<SaddlePointOptions, double>> choices{
-      {{.batch = 16}, 0},
+  const std::vector<std::pair<SaddlePointOptions, WeakCost>> choices{
+      {{.batch = 16}, 0.0},
       {{.noise_dimension = 1, .batch = 16}, 0.5},
-      {{.map = "gradient", .batch = 16, .expectile_weight = 1, .bidirectional = true}, 0}};
+      {{.noise_dimension = 1, .batch = 16},
+       WeakCost(WeakQuadraticOptions{.gamma = 1, .gamma_steps = 8})},
+      {{.noise_dimension = 1, .batch = 16}, WeakCost(KernelWeakOptions{})},
+      {{.map = "gradient", .batch = 16, .expectile_weight = 1, .bidirectional = true}, 0.0}};
   std::uint64_t seed = 5;
-  for (const auto& [options, gamma] : choices) {
+  for (const auto& [options, cost] : choices) {
     const auto made = [&] {
       Random random(seed++, "network");
-      return SaddlePoint(2, options, gamma, MlpOptions{.hidden = {8, 8}}, random);
+      return SaddlePoint(2, options, cost, MlpOptions{.hidden = {8, 8}}, random);
     };
     SaddlePoint first = made();
     Problem problem = make_problem(truth.source, truth.target, 3);
@@ -389,13 +465,13 @@ TEST(SaddlePoint, ARestoredSolverGoesOnWithTheSameNumbers) {
 }
 
 TEST(SaddlePoint, RefusesPartsThatDoNotFit) {
-  const auto refusal = [](const SaddlePointOptions& options, double gamma, bool icnn) {
+  const auto refusal = [](const SaddlePointOptions& options, const WeakCost& cost, bool icnn) {
     return error_text([&] {
       Random random(1, "network");
       if (icnn)
-        SaddlePoint(2, options, gamma, DenseIcnnOptions{.hidden = {8}}, random);
+        SaddlePoint(2, options, cost, DenseIcnnOptions{.hidden = {8}}, random);
       else
-        SaddlePoint(2, options, gamma, MlpOptions{.hidden = {8}}, random);
+        SaddlePoint(2, options, cost, MlpOptions{.hidden = {8}}, random);
     });
   };
   const auto names = [&](const SaddlePointOptions& options, bool icnn, const char* option) {
@@ -408,23 +484,13 @@ TEST(SaddlePoint, RefusesPartsThatDoNotFit) {
   names({.convexity = "penalty", .bidirectional = true}, true, "solver.bidirectional");
   EXPECT_NE(refusal({.noise_dimension = 1}, 0, true).find("noise_dimension"), std::string::npos);
   EXPECT_NE(refusal({}, 1, true).find("weak"), std::string::npos);
+  const WeakCost distances(KernelWeakOptions{.gamma = 0});
+  EXPECT_NE(refusal({}, distances, true).find("cost.exponent"), std::string::npos);
+  EXPECT_NE(refusal({.map = "gradient"}, distances, false).find("cost.exponent"),
+            std::string::npos);
   EXPECT_NE(refusal({}, 1, false).find("noise_dimension"), std::string::npos);
   EXPECT_NE(refusal({.noise_dimension = 1, .noise_samples = 1}, 1, false).find("noise_samples"),
             std::string::npos);
-}
-
-TEST(WeakQuadraticCost, IsUnbiased) {
-  // Y = x + 2 z: ½ E|x - Y|² = 4 and Var = 8 in two dimensions.
-  Random random(41, "samples");
-  const std::int64_t n = 20000, k = 3;
-  const Tensor x = random.normal({n, 2});
-  const Tensor y = x.unsqueeze(1) + 2 * random.normal({n, k, 2});
-  const Tensor estimates = WeakQuadraticCost(0.75).estimate(x, y).to(at::kDouble);
-  const double error = estimates.std().item<double>() / std::sqrt(static_cast<double>(n));
-  EXPECT_NEAR(estimates.mean().item<double>(), 4 - 0.75 * 4, 5 * error);  // 5 sigma
-  EXPECT_NEAR(WeakQuadraticCost(0).estimate(x, x.unsqueeze(1)).abs().max().item<double>(), 0, 0);
-  EXPECT_THROW(WeakQuadraticCost(1).estimate(x, x.unsqueeze(1)), Error);
-  EXPECT_THROW(WeakQuadraticCost(1).estimate(x, x), Error);
 }
 
 }  // namespace

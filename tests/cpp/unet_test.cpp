@@ -172,6 +172,20 @@ TEST(UNet, SecondDerivativesAreThoseOfThePlainNetwork) {
   }
 }
 
+/// By the running moments, which differ from those of the images.
+TEST(UNet, IsDifferentiableAsItMapsAnImageAlone) {
+  const UNet unet = tiny_unet();
+  unet.forward(tiny_images(3) + 1, Graph::create);
+  const Tensor x = tiny_images(2).set_requires_grad(true);
+  const Tensor v = tiny_images(2).narrow(1, 0, 2).flip(0);
+  const Tensor moved = unet.differentiable(x);
+  EXPECT_TRUE(at::allclose(moved, unet.forward(x, Graph::none), 1e-9, 1e-10));
+  const auto gradient = [&](const Tensor& result) {
+    return torch::autograd::grad({(result * v).sum()}, {x}).front();
+  };
+  EXPECT_TRUE(at::allclose(gradient(moved), gradient(plain(unet, false)(x)), 1e-9, 1e-10));
+}
+
 TEST(UNet, TakesRowsAndImagesInAnyMemoryFormat) {
   const UNet unet = tiny_unet(1, at::kFloat);
   const Tensor x = tiny_images(3, at::kFloat);

@@ -73,6 +73,23 @@ def test_draws_follow_the_plan(bridge, fitted, clouds):
         bridge.inverse_transform(x)
 
 
+def test_noise_that_the_user_gives(fitted, clouds):
+    plan = monge.OptimalTransport("saddle_point", noise_dimension=2, hidden=[8], max_steps=3,
+                                  progress=False).fit(*clouds)
+    x, z = clouds[0][:5], numpy.linspace([-1, 0], [1, 0], 9)
+    assert plan.solution_.map.noise_dimension == 2
+    path = plan.sample(x, noise=z)
+    assert path.shape == (5, 9, 2) and path.dtype == x.dtype
+    numpy.testing.assert_array_equal(path[:, ::2], plan.sample(x, noise=z[::2]))
+    numpy.testing.assert_array_equal(path, plan.sample(x, noise=numpy.stack([z] * 5)))
+    assert (path[:, 0] != path[:, -1]).any()
+    for wrong in (z[:, :1], numpy.stack([z] * 4), z[0]):
+        with pytest.raises(ValueError, match="noise: expected"):
+            plan.sample(x, noise=wrong)
+    with pytest.raises(ValueError, match="a map with noise"):
+        fitted.sample(x, noise=z)
+
+
 def test_log_det_is_that_of_the_jacobian(fitted, clouds):
     x = torch.tensor(clouds[0][:20])
     jacobians = torch.stack([torch.autograd.functional.jacobian(

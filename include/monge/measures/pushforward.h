@@ -3,6 +3,7 @@
 #include "monge/measure.h"
 
 #include <memory>
+#include <vector>
 
 namespace monge {
 
@@ -16,6 +17,7 @@ class PushforwardMeasure final : public Measure {
                      std::shared_ptr<const TransportMap> map);
 
   std::int64_t dimension() const override { return measure_->dimension(); }
+  std::vector<std::int64_t> shape() const override { return measure_->shape(); }
   /// Allocates as much as the map does.
   void sample_into(std::span<float> points, Random& random) const override;
 

@@ -9,7 +9,8 @@
 
 namespace monge {
 
-/// Options of the residual critic; the defaults are the potential of NOT's image experiments.
+/// Options of the residual critic; the defaults are the potential of NOT's image experiments. A
+/// solver takes channels and size from the measures.
 struct ResNetCriticOptions {
   std::int64_t channels = 3;
   std::int64_t size = 64;

@@ -4,6 +4,7 @@
 #include "monge/potential.h"
 #include "monge/random.h"
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -22,7 +23,8 @@ const Declaration<UNetOptions>& unet_declaration();
 
 namespace networks {
 struct NormalisedConvolution;
-}
+using DoubleConvolution = std::array<NormalisedConvolution, 2>;
+}  // namespace networks
 
 /// A convolutional network from images to images of the same size (Ronneberger et al. 2015; the map
 /// T of NOT's section 5): with units U of two 3 x 3 convolutions, each followed by batch
@@ -48,6 +50,9 @@ class UNet {
   /// T(x) for images [n, c, h, w], or for rows [n, c size size], of c = channels + noise_channels
   /// with the noise last; [n, channels, h, w], or rows. Throws Error on another shape.
   Tensor forward(const Tensor& images, Graph graph) const;
+  /// What forward() gives with Graph::none, up to rounding, with a graph to the images and the
+  /// parameters; it can be differentiated any number of times.
+  Tensor differentiable(const Tensor& images) const;
 
   /// The trainable tensors by name; they share storage with the network.
   State parameters() const;
@@ -60,8 +65,11 @@ class UNet {
 
  private:
   using Units = std::vector<networks::NormalisedConvolution>;  // two halves each
-  Tensor unit(const Tensor& x, const Units& units, std::size_t k, Graph graph) const;
-  Tensor run(const Tensor& images, Graph graph) const;
+  /// How a unit passes: by the batch's moments, by the running ones, or by these with a graph.
+  using UnitPass = Tensor (*)(const Tensor&, const networks::DoubleConvolution&);
+  Tensor unit(const Tensor& x, const Units& units, std::size_t k, UnitPass pass) const;
+  Tensor run(const Tensor& x, UnitPass pass) const;
+  Tensor mapped(const Tensor& images, UnitPass pass) const;
 
   UNetOptions options_;
   Units down_, up_;  // up_ from the coarsest level

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "monge/adam.h"
+#include "monge/cost.h"
 #include "monge/networks/dense_icnn.h"
 #include "monge/networks/mlp.h"
 #include "monge/solver.h"
@@ -34,6 +35,11 @@ struct SaddlePointOptions {
   double expectile = 0.99;
   bool bidirectional = false;
   std::string start = "affine";
+  std::int64_t map_width = 48;
+  std::int64_t noise_channels = 0;
+  double noise_scale = 0.1;
+  double cost_scale = 0;
+  std::int64_t micro_batch = 0;
 };
 
 const Declaration<SaddlePointOptions>& saddle_point_declaration();
@@ -45,9 +51,10 @@ std::int64_t saddle_point_usual_steps(std::int64_t dimension);
 ///
 ///   sup_f inf_T  E_X [C(X, T(X, .)) - E_z f(T(X, z))] + E_Y f(Y)
 ///
-/// with C the gamma-weak quadratic cost, ½ E_z |x - T|² - ½ gamma var_z T, for gamma = 0 the strong
-/// one. T is a multilayer perceptron of x and noise z, x - ∇u(x) of a perceptron u, or the gradient
-/// of an input-convex network.
+/// with C a weak cost: the gamma-weak quadratic one, ½ E_z |x - T|² - ½ gamma var_z T, for gamma =
+/// 0 the strong one, or that of a kernel (Korotin et al. 2023, Kernel Neural Optimal Transport). T
+/// is a multilayer perceptron of x and noise z, x - ∇u(x) of a perceptron u, or the gradient of an
+/// input-convex network.
 ///
 /// With a DenseICNN for the potential it is the correlation form of the same problem, f = ½|.|² -
 /// phi and phi convex:
@@ -77,11 +84,10 @@ class SaddlePoint final : public Solver {
     }
   };
 
-  /// `gamma`: that of the weak quadratic cost, 0 for the strong one. Throws Error where the options
-  /// do not fit one another, the cost or the network.
-  SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options, double gamma,
+  /// Throws Error where the options do not fit one another, the cost or the network.
+  SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options, const WeakCost& cost,
               const DenseIcnnOptions& network, Random& random);
-  SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options, double gamma,
+  SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options, const WeakCost& cost,
               const MlpOptions& network, Random& random);
   ~SaddlePoint() override;
 
@@ -109,7 +115,7 @@ class SaddlePoint final : public Solver {
   StepReport improve(const Direction& side, double rate);
 
   SaddlePointOptions options_;
-  double gamma_;
+  WeakCost cost_;
   Potentials potential_;
   std::unique_ptr<Maps> map_;
   AffineFrame exact_frame_;            // float64

@@ -1,0 +1,55 @@
+#pragma once
+
+#include "monge/files.h"
+#include "monge/measures/images.h"
+#include "monge/tensor.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace monge {
+
+/// A map of images, and what it takes for one.
+struct ImageMapping {
+  /// Rows [n, channels · height · width] in [-1, 1] to [n, samples · channels · height · width].
+  std::function<Tensor(const Tensor&)> function;
+  std::vector<std::int64_t> shape;  ///< [channels, height, width]
+  std::int64_t samples = 1;         ///< images that come of each one
+  /// How the images of the training were made; what it leaves open follows from the shape.
+  ImageOptions preparation = {};
+};
+
+struct MappedFolder {
+  std::int64_t images = 0;  ///< that were mapped
+  std::vector<SkippedFile> skipped;
+};
+
+/// Maps every picture of a folder and the folders in it to one of the same name under `out`, which
+/// is made where it is missing; with several samples to NAME-1, NAME-2, ... A picture of a format
+/// that cannot be written is called NAME.gif.png. The pictures are prepared as those of the
+/// training, and what comes of them has the map's size, padding removed. Throws Error where `out`
+/// holds files and `existing` is keep, and where it is `in`.
+MappedFolder map_image_folder(const ImageMapping& mapping, const std::filesystem::path& in,
+                              const std::filesystem::path& out, Existing existing);
+
+/// Maps one picture to another; of one sample only.
+void map_image(const ImageMapping& mapping, const std::filesystem::path& in,
+               const std::filesystem::path& out, Existing existing);
+
+/// Maps an array of images or an IDX file to an array of the same order and type, [n, ...], or [n,
+/// samples, ...] with several samples. Throws Error on images of another shape.
+void map_image_array(const ImageMapping& mapping, const std::string& in,
+                     const std::filesystem::path& out, Existing existing);
+
+/// Whether an array or IDX file holds images, by the sides of its points.
+bool holds_images(const std::string& location);
+
+/// A PNG of images [n, channels, height, width], floats in [-1, 1] or bytes, in rows of `columns`,
+/// with white lines between them. Throws Error on another shape. Atomic.
+void write_grid(const std::filesystem::path& path, const Tensor& images, std::int64_t columns,
+                Existing existing = Existing::replace);
+
+}  // namespace monge

@@ -1,0 +1,21 @@
+#pragma once
+
+#include "monge/files.h"
+#include "monge/tensor.h"
+
+#include <filesystem>
+
+namespace monge::image {
+
+/// Numbers in [-1, 1] as bytes, rounded; what lies outside is clipped. Throws Error, naming
+/// `where`, on numbers that are not finite.
+Tensor to_levels(const Tensor& images, const std::string& where);
+
+/// Bytes as numbers in [-1, 1].
+Tensor from_levels(const Tensor& levels);
+
+/// Writes one image [channels, height, width] of bytes, channels 1 or 3, in the format that the
+/// extension names. Atomic. Throws Error.
+void write_levels(const std::filesystem::path& path, const Tensor& levels, Existing existing);
+
+}  // namespace monge::image

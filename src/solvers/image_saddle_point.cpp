@@ -1,0 +1,213 @@
+#include "monge/solvers/image_saddle_point.h"
+
+#include "monge/error.h"
+#include "monge/frozen.h"
+#include "monge/unet_map.h"
+
+#include "solvers/exchange.h"
+#include "solvers/image_saddle_point_step.h"
+
+#include <bit>
+
+namespace monge {
+namespace {
+
+constexpr std::int64_t least_size = 16;  // of the UNet's four halvings
+
+std::string text_of(const std::vector<std::int64_t>& shape) {
+  return fmt::format("[{}]", fmt::join(shape, ", "));
+}
+
+void require_images(const std::vector<std::int64_t>& shape) {
+  constexpr const char* where = "source and target";
+  if (shape.size() != 3)
+    fail(where, "images of one shape [channels, height, width], since the network is resnet_critic",
+         fmt::format("points of shape {}", text_of(shape)));
+  const auto times = static_cast<std::uint64_t>(shape[1] / least_size);
+  if (shape[1] != shape[2] || shape[1] % least_size != 0 || !std::has_single_bit(times))
+    fail(where, "square images of 16, 32, 64, 128, ... pixels a side",
+         fmt::format("images of shape {}", text_of(shape)));
+}
+
+void require_unset(const char* option, bool unset, const std::string& expected,
+                   const std::string& got) {
+  if (!unset)
+    fail(fmt::format("solver.{}", option), expected + ", since the network is one of images", got);
+}
+
+void require_fit(const SaddlePointOptions& options, double gamma) {
+  require_unset("map", options.map != "gradient", "network", options.map);
+  require_unset("map_hidden", options.map_hidden.empty(), "none and map_width",
+                text_of(options.map_hidden));
+  require_unset("noise_dimension", options.noise_dimension == 0, "0 and noise_channels",
+                std::to_string(options.noise_dimension));
+  require_unset("convexity", options.convexity == "clamp", "clamp", options.convexity);
+  require_unset("expectile_weight", options.expectile_weight == 0, "0",
+                fmt::format("{}", options.expectile_weight));
+  require_unset("bidirectional", !options.bidirectional, "false", "true");
+  if (gamma > 0 && options.noise_channels < 1)
+    fail("solver.noise_channels", "at least 1, since the cost is weak", "0");
+  if (gamma > 0 && options.noise_samples < 2)
+    fail("solver.noise_samples", "at least 2, since the cost is weak", "1");
+}
+
+SaddlePointOptions sized_for(SaddlePointOptions options, std::int64_t dimension) {
+  if (options.map == "auto") options.map = "network";
+  if (options.noise_channels == 0) options.noise_samples = 1;
+  if (options.batch == 0) options.batch = 64;
+  if (options.learning_rate == 0) options.learning_rate = 2e-4;
+  if (options.potential_learning_rate == 0) options.potential_learning_rate = options.learning_rate;
+  if (options.cost_scale == 0) options.cost_scale = 2 / static_cast<double>(dimension);
+  return options;
+}
+
+}  // namespace
+
+ResNetCriticOptions sized_for(const Table& given, const std::vector<std::int64_t>& shape) {
+  require_images(shape);
+  ResNetCriticOptions network = resnet_critic_declaration().read(given, "network");
+  const auto take = [&](const char* option, std::int64_t& value, std::int64_t images) {
+    if (given.contains(option) && value != images)
+      fail(fmt::format("network.{}", option), fmt::format("that of the images, {}", images),
+           std::to_string(value));
+    value = images;
+  };
+  take("channels", network.channels, shape[0]);
+  take("size", network.size, shape[1]);
+  return network;
+}
+
+ImageSaddlePoint::ImageSaddlePoint(const ResNetCriticOptions& network,
+                                   const SaddlePointOptions& options, const WeakCost& cost,
+                                   Random& random)
+    : options_(options), cost_(cost), noise_(0, "unset") {
+  require_fit(options_, cost_.gamma());
+  potential_ = std::make_shared<ResNetCritic>(network, random);
+  options_ = sized_for(options_, potential_->dimension());
+  const UNetOptions unet{.channels = network.channels,
+                         .noise_channels = options_.noise_channels,
+                         .size = network.size,
+                         .width = options_.map_width};
+  for (auto* one : {&map_, &average_}) *one = std::make_shared<UNet>(unet, random);
+  copy_parameters(average_->parameters(), map_->parameters(), "saddle_point");
+  map_adam_.emplace(
+      map_->parameters(),
+      AdamOptions{options_.learning_rate, options_.beta1, options_.beta2, 1e-8, options_.average},
+      std::map<std::string, double>(), options_.average > 0 ? average_->parameters() : State());
+  potential_adam_.emplace(
+      potential_->parameters(),
+      AdamOptions{options_.potential_learning_rate, options_.beta1, options_.beta2, 1e-8});
+  step_ =
+      std::make_unique<ImageSaddlePointStep>(ImageObjective{.noise_samples = options_.noise_samples,
+                                                            .noise_scale = options_.noise_scale,
+                                                            .gamma = cost_.gamma_at(0),
+                                                            .exponent = cost_.exponent(),
+                                                            .cost_scale = options_.cost_scale,
+                                                            .residual = options_.residual,
+                                                            .micro_batch = options_.micro_batch},
+                                             *potential_, *map_);
+}
+
+ImageSaddlePoint::~ImageSaddlePoint() = default;
+
+void ImageSaddlePoint::start(const Problem&, Random& random) {
+  noise_ = Random(
+      static_cast<std::uint64_t>(random.integers(std::int64_t{1} << 62, 1).item<std::int64_t>()),
+      "noise");
+}
+
+/// Of the noise of a batch, that of the own rows.
+Tensor ImageSaddlePoint::noise(const Rows& own) {
+  if (!noisy()) return {};
+  const UNetOptions& unet = map_->settings();
+  const std::int64_t samples = options_.noise_samples;
+  return noise_.normal({options_.batch * samples, unet.noise_channels * unet.size * unet.size})
+      .narrow(0, own.begin * samples, own.count * samples);
+}
+
+/// One step of the map; false where it would have left the finite numbers.
+bool ImageSaddlePoint::improve_map(Problem& problem, double rate) {
+  SaddlePointTerms terms = step_->for_map(problem.source.next(options_.batch),
+                                          noise(problem.group->rows_of(options_.batch)));
+  Exchange(*problem.group, options_.batch)
+      .means(step_->map_derivatives())
+      .means(tensors_of(map_->statistics()))
+      .means({&terms.cost, &terms.mapped})
+      .run();
+  const double norm = norm_of(step_->map_derivatives());
+  if (!std::isfinite(terms.cost) || !std::isfinite(terms.mapped) || !std::isfinite(norm))
+    return false;
+  map_adam_->step(step_->map_derivatives(), rate);
+  if (options_.average > 0) average_statistics();
+  return true;
+}
+
+/// The averaged parameters have the moments of their activations averaged along with them.
+void ImageSaddlePoint::average_statistics() {
+  const at::NoGradGuard no_graph;
+  const double share = map_adam_->newest_share();
+  const State live = map_->statistics();
+  for (const auto& [name, moments] : average_->statistics())
+    Tensor(moments).lerp_(live.at(name), share);
+}
+
+StepReport ImageSaddlePoint::step(Problem& problem, double rate) {
+  StepReport report;
+  step_->set_gamma(cost_.gamma_at(potential_adam_->steps()));
+  for (std::int64_t inner = 0; inner < options_.inner_steps; ++inner)
+    if (!improve_map(problem, rate)) {
+      report.loss = std::numeric_limits<double>::quiet_NaN();
+      report.finite = false;
+      return report;
+    }
+  const Tensor x = problem.source.next(options_.batch), y = problem.target.next(options_.batch);
+  const Tensor z = noise(problem.group->rows_of(options_.batch));
+  SaddlePointTerms terms = step_->for_potential(x, z, y);
+  Exchange(*problem.group, options_.batch)
+      .means(step_->potential_derivatives())
+      .means(tensors_of(map_->statistics()))
+      .means({&terms.cost, &terms.mapped, &terms.target})
+      .run();
+  report.loss = terms.cost + terms.target - terms.mapped;
+  report.terms = {{"cost", terms.cost}, {"gap", terms.target - terms.mapped}};
+  report.gradient_norm = norm_of(step_->potential_derivatives());
+  report.finite = std::isfinite(report.loss) && std::isfinite(report.gradient_norm);
+  if (report.finite) potential_adam_->step(step_->potential_derivatives(), rate);
+  return report;
+}
+
+Solution ImageSaddlePoint::solution() const {
+  const auto& unet = options_.average > 0 ? average_ : map_;
+  if (noisy())
+    return {std::make_shared<StochasticUNetMap>(unet, options_.residual, options_.noise_scale),
+            nullptr};
+  return {std::make_shared<UNetMap>(unet, options_.residual), nullptr};
+}
+
+State ImageSaddlePoint::state() const {
+  State state{{"noise", noise_.state()}};
+  insert_state(state, "potential", potential_->parameters());
+  insert_state(state, "map", map_->parameters());
+  insert_state(state, "map_statistics", map_->statistics());
+  insert_state(state, "average", average_->parameters());
+  insert_state(state, "average_statistics", average_->statistics());
+  insert_state(state, "map_adam", map_adam_->state());
+  insert_state(state, "potential_adam", potential_adam_->state());
+  return state;
+}
+
+void ImageSaddlePoint::restore(const State& state) {
+  const auto copied = [&](const char* prefix, const State& mine) {
+    copy_parameters(mine, extract_state(state, prefix), fmt::format("saddle_point: {}", prefix));
+  };
+  copied("potential", potential_->parameters());
+  copied("map", map_->parameters());
+  copied("map_statistics", map_->statistics());
+  copied("average", average_->parameters());
+  copied("average_statistics", average_->statistics());
+  map_adam_->restore(extract_state(state, "map_adam"));
+  potential_adam_->restore(extract_state(state, "potential_adam"));
+  noise_.set_state(require_tensor(state, "noise", "saddle_point"));
+}
+
+}  // namespace monge

@@ -1,0 +1,370 @@
+#include "monge/solvers/image_saddle_point.h"
+
+#include "monge/affine.h"
+#include "monge/cost.h"
+#include "monge/error.h"
+#include "monge/measures/array.h"
+#include "monge/metric.h"
+#include "monge/registry.h"
+#include "monge/unet_map.h"
+
+#include "error_text.h"
+#include "solvers/image_saddle_point_step.h"
+
+#include <gtest/gtest.h>
+
+namespace monge {
+namespace {
+
+constexpr std::int64_t size = 16;
+
+/// Which objective, in how many pieces.
+struct Case {
+  std::string name;
+  std::int64_t noise_channels, samples;
+  double gamma;
+  bool residual;
+  std::int64_t micro_batch, points_together;
+};
+
+const std::vector<Case> cases{
+    {"strong", 0, 1, 0, false, 0, 6},
+    {"strong, residual, in pieces", 0, 1, 0, true, 4, 4},
+    {"strong with noise", 1, 2, 0, false, 0, 6},
+    {"weak", 1, 3, 0.6, false, 0, 6},
+    {"weak, residual, in pieces", 2, 4, 1, true, 10, 2},
+    {"weak, one point at a time", 1, 3, 1, false, 2, 1},
+};
+
+struct Networks {
+  ResNetCritic potential;
+  UNet map;
+};
+
+Networks networks_of(const Case& one) {
+  Random random(41, "network");
+  return {
+      ResNetCritic({.channels = 2, .size = size, .width = 3, .max_width = 5}, random, at::kDouble),
+      UNet({.channels = 2, .noise_channels = one.noise_channels, .size = size, .width = 2}, random,
+           at::kDouble)};
+}
+
+struct Points {
+  Tensor x, y, z;
+};
+
+Points points_of(const Case& one, std::int64_t n, std::int64_t m) {
+  Random random(42, "points");
+  const auto normal = [&](std::int64_t rows, std::int64_t channels) {
+    return random.normal({rows, channels * size * size}).to(at::kDouble);
+  };
+  return {normal(n, 2), normal(m, 2),
+          one.noise_channels > 0 ? normal(n * one.samples, one.noise_channels) : Tensor()};
+}
+
+/// The objectives as their formulas read, of networks normalised as the case says.
+struct Plain {
+  Tensor for_map, for_potential;
+  SaddlePointTerms terms;
+};
+
+constexpr double noise_scale = 0.5, cost_scale = 0.03;
+
+Plain plain_objectives(const Case& one, const Networks& networks, const Points& at) {
+  const std::int64_t n = at.x.size(0);
+  std::vector<Tensor> pieces;
+  for (std::int64_t from = 0; from < n; from += one.points_together) {
+    const std::int64_t count = std::min(one.points_together, n - from);
+    const Tensor start = at.x.narrow(0, from, count).repeat_interleave(one.samples, 0);
+    Tensor input = start;
+    if (at.z.defined())
+      input = at::cat(
+          {start, noise_scale * at.z.narrow(0, from * one.samples, count * one.samples)}, 1);
+    const Tensor moved = networks.map.forward(input, Graph::create);
+    pieces.push_back(one.residual ? moved + start : moved);
+  }
+  const Tensor mapped = at::cat(pieces);
+  const Tensor cost =
+      WeakCost(one.gamma).estimate(at.x, mapped.view({n, one.samples, -1})).mean();
+  const Tensor at_mapped = networks.potential.value(mapped, Graph::create).mean();
+  const Tensor at_target = networks.potential.value(at.y, Graph::create).mean();
+  return {cost_scale * cost - at_mapped,
+          at_mapped - at_target,
+          {cost.item<double>(), at_mapped.item<double>() / cost_scale,
+           at_target.item<double>() / cost_scale}};
+}
+
+ImageSaddlePointStep step_of(const Case& one, const Networks& networks) {
+  return ImageSaddlePointStep({.noise_samples = one.samples,
+                               .noise_scale = noise_scale,
+                               .gamma = one.gamma,
+                               .cost_scale = cost_scale,
+                               .residual = one.residual,
+                               .micro_batch = one.micro_batch},
+                              networks.potential, networks.map);
+}
+
+void expect_derivatives(const std::vector<Tensor>& ours, const Tensor& objective,
+                        const State& parameters, const std::string& where) {
+  std::vector<Tensor> inputs;
+  for (const auto& [name, parameter] : parameters) inputs.push_back(parameter);
+  const auto plain = torch::autograd::grad({objective}, inputs, {}, /*retain_graph=*/true);
+  ASSERT_EQ(ours.size(), plain.size()) << where;
+  double largest = 0;
+  for (const Tensor& derivative : plain)
+    largest = std::max(largest, derivative.abs().max().item<double>());
+  std::size_t i = 0;
+  for (const auto& [name, parameter] : parameters) {
+    EXPECT_LE((ours[i] - plain[i]).abs().max().item<double>(), 1e-10 * largest)
+        << where << " " << name;
+    ++i;
+  }
+}
+
+TEST(ImageSaddlePointStep, TermsAndDerivativesAreThoseOfThePlainObjectives) {
+  for (const Case& one : cases) {
+    const Networks networks = networks_of(one);
+    const Points at = points_of(one, 6, 9);
+    const Plain plain = plain_objectives(one, networks, at);
+    ImageSaddlePointStep step = step_of(one, networks);
+    for (int run = 0; run < 2; ++run) {  // the second finds what the first has left
+      const SaddlePointTerms first = step.for_map(at.x, at.z);
+      expect_derivatives(step.map_derivatives(), plain.for_map, networks.map.parameters(),
+                         one.name + ": map");
+      const SaddlePointTerms second = step.for_potential(at.x, at.z, at.y);
+      expect_derivatives(step.potential_derivatives(), plain.for_potential,
+                         networks.potential.parameters(), one.name + ": potential");
+      for (const SaddlePointTerms& terms : {first, second}) {
+        EXPECT_NEAR(terms.cost, plain.terms.cost, 1e-9 * std::abs(plain.terms.cost)) << one.name;
+        EXPECT_NEAR(terms.mapped, plain.terms.mapped, 1e-9 * std::abs(plain.terms.mapped))
+            << one.name;
+      }
+      EXPECT_NEAR(second.target, plain.terms.target, 1e-9 * std::abs(plain.terms.target))
+          << one.name;
+    }
+  }
+}
+
+/// Pieces that are alike have the moments of the whole, and then nothing tells them from it.
+TEST(ImageSaddlePointStep, MicroBatchesOfEqualMomentsAddUpToTheWholeBatch) {
+  Case one = cases[3];
+  const Networks networks = networks_of(one);
+  Points at = points_of(one, 2, 4);
+  for (Tensor* points : {&at.x, &at.z}) *points = at::cat({*points, *points});
+  ImageSaddlePointStep whole = step_of(one, networks);
+  one.micro_batch = 2 * one.samples;
+  ImageSaddlePointStep pieces = step_of(one, networks);
+  whole.for_map(at.x, at.z);
+  pieces.for_map(at.x, at.z);
+  whole.for_potential(at.x, at.z, at.y);
+  pieces.for_potential(at.x, at.z, at.y);
+  const auto expect_equal = [](const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
+    for (std::size_t i = 0; i < a.size(); ++i)
+      EXPECT_TRUE(at::allclose(a[i], b[i], 1e-8, 1e-11)) << i;
+  };
+  expect_equal(pieces.map_derivatives(), whole.map_derivatives());
+  expect_equal(pieces.potential_derivatives(), whole.potential_derivatives());
+}
+
+/// Afterwards the parameters require gradients as before, and hold none.
+TEST(ImageSaddlePointStep, LeavesTheParametersAsTheyWere) {
+  const Networks networks = networks_of(cases[0]);
+  const Points at = points_of(cases[0], 2, 2);
+  ImageSaddlePointStep step = step_of(cases[0], networks);
+  step.for_map(at.x, at.z);
+  step.for_potential(at.x, at.z, at.y);
+  for (const State& state : {networks.map.parameters(), networks.potential.parameters()})
+    for (const auto& [name, parameter] : state) {
+      EXPECT_TRUE(parameter.requires_grad()) << name;
+      EXPECT_FALSE(parameter.grad().defined()) << name;
+    }
+}
+
+/// Images that four corners span, and the same with more contrast: a monotone function of each
+/// pixel is the gradient of a convex function and so the optimal map to what it gives.
+struct Contrast {
+  static constexpr std::int64_t count = 1000;
+  std::vector<std::int64_t> shape{1, size, size};
+  Tensor x = images(1), y = raised(images(2)), unseen = images(3), truth = raised(unseen);
+
+  static Tensor images(std::uint64_t seed) {
+    Random random(seed, "corners");
+    const Tensor corners = random.uniform({count, 1, 2, 2}) * 2 - 1;
+    return at::upsample_bilinear2d(corners, {size, size}, true).flatten(1);
+  }
+  static Tensor raised(const Tensor& images) { return (6 * images).tanh(); }
+  Problem problem() const {
+    return make_problem(std::make_shared<ArrayMeasure>(x, shape),
+                        std::make_shared<ArrayMeasure>(y, shape), 3);
+  }
+  double error(const Tensor& mapped) const {
+    return l2_uvp(mapped, truth, truth.var(0).sum().item<double>());
+  }
+  double error(const TransportMap& map) const { return error(map.transport(unseen)); }
+  double affine_error() const {
+    const AffineMap map = bures_wasserstein_map(empirical_moments(x), empirical_moments(y));
+    return error(AffineTransportMap(map));
+  }
+};
+
+const ResNetCriticOptions small_critic{.channels = 1, .size = size, .width = 16, .max_width = 32};
+
+SaddlePointOptions small_options() {
+  return {.residual = true,
+          .inner_steps = 2,
+          .batch = 16,
+          .learning_rate = 1.5e-3,
+          .average = 0.95,
+          .map_width = 6};
+}
+
+void run(Solver& solver, Problem& problem, std::int64_t steps) {
+  for (std::int64_t step = 0; step < steps; ++step) {
+    const double share = static_cast<double>(step) / static_cast<double>(steps);
+    ASSERT_TRUE(solver.step(problem, 1 - share).finite);
+  }
+}
+
+std::unique_ptr<Solver> started(const SaddlePointOptions& options, double gamma,
+                                const Problem& problem) {
+  Random random(1, "network");
+  auto solver = std::make_unique<ImageSaddlePoint>(small_critic, options, gamma, random);
+  solver->start(problem, random);
+  return solver;
+}
+
+/// The affine map is the best that moments alone give.
+TEST(ImageSaddlePoint, LearnsAMapOfImagesAndNothingWithoutUpdates) {
+  const Contrast truth;
+  const auto learned = [&](double learning_rate, std::int64_t steps) {
+    SaddlePointOptions options = small_options();
+    options.learning_rate = learning_rate;
+    Problem problem = truth.problem();
+    const auto solver = started(options, 0, problem);
+    run(*solver, problem, steps);
+    return truth.error(*solver->solution().map);
+  };
+  const double error = learned(small_options().learning_rate, 100), affine = truth.affine_error();
+  EXPECT_LT(error, 0.75 * affine);
+  EXPECT_LT(error, 0.33 * truth.error(truth.unseen));
+  EXPECT_GT(learned(1e-12, 10), affine);  // the moments of its activations are those of the images
+}
+
+/// E Var T(x, .) over the target's variance.
+double conditional_spread(const TransportMap& map, const Tensor& x, double variance) {
+  const auto& plan = dynamic_cast<const StochasticMap&>(map);
+  Random random(7, "noise");
+  std::vector<Tensor> samples;
+  for (int i = 0; i < 4; ++i) samples.push_back(plan.sample(x, random));
+  return at::stack(samples).var(0).sum(1).mean().item<double>() / variance;
+}
+
+/// One grey image whose target is dark or bright: the weak cost with gamma = 1 wants all of the
+/// target's variance at every x.
+TEST(ImageSaddlePoint, AWeakCostSendsAnImageToMany) {
+  const Contrast from;
+  const Tensor x = 0.1 * from.x;
+  Random random(4, "target");
+  const Tensor y = 0.1 * from.y + 0.8 * (2 * random.integers(2, Contrast::count).unsqueeze(1) - 1);
+  Problem problem = make_problem(std::make_shared<ArrayMeasure>(x, from.shape),
+                                 std::make_shared<ArrayMeasure>(y, from.shape), 3);
+  SaddlePointOptions options = small_options();
+  options.noise_channels = 1;
+  options.noise_scale = 1;
+  options.noise_samples = 2;
+  const auto solver = started(options, 1, problem);
+  run(*solver, problem, 100);
+  EXPECT_GT(conditional_spread(*solver->solution().map, x.narrow(0, 0, 100),
+                               y.var(0).sum().item<double>()),
+            0.5);
+}
+
+TEST(ImageSaddlePoint, ResumesBitByBit) {
+  const Contrast truth;
+  SaddlePointOptions options = small_options();
+  options.batch = 8;
+  options.noise_channels = 1;
+  options.noise_samples = 2;
+  options.micro_batch = 6;
+  Problem problem = truth.problem(), again = truth.problem();
+  const auto solver = started(options, 0.7, problem);
+  run(*solver, problem, 2);
+  State stored, streams;
+  for (const auto& [name, tensor] : solver->state()) stored[name] = tensor.detach().clone();
+  for (const auto& [name, tensor] : problem.state()) streams[name] = tensor.clone();
+  run(*solver, problem, 2);
+
+  Random random(99, "network");
+  ImageSaddlePoint resumed(small_critic, options, 0.7, random);
+  resumed.restore(stored);
+  again.restore(streams);
+  run(resumed, again, 2);
+  const State expected = solver->state(), got = resumed.state();
+  ASSERT_EQ(expected.size(), got.size());
+  for (const auto& [name, tensor] : expected) EXPECT_TRUE(at::equal(tensor, got.at(name))) << name;
+  const Tensor x = truth.unseen.narrow(0, 0, 5);
+  EXPECT_TRUE(
+      at::equal(solver->solution().map->transport(x), resumed.solution().map->transport(x)));
+}
+
+std::string refusal(const SaddlePointOptions& options, double gamma = 0) {
+  Random random(1, "network");
+  return error_text([&] { ImageSaddlePoint(small_critic, options, gamma, random); });
+}
+
+TEST(ImageSaddlePoint, RefusesOptionsWithOneLine) {
+  EXPECT_EQ(refusal({.map = "gradient"}),
+            "solver.map: expected network, since the network is one of images, got gradient");
+  EXPECT_EQ(refusal({.map_hidden = {64, 64}}),
+            "solver.map_hidden: expected none and map_width, since the network is one of images, "
+            "got [64, 64]");
+  EXPECT_EQ(refusal({.noise_dimension = 2}),
+            "solver.noise_dimension: expected 0 and noise_channels, since the network is one of "
+            "images, got 2");
+  EXPECT_EQ(refusal({.expectile_weight = 1}),
+            "solver.expectile_weight: expected 0, since the network is one of images, got 1");
+  EXPECT_EQ(refusal({.bidirectional = true}),
+            "solver.bidirectional: expected false, since the network is one of images, got true");
+  EXPECT_EQ(refusal({}, 0.5),
+            "solver.noise_channels: expected at least 1, since the cost is weak, got 0");
+  EXPECT_EQ(refusal({.noise_samples = 1, .noise_channels = 1}, 0.5),
+            "solver.noise_samples: expected at least 2, since the cost is weak, got 1");
+  EXPECT_EQ(refusal({.map_width = 4, .noise_channels = 1}), "");
+}
+
+/// What the registry makes of points of a shape.
+std::string shape_refusal(const std::vector<std::int64_t>& shape, const Table& network = {}) {
+  return error_text([&] {
+    SolverParts parts{{{"map_width", std::int64_t{4}}}, "resnet_critic", network, "quadratic", {}};
+    Random random(1, "network");
+    find_solver("saddle_point", "test").make(shape, parts, random);
+  });
+}
+
+TEST(ImageSaddlePoint, TakesChannelsAndSizeFromTheImages) {
+  const std::string side =
+      "source and target: expected square images of 16, 32, 64, 128, ... pixels a side, got "
+      "images of shape ";
+  EXPECT_EQ(shape_refusal({3, 28, 28}), side + "[3, 28, 28]");
+  EXPECT_EQ(shape_refusal({3, 48, 48}), side + "[3, 48, 48]");
+  EXPECT_EQ(shape_refusal({1, 32, 16}), side + "[1, 32, 16]");
+  EXPECT_EQ(shape_refusal({1, 8, 8}), side + "[1, 8, 8]");
+  EXPECT_EQ(shape_refusal({768}),
+            "source and target: expected images of one shape [channels, height, width], since the "
+            "network is resnet_critic, got points of shape [768]");
+  EXPECT_EQ(shape_refusal({3, 16, 16}, {{"size", std::int64_t{32}}}),
+            "network.size: expected that of the images, 16, got 32");
+  EXPECT_EQ(shape_refusal({3, 16, 16}, {{"channels", std::int64_t{1}}}),
+            "network.channels: expected that of the images, 3, got 1");
+
+  SolverParts parts{{{"map_width", std::int64_t{4}}}, "resnet_critic", {}, "quadratic", {}};
+  Random random(1, "network");
+  const auto solver = find_solver("saddle_point", "test").make({2, 32, 32}, parts, random);
+  EXPECT_EQ(std::get<std::int64_t>(parts.network_options.at("channels")), 2);
+  EXPECT_EQ(std::get<std::int64_t>(parts.network_options.at("size")), 32);
+  EXPECT_EQ(std::get<double>(parts.solver.at("cost_scale")), 2.0 / (2 * 32 * 32));
+  EXPECT_EQ(solver->solution().map->dimension(), 2 * 32 * 32);
+}
+
+}  // namespace
+}  // namespace monge
