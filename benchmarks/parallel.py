@@ -134,7 +134,8 @@ def fit(setting, ranks, steps, batch, isolated):
                "target.dimension": setting.options["source.dimension"], "evaluate.points": 50,
                "train.max_steps": steps, "train.evaluate_every": max(steps // 2, 1),
                "train.checkpoint_seconds": 1e6, **setting.options, "solver.batch": batch}
-    command = [PYTHON, "-m", "monge", "fit", *common.sets(options), "--out", folder, "--force"]
+    program = [common.MONGE] if ranks == 1 else [PYTHON, "-m", "monge"]
+    command = [*program, "fit", *common.sets(options), "--out", folder, "--force"]
     launched = launch(command, ranks, isolated)
     middle, last = common.metrics(folder)[-2:]
     wall = (last["seconds"] - middle["seconds"]) / (last["step"] - middle["step"])
