@@ -10,6 +10,7 @@ import common
 
 NAMES = ["truth", "gaussian", "solvers", "toys", "icnn_ot", "starts", "colour", "kernels", "steps",
          "conv", "images", "sampling", "discrete", "cells", "startup", "race", "otp", "not_toys",
+         "noised",
          "parallel"]
 
 
