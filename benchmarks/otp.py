@@ -15,7 +15,8 @@ SMOOTHED = {"smoothing.kind": "gaussian", "smoothing.unit": "source", "smoothing
 METHODS = {
     "OTM": MAX_MIN,
     "OTM-s": MAX_MIN | {"solver.noise_dimension": 2, "solver.noise_samples": 1},
-    "noised strong NOT": MAX_MIN | {"network.name": "noised_mlp", "network.unit": "target"},
+    "noised strong NOT": MAX_MIN | {"solver.learning_rate": 2e-3, "network.name": "noised_mlp",
+                                    "network.unit": "target", "network.sigma_max": 10.0},
     "OTP, max-min": MAX_MIN | SMOOTHED | {"smoothing.start_level": 5.0},
     "OTP, dual": {"solver.name": "dual", "solver.learning_rate": 1e-2,
                   "network.name": "dense_icnn", "network.celu_alpha": 0.1} | SMOOTHED,

@@ -83,7 +83,7 @@ std::unique_ptr<Solver> make_saddle_point(const Shape& shape, SolverParts& parts
     solver = std::make_unique<SaddlePoint>(dimension, options, cost, icnn, random);
   } else if (parts.network == "noised_mlp") {
     const auto noised =
-        sized_for(noised_mlp_declaration().read(parts.network_options, "network"), dimension);
+        noised_mlp_declaration().read(parts.network_options, "network").sized_for(dimension);
     parts.network_options = noised_mlp_declaration().write(noised);
     solver = std::make_unique<SaddlePoint>(dimension, options, cost, noised, random);
   } else {

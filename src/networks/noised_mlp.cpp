@@ -62,16 +62,18 @@ const Declaration<NoisedMlpOptions>& noised_mlp_declaration() {
                   one_of({"data", "target"}))
           .option("weight", &O::weight,
                   "How much a level counts, r being its ratio to that deviation: all the same; "
-                  "1 / (1 + r²), the share of a noisy point that is signal; (1 + r²) / r².",
+                  "1 / (1 + r²), the share of a noisy point that is signal; (1 + r²) / r²; each "
+                  "over its mean.",
                   one_of({"flat", "signal", "edm"}));
   return declaration;
 }
 
-NoisedMlpOptions sized_for(NoisedMlpOptions options, std::int64_t dimension) {
-  const MlpOptions sized = sized_for(perceptron(options), dimension);
-  options.hidden = sized.hidden;
-  options.alpha = sized.alpha;
-  return options;
+NoisedMlpOptions NoisedMlpOptions::sized_for(std::int64_t dimension) const {
+  const MlpOptions perceptron_options = monge::sized_for(perceptron(*this), dimension);
+  NoisedMlpOptions sized = *this;
+  sized.hidden = perceptron_options.hidden;
+  sized.alpha = perceptron_options.alpha;
+  return sized;
 }
 
 NoiseLevels::NoiseLevels(std::int64_t dimension, const NoisedMlpOptions& options)
@@ -114,8 +116,8 @@ Tensor NoiseLevels::draw(std::int64_t n, Random& random) const {
 NoiseLevels::Level NoiseLevels::at(float sigma) const {
   const double s = deviation(), noise = unit() * static_cast<double>(sigma), r = noise / s;
   const double per_sigma = unit() / s;
-  const double mean = mean_weight(options_.weight, per_sigma * options_.sigma_min,
-                                  per_sigma * options_.sigma_max);
+  const double mean =
+      mean_weight(options_.weight, per_sigma * options_.sigma_min, per_sigma * options_.sigma_max);
   const double weight = s * s * weight_of(options_.weight, r) / mean;
   return {.noise = static_cast<float>(noise),
           .scale = static_cast<float>(1 / (s * std::sqrt(1 + r * r))),
@@ -143,7 +145,7 @@ Tensor NoiseLevels::inputs(const Tensor& y, const Tensor& sigma) const {
 
 NoisedMlp::NoisedMlp(std::int64_t dimension, const NoisedMlpOptions& options, Random& random,
                      at::ScalarType dtype)
-    : levels_(dimension, sized_for(options, dimension)),
+    : levels_(dimension, options.sized_for(dimension)),
       network_(dimension + options.channels, 1, perceptron(levels_.options()), random, dtype) {}
 
 Tensor NoisedMlp::value(const Tensor& x, const Tensor& sigma, Graph graph) const {

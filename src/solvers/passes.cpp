@@ -1,5 +1,7 @@
 #include "solvers/passes.h"
 
+#include "monge/networks/noised_mlp.h"
+
 #include "kernels/adam_loop.h"
 #include "kernels/icnn_view.h"
 #include "kernels/mlp_view.h"

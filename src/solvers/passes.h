@@ -2,7 +2,6 @@
 
 #include "monge/networks/dense_icnn.h"
 #include "monge/networks/mlp.h"
-#include "monge/networks/noised_mlp.h"
 
 #include "kernels/sums.h"
 
@@ -13,6 +12,8 @@
 #include <vector>
 
 namespace monge {
+
+class NoisedMlp;
 
 /// A network's derivatives summed over the blocks of one thread. Every pass below has its own.
 class DerivativeSums {

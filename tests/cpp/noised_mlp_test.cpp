@@ -118,8 +118,15 @@ TEST(NoiseLevels, WeightsAreThoseOfTheirNames) {
     return NoiseLevels(1, options).at(sigma).weight;  // s = 1
   };
   EXPECT_FLOAT_EQ(weight("flat", 3), 1);
-  EXPECT_FLOAT_EQ(weight("signal", 3), 0.1f);
-  EXPECT_FLOAT_EQ(weight("edm", 0.5f), 5);
+  EXPECT_FLOAT_EQ(weight("signal", 3) / weight("signal", 1), 0.2f);
+  EXPECT_FLOAT_EQ(weight("edm", 0.5f) / weight("edm", 1), 2.5f);
+  for (const char* name : {"flat", "signal", "edm"}) {
+    double sum = 0;
+    constexpr int parts = 10000;
+    for (int i = 0; i < parts; ++i)
+      sum += weight(name, static_cast<float>(0.02 * std::pow(5000, (i + 0.5) / parts)));
+    EXPECT_NEAR(sum / parts, 1, 1e-3) << name;
+  }
 }
 
 /// SaddlePointStep with levels against the objectives as their formulas read.

@@ -15,12 +15,12 @@ struct NoisedMlpOptions {
   double sigma_max = 100;
   std::string unit = "data";
   std::string weight = "signal";
+
+  /// With `hidden` and `alpha` chosen where they are not, as those of a perceptron.
+  NoisedMlpOptions sized_for(std::int64_t dimension) const;
 };
 
 const Declaration<NoisedMlpOptions>& noised_mlp_declaration();
-
-/// The options with `hidden` and `alpha` chosen where they are not, as those of a perceptron.
-NoisedMlpOptions sized_for(NoisedMlpOptions options, std::int64_t dimension);
 
 /// The noise levels sigma of a potential conditioned on them, and what its network is given at one.
 /// With m and s the mean and the standard deviation of the points, u the unit of the levels (1, or
@@ -28,7 +28,7 @@ NoisedMlpOptions sized_for(NoisedMlpOptions options, std::int64_t dimension);
 ///
 ///   point       (y - m) / (s √(1 + r²)),     y = x + u sigma n, n standard normal
 ///   embedding   cos(a_k), sin(a_k),          a_k = 10000^(-k / (h - 1)) ln(sigma) / 4, 0 <= k < h
-///   weight      1, 1 / (1 + r²), or (1 + r²) / r² (their lambda in units of s)
+///   weight      1, 1 / (1 + r²), or (1 + r²) / r² (their lambda in units of s), over its mean
 ///
 /// Copies share the statistics m and s.
 class NoiseLevels {
