@@ -15,6 +15,8 @@ SMOOTHED = {"smoothing.kind": "gaussian", "smoothing.unit": "source", "smoothing
 METHODS = {
     "OTM": MAX_MIN,
     "OTM-s": MAX_MIN | {"solver.noise_dimension": 2, "solver.noise_samples": 1},
+    "noised strong NOT": MAX_MIN | {"solver.learning_rate": 2e-3, "network.name": "noised_mlp",
+                                    "network.unit": "target", "network.sigma_max": 10.0},
     "OTP, max-min": MAX_MIN | SMOOTHED | {"smoothing.start_level": 5.0},
     "OTP, dual": {"solver.name": "dual", "solver.learning_rate": 1e-2,
                   "network.name": "dense_icnn", "network.celu_alpha": 0.1} | SMOOTHED,
@@ -24,6 +26,8 @@ CASES = {
     "Parallel": {"target.offset": 1},
     "One-to-many": {"source.low": 0, "target.low": 0, "target.offset": 1, "target.mirrored": True},
 }
+HEADER = ["case", "d", "method", "D_cost / W2², %", "D_target less floor", "energy", "spread",
+          "upper sheet", "L2-UVP, %", "plan check"]
 COST = {"Perpendicular": 1 / 3, "Parallel": 1 / 2, "One-to-many": 1 / 2}  # W2² over d
 
 
@@ -72,9 +76,7 @@ def cells(row):
 
 
 def table(result):
-    header = ["case", "d", "method", "D_cost / W2², %", "D_target less floor", "energy", "spread",
-              "upper sheet", "L2-UVP, %", "plan check"]
-    text = common.markdown(header, [cells(row) for row in result["rows"]])
+    text = common.markdown(HEADER, [cells(row) for row in result["rows"]])
     return (f"{text}\n\n{result['steps']} steps, noise level {result['level']:g}, seeds 0 to "
             f"{len(result['rows'][0]['fits']) - 1}; ranges over the seeds. D_cost is against the "
             "exact W2²; energy is the energy distance over the target's mean distance; L2-UVP is "

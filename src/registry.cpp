@@ -6,6 +6,7 @@
 #include "monge/metric.h"
 #include "monge/networks/dense_icnn.h"
 #include "monge/networks/mlp.h"
+#include "monge/networks/noised_mlp.h"
 #include "monge/networks/resnet_critic.h"
 #include "monge/smoothing.h"
 #include "monge/solvers/adversarial.h"
@@ -80,6 +81,11 @@ std::unique_ptr<Solver> make_saddle_point(const Shape& shape, SolverParts& parts
         sized_for(dense_icnn_declaration().read(parts.network_options, "network"), dimension);
     parts.network_options = dense_icnn_declaration().write(icnn);
     solver = std::make_unique<SaddlePoint>(dimension, options, cost, icnn, random);
+  } else if (parts.network == "noised_mlp") {
+    const auto noised =
+        noised_mlp_declaration().read(parts.network_options, "network").sized_for(dimension);
+    parts.network_options = noised_mlp_declaration().write(noised);
+    solver = std::make_unique<SaddlePoint>(dimension, options, cost, noised, random);
   } else {
     const auto mlp = sized_for(mlp_declaration().read(parts.network_options, "network"), dimension);
     parts.network_options = mlp_declaration().write(mlp);
@@ -143,7 +149,7 @@ std::span<const SolverRow> solver_rows() {
        w2gn_usual_steps,
        true},
       {saddle_point_declaration().info(),
-       {"mlp", "dense_icnn", "resnet_critic"},
+       {"mlp", "dense_icnn", "resnet_critic", "noised_mlp"},
        {"quadratic", "weak_quadratic", "kernel_weak"},
        make_saddle_point,
        saddle_point_usual_steps},
@@ -180,6 +186,12 @@ std::span<const NetworkRow> network_rows() {
          Random random(0, "network");
          return std::make_shared<MlpPotential>(dimension,
                                                mlp_declaration().read(options, "network"), random);
+       }},
+      {noised_mlp_declaration().info(),
+       [](std::int64_t dimension, const Table& options) -> std::shared_ptr<Potential> {
+         Random random(0, "network");
+         return std::make_shared<NoisedMlp>(
+             dimension, noised_mlp_declaration().read(options, "network"), random);
        }},
       {resnet_critic_declaration().info(),
        [](std::int64_t, const Table& options) -> std::shared_ptr<Potential> {

@@ -1,5 +1,7 @@
 #include "solvers/passes.h"
 
+#include "monge/networks/noised_mlp.h"
+
 #include "kernels/adam_loop.h"
 #include "kernels/icnn_view.h"
 #include "kernels/mlp_view.h"
@@ -166,6 +168,56 @@ class MlpPotentialPass final : public PotentialPass {
   MlpParts parts_;
 };
 
+class NoisedMlpPass final : public PotentialPass {
+ public:
+  NoisedMlpPass(const std::shared_ptr<const SharedMlp>& shared, const NoiseLevels& levels,
+                std::int64_t rows)
+      : PotentialPass(shared->parameters),
+        parts_(shared, sums, rows),
+        levels_(levels),
+        inputs_(shared->shape.inputs),
+        seen_(static_cast<std::size_t>(rows * inputs_)),
+        slopes_(seen_.size()),
+        at_(static_cast<std::size_t>(rows)),
+        weights_(at_.size()) {}
+
+  void forward(const float* x, std::int64_t n, float* value) override {
+    const std::int64_t d = levels_.dimension();
+    const float* mean = levels_.mean();
+    for (std::int64_t i = 0; i < n; ++i, x += 2 * d + 1) {
+      const float sigma = x[2 * d];
+      const NoiseLevels::Level level = at_[i] = levels_.at(sigma);
+      float* seen = seen_.data() + i * inputs_;
+      for (std::int64_t j = 0; j < d; ++j)
+        seen[j] = level.scale * (x[j] + level.noise * x[d + j] - mean[j]);
+      levels_.embed(sigma, seen + d);
+    }
+    parts_.forward(seen_.data(), n, value);
+    for (std::int64_t i = 0; i < n; ++i) value[i] *= at_[i].weight;
+    n_ = n;
+  }
+  void gradient(float* out) override {
+    const std::int64_t d = levels_.dimension();
+    parts_.block.delta();
+    parts_.block.gradient(slopes_.data());
+    for (std::int64_t i = 0; i < n_; ++i)
+      for (std::int64_t j = 0; j < d; ++j)
+        out[i * d + j] = at_[i].weight * at_[i].scale * slopes_[i * inputs_ + j];
+  }
+  void accumulate(const float* c) override {
+    for (std::int64_t i = 0; i < n_; ++i) weights_[i] = at_[i].weight * c[i];
+    parts_.accumulate(weights_.data());
+  }
+
+ private:
+  MlpParts parts_;
+  NoiseLevels levels_;
+  std::int64_t inputs_, n_ = 0;
+  std::vector<float> seen_, slopes_;
+  std::vector<NoiseLevels::Level> at_;
+  std::vector<float> weights_;
+};
+
 /// ∇f, or x - ∇f(x) where `descends`.
 class MlpGradientPass final : public MapPass {
  public:
@@ -259,6 +311,14 @@ PotentialPasses passes_of(const MlpPotential& potential) {
   const auto shared = std::make_shared<SharedMlp>(potential.network());
   return {shared, [shared](std::int64_t rows) -> std::unique_ptr<PotentialPass> {
             return std::make_unique<MlpPotentialPass>(shared, rows);
+          }};
+}
+
+PotentialPasses passes_of(const NoisedMlp& potential) {
+  const auto shared = std::make_shared<SharedMlp>(potential.network());
+  const NoiseLevels levels = potential.levels();
+  return {shared, [shared, levels](std::int64_t rows) -> std::unique_ptr<PotentialPass> {
+            return std::make_unique<NoisedMlpPass>(shared, levels, rows);
           }};
 }
 

@@ -13,6 +13,8 @@
 
 namespace monge {
 
+class NoisedMlp;
+
 /// A network's derivatives summed over the blocks of one thread. Every pass below has its own.
 class DerivativeSums {
  public:
@@ -38,15 +40,16 @@ class DerivativeSums {
 };
 
 /// The passes of a potential f over a block of points, float32, without a graph. One for each
-/// thread.
+/// thread. The points [n, inputs] hold a draw of NoiseLevels after the d coordinates of x where the
+/// potential is conditioned on the noise level: f(x) is then weight · f(x + u sigma n, sigma).
 class PotentialPass {
  public:
   explicit PotentialPass(const State& parameters) : sums(parameters) {}
   virtual ~PotentialPass() = default;
 
-  /// f at `n` points `x` [n, d], which have to stay until accumulate(); value [n].
+  /// f at `n` points `x`, which have to stay until accumulate(); value [n].
   virtual void forward(const float* x, std::int64_t n, float* value) = 0;
-  /// ∇f at those points, [n, d].
+  /// ∇f in x at those points, [n, d].
   virtual void gradient(float* out) = 0;
   /// Adds Σ c_i ∂f(x_i)/∂parameters to `sums`; `c` [n].
   virtual void accumulate(const float* c) = 0;
@@ -92,6 +95,7 @@ struct MapPasses {
 
 PotentialPasses passes_of(const DenseIcnn& potential);
 PotentialPasses passes_of(const MlpPotential& potential);
+PotentialPasses passes_of(const NoisedMlp& potential);
 /// T = ∇psi.
 MapPasses gradient_passes(const DenseIcnn& psi);
 MapPasses gradient_passes(const MlpPotential& psi);

@@ -149,10 +149,30 @@ SaddlePoint::SaddlePoint(std::int64_t dimension, const SaddlePointOptions& optio
   build(random);
 }
 
+SaddlePoint::SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options,
+                         const WeakCost& cost, const NoisedMlpOptions& network, Random& random)
+    : options_(options), cost_(cost), noise_(0, "unset") {
+  potential_.noised = std::make_shared<NoisedMlp>(dimension, network, random);
+  build(random);
+}
+
 SaddlePoint::~SaddlePoint() = default;
+
+/// Throws where the options or the cost do not fit a potential that has levels.
+void SaddlePoint::require_fit_of_levels() const {
+  const auto require = [](bool fits, const char* where, const char* expected, std::string got) {
+    if (!fits) fail(where, fmt::format("{}, since the network is noised_mlp", expected), got);
+  };
+  require(cost_.gamma() == 0, "cost", "a strong one", fmt::format("gamma = {:g}", cost_.gamma()));
+  require(options_.map == "network", "solver.map", "network", options_.map);
+  require(!noisy(), "solver.noise_dimension", "0", std::to_string(options_.noise_dimension));
+  require(options_.expectile_weight == 0, "solver.expectile_weight", "0",
+          fmt::format("{:g}", options_.expectile_weight));
+}
 
 /// Throws where the options do not fit one another, the cost or the network.
 void SaddlePoint::require_fit() const {
+  if (potential_.noised) require_fit_of_levels();
   const bool icnn = potential_.icnn != nullptr, gradient = options_.map == "gradient";
   if (noisy() && gradient)
     fail("solver.noise_dimension", "0, since the map is a gradient",
@@ -212,9 +232,11 @@ void SaddlePoint::build(Random& random) {
                                        .exponent = cost_.exponent(),
                                        .correlation = icnn,
                                        .expectile_weight = options_.expectile_weight,
-                                       .expectile = options_.expectile};
+                                       .expectile = options_.expectile,
+                                       .level_numbers = potential_.noised ? d + 1 : 0};
   const auto potential_of = [](const Potentials& one) {
-    return one.icnn ? passes_of(*one.icnn) : passes_of(*one.mlp);
+    if (one.icnn) return passes_of(*one.icnn);
+    return one.mlp ? passes_of(*one.mlp) : passes_of(*one.noised);
   };
   const auto map_of = [](const Potentials& one) {
     return one.icnn ? gradient_passes(*one.icnn) : descent_passes(*one.mlp);
@@ -239,7 +261,8 @@ void SaddlePoint::build_map(Random& random) {
   } else {
     const bool gradient = options_.map == "gradient";
     MlpOptions network;
-    if (potential_.mlp) network.hidden = potential_.mlp->network().settings().hidden;
+    if (const Mlp* perceptron = potential_.perceptron())
+      network.hidden = perceptron->settings().hidden;
     if (!options_.map_hidden.empty()) network.hidden = options_.map_hidden;
     network.activation = options_.map_activation;
     network = sized_for(network, inputs);
@@ -269,6 +292,7 @@ void SaddlePoint::start(const Problem& problem, Random& random) {
   noise_ = Random(
       static_cast<std::uint64_t>(random.integers(std::int64_t{1} << 62, 1).item<std::int64_t>()),
       "noise");
+  if (potential_.noised) potential_.noised->levels().measure(problem.target.measure(), random);
   if (!potential_.icnn || options_.start != "affine") return;
   set_frame(bures_wasserstein_frame(sampled_moments(problem.source.measure(), random),
                                     sampled_moments(problem.target.measure(), random)));
@@ -282,6 +306,12 @@ Tensor SaddlePoint::noise(const Rows& own) {
   noise_.fill_normal({drawn_.data_ptr<float>(), static_cast<std::size_t>(drawn_.numel())});
   const std::int64_t samples = options_.noise_samples;
   return drawn_.narrow(0, own.begin * samples, own.count * samples);
+}
+
+/// Of the noise and the levels at which the potential sees a batch, those of the own rows.
+Tensor SaddlePoint::levels(const Rows& own) {
+  if (!potential_.noised) return {};
+  return rows_in(potential_.noised->levels().draw(options_.batch, noise_), own);
 }
 
 /// To be called whenever parameters have changed.
@@ -309,8 +339,9 @@ void SaddlePoint::penalise_map() const {
 
 /// One step of the map; false where it would have left the finite numbers.
 bool SaddlePoint::improve_map(const Direction& side, double rate) {
+  const Rows own = side.group.rows_of(options_.batch);
   const Tensor x = side.from.enter(side.source.next(options_.batch));
-  SaddlePointTerms terms = side.step.for_map(x, noise(side.group.rows_of(options_.batch)));
+  SaddlePointTerms terms = side.step.for_map(x, noise(own), levels(own));
   Exchange(side.group, options_.batch)
       .means(side.step.map_derivatives())
       .means({&terms.cost, &terms.mapped})
@@ -333,9 +364,10 @@ StepReport SaddlePoint::improve(const Direction& side, double rate) {
       report.finite = false;
       return report;
     }
+  const Rows own = side.group.rows_of(options_.batch);
   const Tensor x = side.from.enter(side.source.next(options_.batch));
   const Tensor y = side.to.enter(side.target.next(options_.batch));
-  SaddlePointTerms terms = side.step.for_potential(x, noise(side.group.rows_of(options_.batch)), y);
+  SaddlePointTerms terms = side.step.for_potential(x, noise(own), y, levels(own));
   Exchange(side.group, options_.batch)
       .means(side.step.potential_derivatives())
       .means({&terms.cost, &terms.mapped, &terms.target, &terms.excess})
@@ -368,7 +400,7 @@ StepReport SaddlePoint::step(Problem& problem, double rate) {
 /// Of one inner step, whose threads then meet for the update.
 double SaddlePoint::step_work() const {
   const PassWork f =
-      potential_.icnn ? pass_work(*potential_.icnn) : pass_work(potential_.mlp->network());
+      potential_.icnn ? pass_work(*potential_.icnn) : pass_work(*potential_.perceptron());
   const double passes = map_->mlp ? 3 : 6;
   return static_cast<double>(options_.batch * options_.noise_samples) *
          (passes * map_->work().all() + 2 * f.all());
@@ -403,6 +435,8 @@ State SaddlePoint::state() const {
   insert_state(state, "map_adam", map_adam_->state());
   insert_state(state, "potential_adam", potential_adam_->state());
   insert_state(state, "frame", exact_frame_.state());
+  if (potential_.noised)
+    insert_state(state, "statistics", potential_.noised->levels().statistics());
   return state;
 }
 
@@ -413,6 +447,7 @@ void SaddlePoint::restore(const State& state) {
   copied("potential", potential_.any().parameters());
   copied("map", map_->parameters());
   copied("average", map_->average());
+  if (potential_.noised) copied("statistics", potential_.noised->levels().statistics());
   map_adam_->restore(extract_state(state, "map_adam"));
   potential_adam_->restore(extract_state(state, "potential_adam"));
   load();

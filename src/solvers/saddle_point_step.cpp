@@ -17,16 +17,22 @@ struct SaddlePointStep::Worker {
     if (o.noise_dimension > 0 || o.noise_samples > 1)
       input.resize(size(o.dimension + o.noise_dimension));
     for (auto* points : {&mapped, &slope}) points->resize(size(o.dimension));
+    if (o.level_numbers > 0) seen.resize(size(o.dimension + o.level_numbers));
     for (auto* numbers : {&values, &weights}) numbers->resize(size(1));
   }
 
   std::unique_ptr<PotentialPass> potential;
   std::unique_ptr<MapPass> map;
-  std::vector<float> input, mapped, slope, values, target_values, weights;
+  std::vector<float> input, mapped, seen, slope, values, target_values, weights;
   SaddlePointTerms terms;  // sums
 };
 
 namespace {
+
+/// Row `at` of an array of `width` columns; null where there is none.
+const float* row(const Tensor& array, std::int64_t at, std::int64_t width) {
+  return array.defined() ? array.const_data_ptr<float>() + at * width : nullptr;
+}
 
 /// -mean <x, y> over the samples y [k, d]; its derivative in y is added to `derivative`.
 float correlation(const float* x, const float* y, std::int64_t k, std::int64_t d,
@@ -43,10 +49,12 @@ float correlation(const float* x, const float* y, std::int64_t k, std::int64_t d
 
 }  // namespace
 
-/// The points of one pass: `n` of x with the noise of their samples.
+/// The points of one pass: `n` of x with the noise of their samples and the levels they are seen
+/// at.
 struct SaddlePointStep::Block {
   const float* x;
   const float* z;
+  const float* levels;
   std::int64_t n;
 };
 
@@ -88,6 +96,14 @@ void SaddlePointStep::prepare(std::int64_t threads) {
   }
 }
 
+SaddlePointStep::Block SaddlePointStep::block_of(const Tensor& x, const Tensor& z,
+                                                 const Tensor& levels, std::int64_t from,
+                                                 std::int64_t n) const {
+  return {row(x, from, objective_.dimension),
+          row(z, from * objective_.noise_samples, objective_.noise_dimension),
+          row(levels, from, objective_.level_numbers), n};
+}
+
 /// body(worker, from, count) for the points of each thread in blocks of at most `rows`.
 template <class Body>
 void SaddlePointStep::over_blocks(std::int64_t n, std::int64_t rows, Body body) {
@@ -118,6 +134,19 @@ void SaddlePointStep::transport(Worker& worker, const Block& block) const {
   worker.map->forward(input, block.n * samples, worker.mapped.data());
 }
 
+/// What the potential's pass takes for `n` points [n, d]: each with its levels behind it.
+const float* SaddlePointStep::seen(Worker& worker, const float* points, const float* levels,
+                                   std::int64_t n) const {
+  if (!levels) return points;
+  const std::int64_t d = objective_.dimension, numbers = objective_.level_numbers;
+  float* out = worker.seen.data();
+  for (std::int64_t i = 0; i < n; ++i) {
+    out = std::copy_n(points + i * d, d, out);
+    out = std::copy_n(levels + i * numbers, numbers, out);
+  }
+  return worker.seen.data();
+}
+
 kernels::WeakCostShape<float> SaddlePointStep::cost_shape() const {
   return {objective_.noise_samples, objective_.dimension, static_cast<float>(objective_.gamma),
           static_cast<float>(objective_.exponent)};
@@ -144,19 +173,17 @@ double SaddlePointStep::cost_of(Worker& worker, const Block& block, float* along
   return sum;
 }
 
-SaddlePointTerms SaddlePointStep::for_map(const Tensor& x, const Tensor& z) {
+SaddlePointTerms SaddlePointStep::for_map(const Tensor& x, const Tensor& z, const Tensor& levels) {
   const at::NoGradGuard no_graph;
   const std::int64_t n = x.size(0), d = objective_.dimension, samples = objective_.noise_samples;
-  const float* points = x.const_data_ptr<float>();
-  const float* noise = z.defined() ? z.const_data_ptr<float>() : nullptr;
   const float share = 1 / static_cast<float>(n);
   const std::int64_t threads = threads_for(n);
   prepare(threads);
   over_blocks(n, rows_ / samples, [&](Worker& worker, std::int64_t from, std::int64_t count) {
-    const Block block{points + from * d,
-                      noise ? noise + from * samples * objective_.noise_dimension : nullptr, count};
+    const Block block = block_of(x, z, levels, from, count);
     transport(worker, block);
-    worker.potential->forward(worker.mapped.data(), count * samples, worker.values.data());
+    worker.potential->forward(seen(worker, worker.mapped.data(), block.levels, count * samples),
+                              count * samples, worker.values.data());
     worker.potential->gradient(worker.slope.data());
     worker.terms.mapped +=
         std::accumulate(worker.values.begin(), worker.values.begin() + count * samples, 0.0);
@@ -218,32 +245,33 @@ void SaddlePointStep::learn_pairs(Worker& worker, const Block& block, const floa
   worker.potential->accumulate(worker.weights.data());
 }
 
-SaddlePointTerms SaddlePointStep::for_potential(const Tensor& x, const Tensor& z, const Tensor& y) {
+SaddlePointTerms SaddlePointStep::for_potential(const Tensor& x, const Tensor& z, const Tensor& y,
+                                                const Tensor& levels) {
   const at::NoGradGuard no_graph;
   const std::int64_t n = x.size(0), m = y.size(0), d = objective_.dimension;
   const std::int64_t samples = objective_.noise_samples;
-  const float* points = x.const_data_ptr<float>();
-  const float* noise = z.defined() ? z.const_data_ptr<float>() : nullptr;
-  const float* targets = y.const_data_ptr<float>();
   const float sign = objective_.correlation ? -1.0f : 1.0f;
   const bool paired = objective_.expectile_weight > 0;
   const std::int64_t threads = std::max(threads_for(n), threads_for(m));
   prepare(threads);
   const float mapped_weight = sign / static_cast<float>(n * samples);
   over_blocks(n, rows_ / samples, [&](Worker& worker, std::int64_t from, std::int64_t count) {
-    const Block block{points + from * d,
-                      noise ? noise + from * samples * objective_.noise_dimension : nullptr, count};
+    const Block block = block_of(x, z, levels, from, count);
     transport(worker, block);
     worker.terms.cost += cost_of(worker, block, nullptr);
     if (paired)
-      learn_pairs(worker, block, targets + from * d, 1 / static_cast<float>(n));
+      learn_pairs(worker, block, row(y, from, d), 1 / static_cast<float>(n));
     else
-      worker.terms.mapped += learn(worker, worker.mapped.data(), count * samples, mapped_weight);
+      worker.terms.mapped +=
+          learn(worker, seen(worker, worker.mapped.data(), block.levels, count * samples),
+                count * samples, mapped_weight);
   });
   const float target_weight = -sign / static_cast<float>(m);
   if (!paired)
     over_blocks(m, rows_, [&](Worker& worker, std::int64_t from, std::int64_t count) {
-      worker.terms.target += learn(worker, targets + from * d, count, target_weight);
+      const float* levels_there = row(levels, from, objective_.level_numbers);
+      worker.terms.target +=
+          learn(worker, seen(worker, row(y, from, d), levels_there, count), count, target_weight);
     });
   return potential_terms(threads, n, m);
 }

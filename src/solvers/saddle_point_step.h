@@ -20,6 +20,10 @@ namespace monge {
 ///
 /// over the pairs (x_i, y_i) of a batch: u is at most 0 where C(x, T) - f(T) is the conjugate of f.
 ///
+/// Where the potential is conditioned on the noise level, f(.) above is weight · f(. + u sigma n,
+/// sigma) with fresh n and sigma, the same ones for T(x_i) and y_i (NoiseLevels; noised strong
+/// NOT).
+///
 /// In multiplications per point, with I and M those of the first and of the other weights: for T,
 /// an MLP needs 2 I + 3 M, the gradient of an ICNN 5 I + 6 M (forward 2 I + 2 M, tangent and
 /// adjoint I + 2 M, derivatives 2 I + 2 M); ∇f costs 2 I + 2 M. For f: T once, and f's value and
@@ -33,6 +37,8 @@ struct SaddlePointObjective {
   bool correlation = false;
   double expectile_weight = 0;  ///< above 0: one noise sample, as many y as x
   double expectile = 0.99;      ///< tau
+  /// Numbers of a point in a draw of NoiseLevels; above 0: one noise sample, no regulariser.
+  std::int64_t level_numbers = 0;
 };
 
 /// Means over the batch.
@@ -56,11 +62,12 @@ class SaddlePointStep {
   /// The weight of the spread in C from now on.
   void set_gamma(double gamma) { objective_.gamma = gamma; }
 
-  /// `x` [n, d] and, where the map has noise, `z` [n k, noise dimension]; float32, contiguous. Sets
-  /// map_derivatives().
-  SaddlePointTerms for_map(const Tensor& x, const Tensor& z);
-  /// The same with `y` [m, d]. Sets potential_derivatives().
-  SaddlePointTerms for_potential(const Tensor& x, const Tensor& z, const Tensor& y);
+  /// `x` [n, d], where the map has noise `z` [n k, noise dimension], and where the potential has
+  /// levels those of the points [n, level numbers]; float32, contiguous. Sets map_derivatives().
+  SaddlePointTerms for_map(const Tensor& x, const Tensor& z, const Tensor& levels = {});
+  /// The same with `y` [m, d], m = n where there are levels. Sets potential_derivatives().
+  SaddlePointTerms for_potential(const Tensor& x, const Tensor& z, const Tensor& y,
+                                 const Tensor& levels = {});
 
   /// Parallel to the parameters in the order of their names; overwritten by the next call.
   const std::vector<Tensor>& map_derivatives() const;
@@ -73,7 +80,10 @@ class SaddlePointStep {
   void prepare(std::int64_t threads);
   template <class Body>
   void over_blocks(std::int64_t n, std::int64_t rows, Body body);
+  Block block_of(const Tensor& x, const Tensor& z, const Tensor& levels, std::int64_t from,
+                 std::int64_t n) const;
   void transport(Worker& worker, const Block& block) const;
+  const float* seen(Worker& worker, const float* points, const float* levels, std::int64_t n) const;
   kernels::WeakCostShape<float> cost_shape() const;
   double cost_of(Worker& worker, const Block& block, float* along) const;
   static double learn(Worker& worker, const float* at, std::int64_t count, float weight);

@@ -163,6 +163,9 @@ const std::vector<Case> cases{
      "[solver]\nname = \"saddle_point\"\nbatch = 30\nnoise_dimension = 2\n"
      "[network]\nname = \"mlp\"\nhidden = [8, 8]\n[cost]\nname = "
      "\"weak_quadratic\"\n"},
+    {"noised saddle point",
+     "[solver]\nname = \"saddle_point\"\nbatch = 30\n[network]\nname = \"noised_mlp\"\n"
+     "hidden = [8, 8]\nunit = \"target\"\n"},
     {"convex saddle point",
      "[solver]\nname = \"saddle_point\"\nbatch = 30\nconvexity = \"penalty\"\n[network]\n"
      "name = \"dense_icnn\"\nhidden = [8, 8]"},

@@ -55,7 +55,7 @@ def test_the_check_tells_a_fake_solution(monge):
     assert "Plan check" in page and "the map does not reach the target" in page
 
 
-@pytest.mark.parametrize("recipe", ["otm", "otm-s", "otp"])
+@pytest.mark.parametrize("recipe", ["otm", "otm-s", "otp", "noised-not"])
 def test_recipes_run_on_arrays(monge, recipe):
     monge.works("fit", "--recipe", recipe, "--source", "a.npy", "--target", "b.npy", "--out", "run",
                 *SIZES, "--set", "train.max_steps=20")

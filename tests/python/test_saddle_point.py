@@ -18,6 +18,7 @@ PARTS = {
             "solver.residual=true"],
     "icnn_ot": ["network.name=dense_icnn", "network.hidden=[8,8]", "solver.convexity=penalty",
                 "solver.inner_steps=10"],
+    "noised": ["network.name=noised_mlp", "network.hidden=[8,8]", "network.unit=target"],
     "enot": ["network.hidden=[8,8]", "network.activation=elu", "solver.map=gradient",
              "solver.inner_steps=1", "solver.expectile_weight=1", "solver.bidirectional=true"],
 }
@@ -58,7 +59,7 @@ def test_a_map_is_applied_and_a_run_goes_on(monge, name):
     assert monge.map_bytes("copy") == monge.map_bytes("whole")
 
 
-@pytest.mark.parametrize("name", ["weak", "scheduled", "kernel", "mm2", "enot"])
+@pytest.mark.parametrize("name", ["weak", "scheduled", "kernel", "mm2", "enot", "noised"])
 def test_a_stopped_run_reaches_the_same_numbers(monge, name):
     monge.works(*arguments(name, 60, "whole"))
     process = monge.start(*arguments(name, 60))
@@ -116,6 +117,10 @@ def test_noise_from_a_file(monge):
 @pytest.mark.parametrize("name, setting, words", [
     ("strong", "solver.convexity=penalty", "solver.convexity"),
     ("strong", "solver.bidirectional=true", "solver.bidirectional"),
+    ("noised", "network.sigma_min=200", "at most sigma_max = 100"),
+    ("noised", "network.channels=7", "an even count"), ("noised", "network.unit=x", "target"),
+    ("noised", "solver.noise_dimension=1", "noised_mlp"),
+    ("noised", "cost.name=weak_quadratic", "a strong one"),
     ("mm2", "cost.name=weak_quadratic", "weak"),
     ("weak", "solver.noise_dimension=0", "noise_dimension"),
     ("weak", "solver.noise_samples=1", "noise_samples"),

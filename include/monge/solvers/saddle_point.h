@@ -4,6 +4,7 @@
 #include "monge/cost.h"
 #include "monge/networks/dense_icnn.h"
 #include "monge/networks/mlp.h"
+#include "monge/networks/noised_mlp.h"
 #include "monge/solver.h"
 
 #include <memory>
@@ -73,14 +74,26 @@ std::int64_t saddle_point_usual_steps(std::int64_t dimension);
 ///
 /// from the objective of f. `bidirectional`: each step then changes the roles, u being the
 /// potential on the source and f that of the map back.
+///
+/// With a NoisedMlp the potential sees T(x) and y with noise and is told its level (noised strong
+/// NOT, docs/methods/noised-not.md): for f(y) stands, over levels sigma and standard normal n,
+///
+///   E weight(sigma) f(y + u sigma n, sigma)
 class SaddlePoint final : public Solver {
  public:
-  /// The potential: exactly one of the two networks.
+  /// The potential: exactly one of the networks.
   struct Potentials {
     std::shared_ptr<DenseIcnn> icnn;
     std::shared_ptr<MlpPotential> mlp;
+    std::shared_ptr<NoisedMlp> noised;
     Potential& any() const {
-      return icnn ? static_cast<Potential&>(*icnn) : static_cast<Potential&>(*mlp);
+      if (icnn) return *icnn;
+      return mlp ? static_cast<Potential&>(*mlp) : static_cast<Potential&>(*noised);
+    }
+    /// Null where it is the input-convex network.
+    const Mlp* perceptron() const {
+      if (noised) return &noised->network();
+      return mlp ? &mlp->network() : nullptr;
     }
   };
 
@@ -89,6 +102,8 @@ class SaddlePoint final : public Solver {
               const DenseIcnnOptions& network, Random& random);
   SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options, const WeakCost& cost,
               const MlpOptions& network, Random& random);
+  SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options, const WeakCost& cost,
+              const NoisedMlpOptions& network, Random& random);
   ~SaddlePoint() override;
 
   std::string name() const override { return "saddle_point"; }
@@ -105,10 +120,12 @@ class SaddlePoint final : public Solver {
   void build(Random& random);
   struct Direction;  // one of the two in which the networks are played against each other
   void require_fit() const;
+  void require_fit_of_levels() const;
   void build_map(Random& random);
   bool noisy() const { return options_.noise_dimension > 0; }
   void set_frame(const AffineFrame& frame);
   Tensor noise(const Rows& own);
+  Tensor levels(const Rows& own);
   void load();
   void penalise_map() const;
   bool improve_map(const Direction& side, double rate);
