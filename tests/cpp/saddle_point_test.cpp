@@ -143,13 +143,13 @@ void expect_derivatives(const std::vector<Tensor>& fused, const Tensor& objectiv
   std::vector<Tensor> inputs;
   for (const auto& [name, parameter] : parameters) inputs.push_back(parameter);
   const auto plain = torch::autograd::grad({objective}, inputs, {}, true, false, true);
-  double size = 0;  // of the largest derivative: some are exactly 0
+  double size = 0;  // of the largest derivative: some are exactly 0, being differences of two means
   for (const Tensor& derivative : plain)
     if (derivative.defined()) size = std::max(size, derivative.abs().max().item<double>());
   std::size_t i = 0;
   for (const auto& [name, parameter] : parameters) {
     const Tensor expected = plain[i].defined() ? plain[i] : at::zeros_like(parameter);
-    EXPECT_LE((fused[i++] - expected).abs().max().item<double>(), 1e-4 * size)
+    EXPECT_LE((fused[i++] - expected).abs().max().item<double>(), 3e-4 * size)
         << where << " " << name;
   }
 }
