@@ -55,7 +55,7 @@ SaddlePointOptions sized_for(SaddlePointOptions options, std::int64_t dimension)
   if (options.map == "auto") options.map = "network";
   if (options.noise_channels == 0) options.noise_samples = 1;
   if (options.batch == 0) options.batch = 64;
-  if (options.learning_rate == 0) options.learning_rate = 2e-4;
+  if (options.learning_rate == 0) options.learning_rate = 1e-3;
   if (options.potential_learning_rate == 0) options.potential_learning_rate = options.learning_rate;
   if (options.cost_scale == 0) options.cost_scale = 2 / static_cast<double>(dimension);
   return options;

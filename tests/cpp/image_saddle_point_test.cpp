@@ -84,8 +84,7 @@ Plain plain_objectives(const Case& one, const Networks& networks, const Points& 
     pieces.push_back(one.residual ? moved + start : moved);
   }
   const Tensor mapped = at::cat(pieces);
-  const Tensor cost =
-      WeakCost(one.gamma).estimate(at.x, mapped.view({n, one.samples, -1})).mean();
+  const Tensor cost = WeakCost(one.gamma).estimate(at.x, mapped.view({n, one.samples, -1})).mean();
   const Tensor at_mapped = networks.potential.value(mapped, Graph::create).mean();
   const Tensor at_target = networks.potential.value(at.y, Graph::create).mean();
   return {cost_scale * cost - at_mapped,

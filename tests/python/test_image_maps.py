@@ -14,8 +14,9 @@ WEAK = ["cost.name=weak_quadratic", "cost.gamma_steps=3", "solver.noise_channels
         "solver.noise_samples=2", "solver.micro_batch=6"]
 
 
-def arguments(*chosen, source="x.npy", target="y.npy", out="run", steps=4):
-    chosen = [*SMALL, f"train.max_steps={steps}", "source.name=images", "target.name=images", *chosen]
+def arguments(*chosen, source="x.npy", target="y.npy", out="run", steps=4, kind="images"):
+    chosen = [*SMALL, f"train.max_steps={steps}", f"source.name={kind}", f"target.name={kind}",
+              *chosen]
     return ["fit", "--source", source, "--target", target, "--out", out,
             *(part for setting in chosen for part in ("--set", setting))]
 
@@ -73,10 +74,9 @@ def test_options_that_do_not_fit_are_refused(images, chosen, said):
 
 def test_measures_that_do_not_fit_are_refused(images):
     assert "[3, 24, 24]" in images.refuses(*arguments(source="odd.npy", target="odd.npy"))
-    assert "got 768 and 256" in images.refuses(*arguments(target="grey.npy"))
+    assert "got [3, 16, 16] and [1, 16, 16]" in images.refuses(*arguments(target="grey.npy"))
     # Of the same dimension, and no images.
-    assert "expected images of one shape" in images.refuses(
-        *arguments("source.name=array", "target.name=array"))
+    assert "expected images of one shape" in images.refuses(*arguments(kind="array"))
     assert "noise_dimension" in images.refuses(
         *arguments("network.name=mlp", "solver.noise_channels=1"))
 
