@@ -4,14 +4,14 @@ import datetime
 import importlib
 import json
 import re
+import shutil
 import sys
 
 import common
 
 NAMES = ["truth", "gaussian", "solvers", "toys", "icnn_ot", "starts", "colour", "kernels", "steps",
          "conv", "images", "sampling", "discrete", "cells", "startup", "race", "otp", "not_toys",
-         "noised",
-         "parallel"]
+         "noised", "parallel", "gallery.domain_adaptation", "gallery.density"]
 
 
 def module(name):
@@ -37,9 +37,8 @@ def run(name):
     print(text)
 
 
-def write_tables():
-    """Replaces the marked blocks of README.md by the tables of the last results."""
-    page = common.ROOT / "README.md"
+def write_tables(page):
+    """Replaces the marked blocks of a page by the tables of the last results, and its figures."""
     if not page.exists():
         sys.exit(f"bench: {page} is missing")
     text = page.read_text()
@@ -56,20 +55,31 @@ def write_tables():
                               flags=re.DOTALL)
         if count != 1:
             sys.exit(f"bench: {page}: expected one block {begin} … {end}, got {count}")
+        figure = common.OUT / f"{name}.png"
+        if figure.exists():
+            shutil.copy(figure, page.with_suffix(".png"))
         print(f"bench: wrote the table {name}", file=sys.stderr)
     page.write_text(text)
+
+
+def named(arguments):
+    """The benchmarks of the command line; a name before a dot stands for all that it holds."""
+    return [name for argument in arguments
+            for name in [known for known in NAMES if known.startswith(argument + ".")] or [argument]]
 
 
 def main(arguments):
     if arguments == ["list"]:
         for name in NAMES:
-            print(f"{name:10} {module(name).__doc__.splitlines()[0]}")
+            print(f"{name:{max(map(len, NAMES))}} {module(name).__doc__.splitlines()[0]}")
     elif arguments == ["tables"]:
-        write_tables()
+        for page in [common.ROOT / "README.md", *(common.ROOT / "docs" / "gallery").glob("*.md")]:
+            write_tables(page)
     else:
-        for name in arguments:
+        names = named(arguments) or NAMES
+        for name in names:
             module(name)
-        for name in arguments or NAMES:
+        for name in names:
             run(name)
 
 

@@ -2,14 +2,19 @@
 
 import math
 import os
+import resource
 import socket
+import statistics
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import common
 
-PYTHON = common.ROOT / "build" / "python-env" / "bin" / "python"  # where ./dev test puts the wheel
+# Where ./dev test puts the wheel.
+PYTHON = Path(os.environ.get("MONGE_PYTHON",
+                             common.ROOT / "build" / "python-env" / "bin" / "python"))
 REPETITIONS = int(os.environ.get("BENCH_REPETITIONS", 3))
 RANKS = [8, 64, 512]
 
@@ -53,7 +58,7 @@ SETTINGS = {
     "dual, D = 256": dual(256, 1024, 16),
     "W2GN, D = 64": w2gn(64, 1024, 60),
     "max–min, 3 x 64": saddle(2, [64] * 3, 64, 1500),
-    "max–min, 3 x 1024": saddle(64, [1024] * 3, 2048, 3),
+    "max–min, 3 x 1024": saddle(64, [1024] * 3, 1024, 8),
 }
 
 
@@ -80,9 +85,16 @@ def free_port():
         return one.getsockname()[1]
 
 
+@dataclass
+class Launch:
+    """What so many processes took together: bytes that passed their network, where they had one of
+    their own, and processor seconds of each."""
+
+    wire: int
+    cpu: float
+
+
 def launch(command, ranks, isolated=False):
-    """Runs the command in so many processes; where isolated, in a network of their own, and then
-    the bytes that passed it."""
     variables = {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "MASTER_ADDR": "127.0.0.1",
                  "MASTER_PORT": str(free_port()), "WORLD_SIZE": str(ranks)}
     quoted = " ".join(f"'{part}'" for part in map(str, command))
@@ -92,51 +104,71 @@ def launch(command, ranks, isolated=False):
               + "for pid in $pids; do wait $pid; done; "
               + "awk '/lo:/ { print $2 }' /proc/net/dev")
     prefix = ["unshare", "--net"] if isolated else []
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run([*prefix, "sh", "-c", script], env={**os.environ, **variables},
                           capture_output=True, text=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(map(str, command))}\nfailed:\n{done.stderr}")
-    return int(done.stdout)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Launch(int(done.stdout), cpu / ranks)
 
 
-def fit(setting, ranks, steps, batch=None, isolated=False):
-    """Seconds of a step in the second half of a fit, and the bytes on the wire."""
+@dataclass
+class Step:
+    """A step of a fit: seconds by the clock, processor seconds and bytes sent by each process."""
+
+    wall: float
+    cpu: float
+    wire: float
+
+    @staticmethod
+    def median(steps):
+        return Step(*(statistics.median(getattr(step, name) for step in steps)
+                      for name in ("wall", "cpu", "wire")))
+
+
+def fit(setting, ranks, steps, batch, isolated):
     folder = common.OUT / "runs" / "parallel"
     options = {"source.name": "gaussian", "target.name": "random_gaussian",
                "target.dimension": setting.options["source.dimension"], "evaluate.points": 50,
                "train.max_steps": steps, "train.evaluate_every": max(steps // 2, 1),
-               "train.checkpoint_seconds": 1e6, **setting.options}
-    if batch:
-        options["solver.batch"] = batch
-    command = [PYTHON, "-m", "monge", "fit", *common.sets(options), "--out", folder, "--force"]
-    wire = launch(command, ranks, isolated)
+               "train.checkpoint_seconds": 1e6, **setting.options, "solver.batch": batch}
+    program = [common.MONGE] if ranks == 1 else [PYTHON, "-m", "monge"]
+    command = [*program, "fit", *common.sets(options), "--out", folder, "--force"]
+    launched = launch(command, ranks, isolated)
     middle, last = common.metrics(folder)[-2:]
-    return (last["seconds"] - middle["seconds"]) / (last["step"] - middle["step"]), wire
+    wall = (last["seconds"] - middle["seconds"]) / (last["step"] - middle["step"])
+    return launched, wall
 
 
-def bytes_a_step(setting):
-    """Of one process of two, by the difference of a longer and a shorter fit; None where this user
-    may not make a network."""
-    allowed = subprocess.run(["unshare", "--net", "ip", "link", "set", "lo", "up"],
-                             capture_output=True).returncode == 0
-    if not allowed:
-        return None
-    short, long = (fit(setting, 2, steps, isolated=True)[1] for steps in (4, 12))
-    return (long - short) / (2 * 8)
+def step(setting, ranks, batch, isolated=False):
+    """By the difference of a long fit and a short one, which start and end alike."""
+    short, long = max(setting.steps // 8, 2), setting.steps
+    steps = []
+    for _ in range(REPETITIONS):
+        begun, _ = fit(setting, ranks, short, batch, isolated)
+        whole, wall = fit(setting, ranks, long, batch, isolated)
+        steps.append(Step(wall, (whole.cpu - begun.cpu) / (long - short),
+                          (whole.wire - begun.wire) / (long - short) / ranks))
+    return Step.median(steps)
 
 
-def median(setting, ranks, batch=None):
-    return common.spread([fit(setting, ranks, setting.steps, batch)[0]
-                          for _ in range(REPETITIONS)])["median"]
+def can_isolate():
+    """Whether this user may make a network of its own."""
+    return subprocess.run(["unshare", "--net", "ip", "link", "set", "lo", "up"],
+                          capture_output=True).returncode == 0
 
 
 def measured(setting):
-    one, two = median(setting, 1), median(setting, 2)
-    half = median(setting, 1, setting.batch // 2)
-    per_point = 2 * (one - half) / setting.batch
-    return {"batch": setting.batch, "exchanges": setting.exchanges, "one": one, "two": two,
-            "fixed": max(one - setting.batch * per_point, 0), "per_point": per_point,
-            "bytes": bytes_a_step(setting)}
+    isolated = can_isolate()
+    one, two = step(setting, 1, setting.batch), step(setting, 2, setting.batch, isolated)
+    half = step(setting, 1, setting.batch // 2)
+    per_point = 2 * (one.cpu - half.cpu) / setting.batch
+    return {"batch": setting.batch, "exchanges": setting.exchanges, "one": vars(one),
+            "two": vars(two), "per_point": per_point,
+            "fixed": max(one.cpu - setting.batch * per_point, 0),
+            "bytes": two.wire if isolated else None}
 
 
 def run():
@@ -155,18 +187,21 @@ def plan(row, ranks, batch, network):
 def scaled(row, ranks, network):
     """How many times as fast a step of the same batch is, and the share of the processors' time
     that is put to use where each process has the whole batch of one."""
-    same = row["one"] / plan(row, ranks, row["batch"], network)
-    grown = row["one"] / plan(row, ranks, row["batch"] * ranks, network)
+    same = row["one"]["cpu"] / plan(row, ranks, row["batch"], network)
+    grown = row["one"]["cpu"] / plan(row, ranks, row["batch"] * ranks, network)
     return same, grown
 
 
 def table(result):
-    lines = [[name, row["batch"], common.digits(1 / row["one"]), common.digits(1 / row["two"]),
-              f"{row['one'] / row['two']:.2f}",
+    lines = [[name, row["batch"],
+              f"{1e3 * row['one']['cpu']:.2f}", f"{1e3 * row['two']['cpu']:.2f}",
+              f"{row['one']['cpu'] / row['two']['cpu']:.2f}",
+              common.digits(1 / row["one"]["wall"]), common.digits(1 / row["two"]["wall"]),
               "–" if row["bytes"] is None else f"{row['bytes'] / 1e3:.0f}", row["exchanges"]]
              for name, row in result["rows"].items()]
-    text = common.markdown(["solver", "batch", "1 process, steps/s", "2 processes, steps/s",
-                            "times as fast", "kB a step", "exchanges"], lines)
+    text = common.markdown(["solver", "batch", "1 process, CPU ms", "each of 2, CPU ms", "ratio",
+                            "1 process, steps/s", "2 processes, steps/s", "kB a step",
+                            "exchanges"], lines)
     for network in NETWORKS:
         plans = [[name, *(f"{same:.1f} · {grown:.0%}" for same, grown in
                           (scaled(row, ranks, network) for ranks in RANKS))]
@@ -175,6 +210,6 @@ def table(result):
             ["solver", *(f"{ranks} processes" for ranks in RANKS)], plans)
     return text + (
         "\n\nOne thread a process. Medians of "
-        f"{result['settings']['repetitions']} fits each; bytes are counted on a network of the two "
-        "processes' own. Planned: how many times as fast a step of the same batch is · the share of "
+        f"{result['settings']['repetitions']} pairs of fits; bytes are those that each process "
+        "sends, counted on a network of their own. Planned: how many times as fast a step of the same batch is · the share of "
         "the processors' time put to use where every process has such a batch.")

@@ -234,22 +234,21 @@ ImageOptions preparation_of(const ApplyArguments& arguments) {
 }
 
 void apply_to_folder(ImageMapping mapping, const ApplyArguments& arguments, Existing existing) {
-  std::int64_t written = 0;
-  const auto function = std::move(mapping.function);
-  mapping.function = [&](const Tensor& rows) {
-    try {
-      StopOnInterrupt::check();
-    } catch (const Interrupted&) {
-      throw Interrupted{"those of " + std::to_string(written) + " pictures were written to " +
-                        arguments.out};
-    }
-    written += rows.size(0);
-    return function(rows);
+  std::int64_t begun = 0;
+  mapping.function = [&begun, function = std::move(mapping.function)](const Tensor& rows) {
+    const Tensor results = function(rows);
+    begun += rows.size(0);
+    return results;
   };
-  const MappedFolder done = map_image_folder(mapping, arguments.in, arguments.out, existing);
-  if (!done.skipped.empty()) log::warning(arguments.in + ": " + summary_of(done.skipped));
-  std::printf("%lld images to %s\n", static_cast<long long>(done.images * mapping.samples),
-              arguments.out.c_str());
+  try {
+    const MappedFolder done = map_image_folder(mapping, arguments.in, arguments.out, existing);
+    if (!done.skipped.empty()) log::warning(arguments.in + ": " + summary_of(done.skipped));
+    std::printf("%lld images to %s\n", static_cast<long long>(done.images * mapping.samples),
+                arguments.out.c_str());
+  } catch (const Interrupted&) {
+    throw Interrupted{"those of " + std::to_string(begun) + " pictures were written to " +
+                      arguments.out};
+  }
 }
 
 /// Whether the input is images for a map of images, and then maps it.
@@ -264,7 +263,14 @@ bool apply_to_images(const LoadedMap& loaded, const TransportMap& map,
                   ", since the map moves no images, got a folder");
     return false;
   }
-  ImageMapping mapping{moving(map, arguments), shape, arguments.samples, preparation_of(arguments)};
+  ImageMapping mapping{.function =
+                           [function = moving(map, arguments)](const Tensor& rows) {
+                             StopOnInterrupt::check();
+                             return function(rows);
+                           },
+                       .shape = shape,
+                       .samples = arguments.samples,
+                       .preparation = preparation_of(arguments)};
   if (folder) {
     apply_to_folder(std::move(mapping), arguments, existing);
     return true;

@@ -6,6 +6,7 @@
 #include "commands.h"
 #include "show.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
@@ -109,12 +110,25 @@ void add_describe(CLI::App& app) {
 void add_evaluate(CLI::App& app) {
   auto folder = std::make_shared<std::string>();
   auto json = std::make_shared<bool>(false);
+  auto settings = std::make_shared<std::vector<std::string>>();
   CLI::App* command = app.add_subcommand("evaluate", "Measures how right a run's map is.");
   command->add_option("run", *folder, "A run directory.")->required();
   command->add_flag("--json", *json, "Prints the figures as JSON.");
-  command->callback([folder, json] {
+  command
+      ->add_option("--set", *settings, "An option as evaluate.key=value for this time; repeatable.")
+      ->allow_extra_args(false);
+  const std::string files[] = {"features", "perceptual", "statistics"};
+  for (const OptionInfo& option : evaluate_declaration().info().options)
+    if (std::ranges::count(files, option.name) > 0)
+      command->add_option_function<std::string>(
+          "--" + option.name,
+          [settings, name = option.name](const std::string& path) {
+            settings->push_back("evaluate." + name + "=" + path);
+          },
+          option.sentence);
+  command->callback([folder, json, settings] {
     const RunDirectory run = open_run(*folder);
-    const Evaluation evaluation = evaluate_run(run);
+    const Evaluation evaluation = evaluate_run(run, *settings);
     if (*json)
       std::printf("%s", evaluation_json(evaluation, read_config(run.config())).c_str());
     else

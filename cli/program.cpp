@@ -46,8 +46,7 @@ void require_printed() {
 /// Of several processes the first one to fail says why: the others are lost by that.
 int failed(const Launch& launch, const std::string& message, int exit_code) {
   const auto& group = *launch.group;
-  if (!group.alone() && launch.count("errors of attempt " + std::to_string(launch.attempt), 1) > 1)
-    return exit_code;
+  if (!group.alone() && launch.count("errors of " + launch.attempt, 1) > 1) return exit_code;
   const std::string process = group.leads() ? "" : "process " + std::to_string(group.rank()) + ": ";
   std::fprintf(stderr, "monge: error: %s%s\n", process.c_str(), first_line(message).c_str());
   return exit_code;

@@ -16,7 +16,7 @@ struct Launch {
   /// is common to its processes, and returns it.
   std::function<std::int64_t(const std::string& name, std::int64_t amount)> count =
       [](const std::string&, std::int64_t amount) { return amount; };
-  std::int64_t attempt = 0;  ///< how often the launcher has restarted the processes
+  std::string attempt;  ///< a name that only the processes of this attempt have
 };
 
 /// The program `monge`; its exit code. Prints an error in one line, of all processes one.

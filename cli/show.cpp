@@ -41,6 +41,8 @@ void print_evaluation(const Evaluation& evaluation) {
   print_figures(evaluation.figures);
   std::printf("plan check: %s: %s\n", verdict_text(evaluation.plan.verdict).c_str(),
               evaluation.plan.reason.c_str());
+  for (const std::string& warning : evaluation.warnings)
+    std::printf("warning: %s\n", warning.c_str());
 }
 
 }  // namespace monge::cli

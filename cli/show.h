@@ -27,7 +27,7 @@ class ShowProgress final : public Callback {
 /// Prints name, value and meaning of each figure, aligned.
 void print_figures(const std::vector<EvaluatedFigure>& figures);
 
-/// The figures and, on a line, the plan check's verdict.
+/// The figures and, on a line each, the plan check's verdict and the warnings.
 void print_evaluation(const Evaluation& evaluation);
 
 }  // namespace monge::cli

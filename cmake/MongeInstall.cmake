@@ -3,8 +3,9 @@
 include(CMakePackageConfigHelpers)
 
 set(MONGE_PUBLIC_HEADERS
-  adam.h affine.h affine_span.h arrays.h check_gradients.h config.h conjugate.h cost.h density.h differentiable.h
-  discrete.h error.h events.h experiment.h files.h frozen.h image.h log.h map_file.h map_images.h measure.h metric.h mixture_plan.h
+  adam.h affine.h affine_span.h arrays.h check_gradients.h conditional.h config.h conjugate.h cost.h density.h
+  differentiable.h discrete.h error.h events.h experiment.h features.h fid.h files.h frozen.h image.h log.h map_file.h
+  map_images.h measure.h metric.h mixture_plan.h moments.h
   network_map.h options.h
   plan_check.h potential.h process_group.h progress.h random.h registry.h
   report.h run.h safetensors.h sampler.h smoothing.h solver.h tensor.h trainer.h transport_map.h unet_map.h

@@ -1,5 +1,6 @@
 # monge_report_files: an object library that holds the files of the report page (template, style,
-# script, Plotly's script), so that an installed program has nothing to find at run time.
+# script, Plotly's script) and the weights of the offline image features, so that an installed program
+# has nothing to find at run time.
 #
 # Input: MONGE_PLOTLY_JS, by default the script of the `plotly` Python package that is installed
 # beside torch.
@@ -30,3 +31,4 @@ monge_embed(page_html "${CMAKE_CURRENT_SOURCE_DIR}/src/report/page.html")
 monge_embed(page_css "${CMAKE_CURRENT_SOURCE_DIR}/src/report/page.css")
 monge_embed(page_js "${CMAKE_CURRENT_SOURCE_DIR}/src/report/page.js")
 monge_embed(plotly_js "${MONGE_PLOTLY_JS}")
+monge_embed(fashion_mnist "${CMAKE_CURRENT_SOURCE_DIR}/src/features/fashion_mnist.safetensors")

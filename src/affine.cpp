@@ -1,6 +1,7 @@
 #include "monge/affine.h"
 
 #include "monge/error.h"
+#include "monge/moments.h"
 
 namespace monge {
 namespace {
@@ -56,36 +57,6 @@ Spectrum floored(const Tensor& covariance) {
       largest > 0 ? result.values.clamp_min(kFrameFloor * largest) : at::ones_like(result.values);
   return result;
 }
-
-/// Sums of points and of their products, around the mean of the first block so that an offset costs
-/// no digits.
-class MomentSums {
- public:
-  void add(const Tensor& points) {
-    const Tensor block = points.to(at::kDouble);
-    if (count_ == 0) {
-      origin_ = block.mean(0);
-      sum_ = at::zeros_like(origin_);
-      products_ = at::zeros({block.size(1), block.size(1)}, block.options());
-    }
-    const Tensor centred = block - origin_;
-    sum_ += centred.sum(0);
-    products_.addmm_(centred.t(), centred);
-    count_ += block.size(0);
-  }
-
-  Moments moments() const {
-    const auto n = static_cast<double>(count_);
-    const Tensor shift = sum_ / n;
-    const Tensor covariance = (products_ - n * at::outer(shift, shift)) / std::max(n - 1, 1.0);
-    if (!all_finite(covariance)) fail("moments", "finite points", "values that are not finite");
-    return {origin_ + shift, covariance};
-  }
-
- private:
-  std::int64_t count_ = 0;
-  Tensor origin_, sum_, products_;
-};
 
 /// visit(block) for all points of a finite measure, for `draws` of any other, `rows` at a time.
 template <class Visit>

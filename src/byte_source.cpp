@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <cstring>
 #include <unistd.h>
 
 namespace monge {
@@ -36,7 +37,13 @@ void FileSource::read(std::uint64_t offset, void* to, std::size_t count) {
   }
 }
 
-std::string read_head(FileSource& source) {
+void MemorySource::read(std::uint64_t offset, void* to, std::size_t count) {
+  if (offset > bytes_.size() || count > bytes_.size() - offset)
+    fail("bytes in memory", fmt::format("{} more at byte {}", count, offset), "their end");
+  std::memcpy(to, bytes_.data() + offset, count);
+}
+
+std::string read_head(ByteSource& source) {
   std::string head(static_cast<std::size_t>(std::min<std::uint64_t>(source.size(), 512)), '\0');
   source.read(0, head.data(), head.size());
   return head;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 namespace monge {
 
@@ -37,6 +38,17 @@ class FileSource final : public ByteSource {
   std::uint64_t size_ = 0;
 };
 
+/// Bytes in memory, which outlive it.
+class MemorySource final : public ByteSource {
+ public:
+  explicit MemorySource(std::string_view bytes) : bytes_(bytes) {}
+  std::uint64_t size() const override { return bytes_.size(); }
+  void read(std::uint64_t offset, void* to, std::size_t count) override;
+
+ private:
+  std::string_view bytes_;
+};
+
 /// Throws Error unless the file starts with `magic`; says what it holds instead where that can be
 /// told ("expected an npy array, got a PNG image") and where the file is empty.
 void require_magic(FileSource& source, std::string_view magic, std::string_view expected);
@@ -46,6 +58,6 @@ void require_magic(FileSource& source, std::string_view magic, std::string_view 
 std::string content_name(std::string_view head);
 
 /// Up to 512 first bytes.
-std::string read_head(FileSource& source);
+std::string read_head(ByteSource& source);
 
 }  // namespace monge

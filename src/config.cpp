@@ -73,11 +73,15 @@ toml::table parse_toml(std::string_view text, std::string_view where) {
   }
 }
 
-/// The keys of measures that are paths.
-constexpr std::array<std::string_view, 3> path_keys{"file", "labels_file", "cache"};
+/// The keys of a section that are paths.
+std::vector<std::string_view> path_keys(std::string_view section) {
+  if (section == "source" || section == "target") return {"file", "labels_file", "cache"};
+  if (section == "evaluate") return {"features", "perceptual", "statistics"};
+  return {};
+}
 
-void resolve_paths(Table& section, const std::filesystem::path& folder) {
-  for (const std::string_view key : path_keys) {
+void resolve_paths(std::string_view name, Table& section, const std::filesystem::path& folder) {
+  for (const std::string_view key : path_keys(name)) {
     const auto entry = section.find(key);
     if (entry == section.end()) continue;
     if (auto* file = std::get_if<std::string>(&entry->second); file && !file->empty())
@@ -130,8 +134,7 @@ Config parse_config(std::string_view text, std::string_view where,
       config.sections[name][std::string(option.str())] =
           value_of(value, fmt::format("{}: {}: {}.{}", where, line_of(value), name, option.str()));
   }
-  for (const char* measure : {"source", "target"})
-    if (config.sections.contains(measure)) resolve_paths(config.sections[measure], folder);
+  for (auto& [name, section] : config.sections) resolve_paths(name, section, folder);
   return config;
 }
 
@@ -194,8 +197,7 @@ void apply_setting(Config& config, std::string_view setting) {
   Config over;
   Table& section = over.sections[key.substr(0, dot)];
   section[key.substr(dot + 1)] = value;
-  if (key.starts_with("source.") || key.starts_with("target."))
-    resolve_paths(section, std::filesystem::current_path());
+  resolve_paths(key.substr(0, dot), section, std::filesystem::current_path());
   over.seed = config.seed;
   config = merged(std::move(config), over);
 }

@@ -1,6 +1,7 @@
 #include "evaluation.h"
 
 #include "monge/affine.h"
+#include "monge/conditional.h"
 #include "monge/conjugate.h"
 #include "monge/density.h"
 #include "monge/discrete.h"
@@ -14,6 +15,8 @@
 #include "monge/mixture_plan.h"
 #include "monge/plan_check.h"
 #include "monge/smoothing.h"
+
+#include "image_evaluation.h"
 
 namespace monge {
 namespace {
@@ -142,6 +145,26 @@ bool trained_on_all(const Split& split) {
          dynamic_cast<const FiniteMeasure*>(split.train.get()) != nullptr;
 }
 
+constexpr const char* conditional_variance = "conditional_variance";
+constexpr const char* conditional_target = "conditional_variance_target";
+
+/// For stochastic maps: what of their variety comes of the noise.
+void add_spread(std::vector<EvaluatedFigure>& figures, const Solution& solution,
+                const Measure& source, double gamma, std::uint64_t seed) {
+  const auto* map = dynamic_cast<const StochasticMap*>(solution.map.get());
+  if (!map) return;
+  const bool costly = is_image(source.shape());  // a network's pass for every draw
+  Random random(seed, "conditional spread");
+  const Tensor x = draw(source, costly ? 128 : 512, random);
+  const ConditionalSpread spread = conditional_spread(*map, x, gamma, costly ? 4 : 8, random);
+  figures.push_back({"diversity", spread.diversity, "E |T(x, z) - T(x, z')|"});
+  figures.push_back({conditional_variance, spread.variance,
+                     "E var_z T(x, z) over Var(T#P): 0 where the map ignores z"});
+  if (gamma > 0)
+    figures.push_back({conditional_target, spread.target,
+                       "what the weak cost wants it to be, from mixing the map's own points"});
+}
+
 /// For gradients of potentials: whether the potential is convex, as it must be.
 void add_convexity(std::vector<EvaluatedFigure>& figures, const Solution& solution,
                    const EvaluationPoints& points, std::uint64_t seed) {
@@ -162,10 +185,20 @@ const Declaration<EvaluateOptions>& evaluate_declaration() {
   static const auto declaration =
       Declaration<O>("section", "evaluate", "What the figures are measured on.", "")
           .option("points", &O::points, "Held-out points of each measure.", between(10, 20000))
-          .option("holdout", &O::holdout,
-                  "Share of an array's rows, or of the images, kept out of training for evaluation; a share of fewer "
-                  "than 50 is not kept out.",
-                  between(0, 0.9));
+          .option(
+              "holdout", &O::holdout,
+              "Share of an array's rows, or of the images, kept out of training for evaluation; "
+              "a share of fewer than 50 is not kept out.",
+              between(0, 0.9))
+          .option("features", &O::features,
+                  "InceptionV3 weights for the FID of images, written by `python -m "
+                  "monge.convert_features inception`; none: the offline features.")
+          .option("perceptual", &O::perceptual,
+                  "LPIPS weights for images, written by `python -m monge.convert_features lpips`; "
+                  "none: the offline features.")
+          .option("statistics", &O::statistics,
+                  "Statistics of the features of the whole target, an npz file as pytorch-fid "
+                  "writes it.");
   return declaration;
 }
 
@@ -181,7 +214,8 @@ EvaluationPoints draw_evaluation_points(const Measure& source, const Measure& ta
   const Tensor x = draw(source, 2 * n, random);
   const Tensor y = draw(target, 2 * n, random);
   const auto second = [n](const Tensor& both) { return both.narrow(0, both.size(0) - n, n); };
-  EvaluationPoints drawn{x.narrow(0, 0, n), second(x), y.narrow(0, 0, n), second(y), 0, 0};
+  EvaluationPoints drawn{x.narrow(0, 0, n), second(x), y.narrow(0, 0, n), second(y), 0, 0,
+                         target.shape()};
   drawn.source_scale = mean_distance(drawn.x, drawn.x_other);
   drawn.target_scale = mean_distance(drawn.y, drawn.y_other);
   return drawn;
@@ -190,11 +224,17 @@ EvaluationPoints draw_evaluation_points(const Measure& source, const Measure& ta
 Quality watched_quality(const Solution& solution, const EvaluationPoints& points) {
   Quality quality;
   const double n = static_cast<double>(points.x.size(0));
-  const double forward =
-      energy_distance(solution.map->transport(points.x), points.y) / points.target_scale;
+  const Tensor mapped = solution.map->transport(points.x);
+  const double forward = energy_distance(mapped, points.y) / points.target_scale;
   quality.figures = {{"energy distance", forward}};
   quality.value = forward;
   quality.noise = 2 / n;  // under P = Q the relative energy distance varies by about 2 / n
+  if (is_image(points.shape)) {
+    const double seen = feature_energy_distance(mapped, points.y, points.shape);
+    quality.figures.emplace_back("energy distance in features", seen);
+    quality.value += seen;
+    quality.noise += 2 / n;
+  }
   if (solution.inverse) {
     const double inverse =
         energy_distance(solution.inverse->transport(points.y), points.x) / points.source_scale;
@@ -207,7 +247,13 @@ Quality watched_quality(const Solution& solution, const EvaluationPoints& points
 
 std::vector<EvaluatedFigure> evaluate_solution(const Solution& solution, const Measure& source,
                                                const Measure& target, std::int64_t points,
-                                               std::uint64_t seed) {
+                                               std::uint64_t seed,
+                                               const EvaluationSettings& settings) {
+  if (is_image(source.shape()) && source.shape() == target.shape()) {
+    auto figures = evaluate_images(solution, source, target, points, seed, settings.images);
+    add_spread(figures, solution, source, settings.gamma, seed);
+    return figures;
+  }
   constexpr std::int64_t numbers = 1 << 22;  // of a set; there are four, and twice that for means
   const EvaluationPoints set =
       draw_evaluation_points(source, target, affordable(source, points, numbers), seed);
@@ -251,19 +297,35 @@ std::vector<EvaluatedFigure> evaluate_solution(const Solution& solution, const M
   add_divergence(figures, solution, source, target, set.x);
   add_mode_figures(figures, solution, source, target, seed);
   add_convexity(figures, solution, set, seed);
+  add_spread(figures, solution, source, settings.gamma, seed);
   return figures;
 }
 
 std::vector<EvaluatedFigure> evaluate_splits(const Solution& solution, const Split& source,
                                              const Split& target, std::int64_t points,
-                                             std::uint64_t seed) {
-  auto figures = evaluate_solution(solution, *source.held_out, *target.held_out, points, seed);
+                                             std::uint64_t seed,
+                                             const EvaluationSettings& settings) {
+  auto figures =
+      evaluate_solution(solution, *source.held_out, *target.held_out, points, seed, settings);
   for (const auto& [name, split] : {std::pair("source", &source), std::pair("target", &target)})
     if (trained_on_all(*split))
       figures.push_back(
           {fmt::format("{}_trained_on", name), 1,
            "too few rows to hold any out: its figures are on points of the training"});
   return figures;
+}
+
+std::vector<std::string> warnings_of(std::span<const EvaluatedFigure> figures) {
+  const auto value = [&](const char* name) {
+    const auto found = std::ranges::find(figures, name, &EvaluatedFigure::name);
+    return found == figures.end() ? 0 : found->value;
+  };
+  const ConditionalSpread spread{value(conditional_variance), value(conditional_target), 0};
+  if (!spread.collapsed()) return {};
+  return {fmt::format(
+      "conditional collapse: T(x, z) hardly depends on z; {:.2g} of its variance is over z, where "
+      "the weak cost wants about {:.2g}",
+      spread.variance, spread.target)};
 }
 
 PlanCheck judge_plan(const Solution& solution, const Measure& source, const Measure& target,

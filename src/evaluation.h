@@ -12,9 +12,11 @@ namespace monge {
 struct EvaluationPoints {
   Tensor x, x_other, y, y_other;
   double source_scale, target_scale;  ///< E|x - x'| and E|y - y'|
+  std::vector<std::int64_t> shape;    ///< of a point of either
 };
 
-/// `points`, or where they are large, as images, those that make about so many numbers, 64 at least.
+/// `points`, or where they are large, as images, those that make about so many numbers, 64 at
+/// least.
 std::int64_t affordable(const Measure& measure, std::int64_t points, std::int64_t numbers);
 
 /// `points` a set, or half of the measure's points where it has fewer than twice as many; drawn
@@ -25,7 +27,7 @@ EvaluationPoints draw_evaluation_points(const Measure& source, const Measure& ta
 /// The energy distances of T#P to Q and of the inverse's image of Q to P, each over the mean
 /// distance of two points of its target (0 is perfect, 1 is useless), and their sum as the value.
 /// For the gradient of a convex potential this is a measure of optimality: by Brenier's theorem
-/// such a map is optimal between P and T#P.
+/// such a map is optimal between P and T#P. Of images the same in the offline features is added.
 Quality watched_quality(const Solution& solution, const EvaluationPoints& points);
 
 }  // namespace monge

@@ -14,8 +14,8 @@
 namespace monge {
 namespace {
 
-// The few fields of TensorBoard's event.proto and summary.proto that a scalar needs. A message is
-// a run of fields; a field is a key (number * 8 + wire type) and its bytes.
+// The few fields of TensorBoard's event.proto and summary.proto that scalars and images need. A
+// message is a run of fields; a field is a key (number * 8 + wire type) and its bytes.
 enum WireType : std::uint64_t {
   varint_type = 0,
   fixed64_type = 1,
@@ -87,8 +87,17 @@ EventWriter::EventWriter(const std::filesystem::path& folder) : path_(create_fil
 }
 
 void EventWriter::scalar(std::string_view tag, std::int64_t step, double value) {
-  const std::string summary_value = field(1, tag) + field(2, static_cast<float>(value));
-  const std::string summary = field(1, std::string_view(summary_value));
+  summary(step, field(1, tag) + field(2, static_cast<float>(value)));
+}
+
+void EventWriter::image(std::string_view tag, std::int64_t step, const EventImage& image) {
+  const std::string encoded = field(1, image.height) + field(2, image.width) +
+                              field(3, image.channels) + field(4, std::string_view(image.png));
+  summary(step, field(1, tag) + field(4, std::string_view(encoded)));
+}
+
+void EventWriter::summary(std::int64_t step, std::string_view value) {
+  const std::string summary = field(1, value);
   record(field(1, seconds_since_epoch()) + field(2, step) + field(5, std::string_view(summary)));
 }
 

@@ -104,6 +104,22 @@ std::span<const PartInfo> metrics() {
           "The mass that each component of a mixture gets over the right mass (each point counts "
           "to its nearest centre), and the share of points within 3 standard deviations.",
           "Korotin et al. 2021, appendix C.3"),
+      metric("fid",
+             "Frechet distance of mapped to target images in InceptionV3 features; offline_frechet "
+             "where it is in the features that come with Monge. Needs its floor beside it.",
+             "Heusel et al. 2017, GANs Trained by a Two Time-Scale Update Rule, eq. 6"),
+      metric("kid",
+             "Unbiased squared maximum mean discrepancy of features in the kernel (<x, y> / d + "
+             "1)^3; offline_kernel in the features that come with Monge.",
+             "Binkowski et al. 2018, Demystifying MMD GANs, section 4"),
+      metric("lpips",
+             "How unlike two images look: squared differences of unit-length activations, weighed "
+             "and averaged over places; offline_perceptual in the features that come with Monge.",
+             "Zhang et al. 2018, The Unreasonable Effectiveness of Deep Features, eq. 1"),
+      metric("conditional_variance",
+             "E var_z T(x, z) over Var(T#P), beside what the weak cost wants it to be: far below "
+             "that, the map has collapsed conditionally.",
+             "Korotin et al. 2023 (NOT), section 5.1"),
       metric("convexity_violation",
              "max (psi((a + b) / 2) - psi(a) / 2 - psi(b) / 2) / (1 + |psi(a)| + |psi(b)|) over "
              "random segments: 0 up to rounding where the potential is convex.",

@@ -162,16 +162,15 @@ double nearest_dimension(const Tensor& points) {
 }
 
 /// The dimension of the source's support: its directions with points, less where the estimate is
-/// below that of a Gaussian with the same covariance, which takes the estimate's bias away. Of n
-/// points at most n - 1 directions show: the share of these counts.
+/// below that of a Gaussian with the same covariance, which takes the estimate's bias away. Where
+/// n points fill the n - 1 directions that they can show, all d count.
 double support_dimension(const Tensor& points, Random& random) {
   const std::int64_t n = points.size(0), d = points.size(1);
   if (n < 3) return static_cast<double>(d);
   const Tensor values = Principal::of(points).values;
   const Tensor kept = values.gt(flat * values[-1]).nonzero().squeeze(1);
   if (kept.size(0) == 0) return 0;
-  const double rank = static_cast<double>(d) * static_cast<double>(kept.size(0)) /
-                      static_cast<double>(std::min(d, n - 1));
+  const double rank = static_cast<double>(kept.size(0) < n - 1 ? kept.size(0) : d);
   const Tensor normal =
       random.normal({n, kept.size(0)}).to(at::kDouble) * values.index_select(0, kept).sqrt();
   const double full = nearest_dimension(normal);

@@ -7,6 +7,10 @@
 #include "monge/measures/images.h"
 #include "monge/safetensors.h"
 
+#include "image/png.h"
+#include "image_evaluation.h"
+#include "image_samples.h"
+
 #include <nlohmann/json.hpp>
 #include <sys/file.h>
 
@@ -50,7 +54,10 @@ KeptMetrics kept_metrics(const std::filesystem::path& path, std::int64_t step) {
 class RunWriter final : public Callback {
  public:
   RunWriter(const RunDirectory& run, const Experiment& experiment)
-      : run_(run), config_(experiment.config), shape_(shape_of(experiment)) {}
+      : run_(run),
+        config_(experiment.config),
+        source_(*experiment.source.held_out),
+        shape_(shape_of(experiment)) {}
 
   void on_start(const Training& training) override {
     const KeptMetrics kept = training.state.best_step < 0
@@ -64,16 +71,21 @@ class RunWriter final : public Callback {
     if (failure) fail(run_.events().string(), "a folder that can be created", failure.message());
     events_.emplace(run_.events());
     last_checkpoint_ = training.state.seconds;
+    constexpr std::int64_t shown_images = 8;
+    if (is_image(source_.shape())) images_ = sample_images(source_, shown_images, config_.seed);
   }
 
-  Next on_step(const Training&, const StepReport& report) override {
+  Next on_step(const Training& training, const StepReport& report) override {
     latest_ = report;
+    const std::int64_t every = training.options.image_every;
+    if (every > 0 && training.state.step % every == 0) write_images(training);
     return Next::go_on;
   }
 
   void on_evaluation(const Training& training, const Quality& quality, bool improved) override {
     write_metrics(training, quality);
     if (improved) write_map(training, training.state.step, quality);
+    if (training.options.image_every == 0) write_images(training);
     const bool due =
         training.state.seconds - last_checkpoint_ >= training.options.checkpoint_seconds;
     if (due || training.state.step == 0) write_checkpoint(training);
@@ -105,6 +117,17 @@ class RunWriter final : public Callback {
     events_->flush();
   }
 
+  /// What the map makes of a few held-out images by now, of runs on images.
+  void write_images(const Training& training) {
+    if (!images_.defined()) return;
+    const Solution solution = learned(training.solver, training.problem);
+    for (const SampleGrid& grid : sample_grids(*solution.map, images_, source_.shape()))
+      events_->image(
+          grid.tag, training.state.step,
+          {grid.image.size(1), grid.image.size(2), grid.image.size(0), image::png_of(grid.image)});
+    events_->flush();
+  }
+
   void write_map(const Training& training, std::int64_t step, const Quality& quality) {
     std::map<std::string, std::string> notes{{"solver", training.solver.name()},
                                              {"step", std::to_string(step)},
@@ -130,7 +153,9 @@ class RunWriter final : public Callback {
 
   const RunDirectory& run_;
   const Config& config_;
+  const Measure& source_;  // held out
   std::vector<std::int64_t> shape_;
+  Tensor images_;  // of the source, where it has images
   std::optional<EventWriter> events_;
   StepReport latest_;
   std::int64_t written_step_ = -1;
@@ -242,6 +267,21 @@ Experiment build_together(const Config& config, const std::shared_ptr<ProcessGro
   return build_experiment(config, group);
 }
 
+Evaluation evaluate(const RunDirectory& run, const Config& config, const Split& source,
+                    const Split& target) {
+  const auto options = evaluate_declaration().read(config.options("evaluate"), "evaluate");
+  const EvaluationSettings settings = evaluation_settings(config);
+  const LoadedMap loaded = load_map(run.map());
+  Evaluation evaluation{
+      evaluate_splits(loaded.solution, source, target, options.points, config.seed, settings),
+      judge_plan(loaded.solution, *source.held_out, *target.held_out,
+                 config.part("cost", "quadratic"), options.points, config.seed),
+      {}};
+  evaluation.warnings = warnings_of(evaluation.figures);
+  write_text(run.evaluation(), evaluation_json(evaluation, config));
+  return evaluation;
+}
+
 FitResult train_into(Experiment& experiment, const RunDirectory& run,
                      std::span<Callback* const> callbacks, const State* resumed) {
   RunWriter writer(run, experiment);
@@ -336,21 +376,20 @@ TrainSummary follow_run(std::span<Callback* const> callbacks,
   return train(*experiment.solver, experiment.problem, experiment.train, {}, callbacks);
 }
 
-Evaluation evaluate_run(const RunDirectory& run) {
-  const auto [source, target] = build_measures(read_config(run.config()));
-  return evaluate_run(run, source, target);
+Evaluation evaluate_run(const RunDirectory& run, const std::vector<std::string>& settings) {
+  Config config = read_config(run.config());
+  for (const std::string& setting : settings) {
+    if (!setting.starts_with("evaluate.") || setting.starts_with("evaluate.holdout"))
+      throw Error(fmt::format(
+          "--set {}: an evaluation can only change [evaluate] options besides holdout", setting));
+    apply_setting(config, setting);
+  }
+  const auto [source, target] = build_measures(config);
+  return evaluate(run, config, source, target);
 }
 
 Evaluation evaluate_run(const RunDirectory& run, const Split& source, const Split& target) {
-  const Config config = read_config(run.config());
-  const auto options = evaluate_declaration().read(config.options("evaluate"), "evaluate");
-  const LoadedMap loaded = load_map(run.map());
-  const Evaluation evaluation{
-      evaluate_splits(loaded.solution, source, target, options.points, config.seed),
-      judge_plan(loaded.solution, *source.held_out, *target.held_out,
-                 config.part("cost", "quadratic"), options.points, config.seed)};
-  write_text(run.evaluation(), evaluation_json(evaluation, config));
-  return evaluation;
+  return evaluate(run, read_config(run.config()), source, target);
 }
 
 std::string evaluation_json(const Evaluation& evaluation, const Config& config) {
@@ -360,6 +399,7 @@ std::string evaluation_json(const Evaluation& evaluation, const Config& config) 
   plan["verdict"] = verdict_text(evaluation.plan.verdict);
   plan["reason"] = evaluation.plan.reason;
   for (const PlanFigure& figure : evaluation.plan.figures) plan[figure.name] = figure.value;
+  if (!evaluation.warnings.empty()) json["warnings"] = evaluation.warnings;
   return json.dump(2) + "\n";
 }
 

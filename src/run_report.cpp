@@ -7,6 +7,9 @@
 #include "monge/run.h"
 
 #include "evaluation.h"
+#include "image/png.h"
+#include "image_evaluation.h"
+#include "image_samples.h"
 
 #include <nlohmann/json.hpp>
 
@@ -146,6 +149,18 @@ std::optional<Cloud> density_cloud(const Solution& solution, const Measure& sour
                shades(share.index_select(0, kept).sqrt())};
 }
 
+/// Of runs on images: held-out ones with what the map makes of them, and some of the target.
+void add_grids(Report& report, const Config& config, const Solution& solution, const Split& source,
+               const Split& target) {
+  constexpr std::int64_t shown = 8;
+  const std::vector<std::int64_t> shape = source.held_out->shape();
+  const Tensor x = sample_images(*source.held_out, shown, config.seed);
+  std::vector<SampleGrid> grids = sample_grids(*solution.map, x, shape);
+  grids.push_back(target_grid(sample_images(*target.held_out, shown, config.seed), shape));
+  for (const SampleGrid& grid : grids)
+    report.pictures.push_back({grid.caption, "image/png", image::png_of(grid.image)});
+}
+
 void add_scatter(Report& report, const Config& config, const Solution& solution,
                  const Split& source, const Split& target) {
   Random random(config.seed, "report");
@@ -192,6 +207,8 @@ void add_figures(Report& report, const Evaluation& evaluation) {
   report.plan_figures = {
       {"verdict", verdict_text(evaluation.plan.verdict), evaluation.plan.reason}};
   add(report.plan_figures, evaluation.plan.figures);
+  for (const std::string& warning : evaluation.warnings)
+    report.summary += fmt::format(" Warning: {}.", warning);
 }
 
 }  // namespace
@@ -212,7 +229,10 @@ void report_run(const RunDirectory& run) {
   const auto [source, target] = build_measures(config);
   add_figures(report, evaluate_run(run, source, target));
   add_pictures(report, config, loaded.solution);
-  add_scatter(report, config, loaded.solution, source, target);
+  if (is_image(source.held_out->shape()) && source.held_out->shape() == target.held_out->shape())
+    add_grids(report, config, loaded.solution, source, target);
+  else
+    add_scatter(report, config, loaded.solution, source, target);
   report.curves = read_curves(run.metrics());
   write_report(run.report(), report);
 }

@@ -10,8 +10,8 @@
 namespace monge {
 namespace {
 
-std::string tensor_place(const std::filesystem::path& path, const std::string& name) {
-  return fmt::format("{}: tensor {}", path.string(), in_quotes(name));
+std::string tensor_place(const std::string& path, const std::string& name) {
+  return fmt::format("{}: tensor {}", path, in_quotes(name));
 }
 
 /// The bytes of a contiguous tensor on the CPU.
@@ -21,7 +21,7 @@ std::span<const char> bytes_of(const Tensor& tensor) {
 
 /// The tensor as its bytes are written: contiguous, on the CPU.
 Tensor writable(const std::filesystem::path& path, const std::string& name, const Tensor& tensor) {
-  const std::string where = tensor_place(path, name);
+  const std::string where = tensor_place(path.string(), name);
   if (name == "__metadata__") fail(where, "another name", "the one that the format keeps");
   if (!tensor.defined()) fail(where, "a tensor", "an undefined one");
   if (tensor.layout() != at::kStrided) fail(where, "a dense tensor", "a sparse one");
@@ -30,14 +30,14 @@ Tensor writable(const std::filesystem::path& path, const std::string& name, cons
   return tensor.detach().to(at::kCPU).resolve_neg().contiguous();
 }
 
-Tensor read_tensor(FileSource& source, const SafetensorsEntry& entry) {
+Tensor read_tensor(ByteSource& source, const SafetensorsEntry& entry, const std::string& path) {
   const Tensor tensor = at::empty(entry.shape, entry.type);
   if (tensor.numel() == 0) return tensor;
   source.read(entry.begin, tensor.data_ptr(), tensor.nbytes());
   // A bool of any other byte is undefined behaviour wherever it is read.
   const auto is_bool = [](char byte) { return byte == 0 || byte == 1; };
   if (entry.type == at::kBool && !std::ranges::all_of(bytes_of(tensor), is_bool))
-    fail(tensor_place(source.path(), entry.name), "bytes 0 and 1 for BOOL", "another");
+    fail(tensor_place(path, entry.name), "bytes 0 and 1 for BOOL", "another");
   return tensor;
 }
 
@@ -45,18 +45,22 @@ Tensor read_tensor(FileSource& source, const SafetensorsEntry& entry) {
 
 TensorFile read_safetensors(const std::filesystem::path& path) {
   FileSource source(path);
-  SafetensorsHeader header = read_safetensors_header(source);
+  return read_safetensors(source, path.string());
+}
+
+TensorFile read_safetensors(ByteSource& source, const std::string& path) {
+  SafetensorsHeader header = read_safetensors_header(source, path);
   const auto stored = header.metadata.find(checksum_key);
   const bool verify = stored != header.metadata.end();
   std::uint32_t checksum = verify ? header_checksum(header) : 0;
   TensorFile file;
   for (const SafetensorsEntry& entry : header.entries) {
-    Tensor tensor = read_tensor(source, entry);
+    Tensor tensor = read_tensor(source, entry, path);
     if (verify) checksum = add_checksum(checksum, bytes_of(tensor).data(), tensor.nbytes());
     file.tensors.emplace(entry.name, std::move(tensor));
   }
   if (verify && stored->second != checksum_text(checksum))
-    fail(path.string(), "content with the checksum " + in_quotes(stored->second),
+    fail(path, "content with the checksum " + in_quotes(stored->second),
          fmt::format("{} (the file is damaged or was edited)", checksum_text(checksum)));
   header.metadata.erase(checksum_key);
   file.metadata = std::move(header.metadata);

@@ -153,8 +153,7 @@ Json entry_json(const SafetensorsEntry& entry) {
 
 }  // namespace
 
-SafetensorsHeader read_safetensors_header(FileSource& source) {
-  const std::string path = source.path().string();
+SafetensorsHeader read_safetensors_header(ByteSource& source, const std::string& path) {
   if (source.size() == 0) fail(path, "a safetensors file", "an empty file");
   std::uint64_t length = 0;
   if (source.size() >= length_size) source.read(0, &length, length_size);

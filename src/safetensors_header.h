@@ -1,5 +1,7 @@
 #pragma once
 
+#include "monge/safetensors.h"
+
 #include "byte_source.h"
 
 #include <c10/core/ScalarType.h>
@@ -26,8 +28,11 @@ struct SafetensorsHeader {
 };
 
 /// Reads and checks the whole header: its length, JSON, names, dtypes, shapes and that the tensors
-/// fill the rest of the file without holes or overlaps. Throws Error with the file and the reason.
-SafetensorsHeader read_safetensors_header(FileSource& source);
+/// fill the rest of the file without holes or overlaps. Throws Error with `path` and the reason.
+SafetensorsHeader read_safetensors_header(ByteSource& source, const std::string& path);
+
+/// read_safetensors() of bytes that need not be a file's; `path` names them in messages.
+TensorFile read_safetensors(ByteSource& source, const std::string& path);
 
 /// The header's bytes, its length included, padded to a multiple of 64 and to at least `size`. The
 /// entries' offsets count from the start of the data here.

@@ -308,7 +308,12 @@ const Declaration<TrainOptions>& train_declaration() {
                   "How often training may go back to its best state before it stops.",
                   between(0, 1000))
           .option("collapse_factor", &O::collapse_factor,
-                  "Quality this many times worse than the best counts as collapsed.", above(1));
+                  "Quality this many times worse than the best counts as collapsed.", above(1))
+          .option(
+              "image_every", &O::image_every,
+              "Steps between grids of held-out images in the events of runs on images; 0: one at "
+              "every evaluation.",
+              at_least(0));
   return declaration;
 }
 

@@ -26,7 +26,7 @@ struct Config {
 
 /// Reads TOML text. Throws Error with `where`, line and key: syntax, an unknown section (the
 /// nearest one is named), nested tables, values of no known type. Relative paths of source and
-/// target (`file`, `labels_file`, `cache`) are taken from `folder`.
+/// target (`file`, `labels_file`, `cache`) and of evaluate are taken from `folder`.
 Config parse_config(std::string_view text, std::string_view where,
                     const std::filesystem::path& folder);
 Config read_config(const std::filesystem::path& path);

@@ -1,6 +1,8 @@
 #pragma once
 
+#include "monge/affine.h"
 #include "monge/config.h"
+#include "monge/features.h"
 #include "monge/measure.h"
 #include "monge/plan_check.h"
 #include "monge/solver.h"
@@ -8,6 +10,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,9 +22,29 @@ namespace monge {
 struct EvaluateOptions {
   std::int64_t points = 1000;
   double holdout = 0.1;
+  std::string features = {};
+  std::string perceptual = {};
+  std::string statistics = {};
 };
 
 const Declaration<EvaluateOptions>& evaluate_declaration();
+
+/// What images are compared by.
+struct ImageMetrics {
+  std::shared_ptr<const FeatureNetwork> features = offline_features();
+  std::shared_ptr<const PerceptualDistance> perceptual = offline_perceptual();
+  std::optional<Moments> target = {};  ///< of the features of the whole target
+};
+
+/// What figures need to know besides the measures.
+struct EvaluationSettings {
+  double gamma = 0;  ///< of the γ-weak quadratic cost that the map was made for, 0 for other costs
+  ImageMetrics images = {};
+};
+
+/// Those of a config: the cost's γ and the files that [evaluate] names. Throws Error on a file that
+/// does not hold what it should, and on statistics of another dimension than the features'.
+EvaluationSettings evaluation_settings(const Config& config);
 
 /// One measure of an experiment: what is trained on and what is held out. A measure that is sampled
 /// without end holds nothing out: fresh draws serve.
@@ -71,15 +95,22 @@ struct EvaluatedFigure {
 
 /// The figures that say how right a solution is, on `points` held-out points a measure: energy
 /// distance and exact W2² of T#P to Q with their sampling floors, transport cost beside the exact
-/// one, cycle error, and L2-UVP and cosine where the true map is known (both measures Gaussian).
+/// one, cycle error, and L2-UVP and cosine where the true map is known (both measures Gaussian). Of
+/// images (docs/metrics-images.md) distances in features with their floor and that of the source
+/// itself, and the change of the images. Of stochastic maps the spread over z.
 std::vector<EvaluatedFigure> evaluate_solution(const Solution& solution, const Measure& source,
                                                const Measure& target, std::int64_t points,
-                                               std::uint64_t seed);
+                                               std::uint64_t seed,
+                                               const EvaluationSettings& settings = {});
 
 /// The same on what is held out; a side that holds nothing out is said to be trained on.
 std::vector<EvaluatedFigure> evaluate_splits(const Solution& solution, const Split& source,
                                              const Split& target, std::int64_t points,
-                                             std::uint64_t seed);
+                                             std::uint64_t seed,
+                                             const EvaluationSettings& settings = {});
+
+/// What the figures give reason to warn of, a sentence each: conditional collapse.
+std::vector<std::string> warnings_of(std::span<const EvaluatedFigure> figures);
 
 /// The plan check of `monge evaluate`: of at most 1000 points of each measure, and of the cost only
 /// where the map was made for |x - y|², which weak costs and entropic plans are not.

@@ -37,6 +37,7 @@ RunDirectory open_run(const std::filesystem::path& folder);
 struct Evaluation {
   std::vector<EvaluatedFigure> figures;
   PlanCheck plan;
+  std::vector<std::string> warnings;  ///< a sentence each, such as of conditional collapse
 };
 
 struct FitResult {
@@ -68,8 +69,9 @@ FitResult resume_run(const RunDirectory& run, const std::vector<std::string>& se
 TrainSummary follow_run(std::span<Callback* const> callbacks,
                         const std::shared_ptr<ProcessGroup>& group);
 
-/// Evaluates a run's map on its measures and writes evaluation.json.
-Evaluation evaluate_run(const RunDirectory& run);
+/// Evaluates a run's map on its measures and writes evaluation.json. `settings` may change options
+/// of [evaluate] besides "holdout" ("evaluate.points=200") for this time.
+Evaluation evaluate_run(const RunDirectory& run, const std::vector<std::string>& settings = {});
 /// The same on measures that exist already, those of the run's config.
 Evaluation evaluate_run(const RunDirectory& run, const Split& source, const Split& target);
 

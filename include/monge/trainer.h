@@ -21,6 +21,7 @@ struct TrainOptions {
   double checkpoint_seconds = 15;
   std::int64_t max_rollbacks = 5;
   double collapse_factor = 10;
+  std::int64_t image_every = 0;
 };
 
 const Declaration<TrainOptions>& train_declaration();

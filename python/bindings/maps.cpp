@@ -51,9 +51,9 @@ Tensor draws(const TransportMap& map, const Tensor& x, std::int64_t k, std::uint
     return moved.view({x.size(0), z.size(1), -1}).to(x.scalar_type());
   }
   if (k < 1) fail("sample", "at least 1 draw", fmt::format("{}", k));
-  Random noise(seed, "draws of a map");
+  Random stream(seed, "draws of a map");
   std::vector<Tensor> parts;
-  for (std::int64_t i = 0; i < k; ++i) parts.push_back(plan->sample(x.to(at::kFloat), noise));
+  for (std::int64_t i = 0; i < k; ++i) parts.push_back(plan->sample(x.to(at::kFloat), stream));
   return at::stack(parts, 1).to(x.scalar_type());
 }
 

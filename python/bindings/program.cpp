@@ -39,7 +39,7 @@ class TorchProcessGroup final : public ProcessGroup {
 
 int run_program_in(const std::vector<std::string>& arguments, const std::string& group,
                    const std::function<std::int64_t(const std::string&, std::int64_t)>& count,
-                   std::int64_t attempt) {
+                   const std::string& attempt) {
   std::vector<const char*> words{"monge"};
   for (const std::string& argument : arguments) words.push_back(argument.c_str());
   log::set_sink({});  // the program logs as it does outside of Python
@@ -50,11 +50,12 @@ int run_program_in(const std::vector<std::string>& arguments, const std::string&
 }  // namespace
 
 void bind_program(py::module_& module) {
-  module.def("run_program", &run_program_in, py::arg("arguments"), py::arg("group"),
-             py::arg("count"), py::arg("attempt"), Unlocked(),
-             "The program `monge` in this process, one of those of the group of that name in "
-             "torch.distributed; its exit code. `count(name, amount)` adds to a counter that is "
-             "common to all processes and attempts.");
+  module.def(
+      "run_program", &run_program_in, py::arg("arguments"), py::arg("group"), py::arg("count"),
+      py::arg("attempt"), Unlocked(),
+      "The program `monge` in this process, one of those of the group of that name in "
+      "torch.distributed; its exit code. `count(name, amount)` adds to a counter that is "
+      "common to all processes and attempts, `attempt` a name that those of one attempt have.");
 }
 
 }  // namespace monge::python

@@ -134,16 +134,17 @@ py::dict train_watched(Experiment& experiment, const py::object& watcher) {
                   "quality"_a = summary.quality.value);
 }
 
-Config config_of(std::uint64_t seed, std::map<std::string, Table, std::less<>> sections) {
-  return {seed, std::move(sections)};
-}
+using Sections = std::map<std::string, Table, std::less<>>;
+
+Config config_of(std::uint64_t seed, Sections sections) { return {seed, std::move(sections)}; }
 
 using Figures = std::vector<std::tuple<std::string, double, std::string>>;
 
-Figures tuples_of(const std::vector<EvaluatedFigure>& figures) {
+/// The figures as tuples, and the warnings they give reason to.
+std::pair<Figures, std::vector<std::string>> judged(const std::vector<EvaluatedFigure>& figures) {
   Figures tuples;
   for (const auto& [name, value, meaning] : figures) tuples.emplace_back(name, value, meaning);
-  return tuples;
+  return {tuples, warnings_of(figures)};
 }
 
 }  // namespace
@@ -171,14 +172,14 @@ void bind_training(py::module_& module) {
       .def_readonly("train", &Split::train)
       .def_readonly("held_out", &Split::held_out);
   py::class_<Experiment>(module, "Experiment", "Measures, a solver and a budget, ready to train.")
-      .def(py::init([](std::uint64_t seed, std::map<std::string, Table, std::less<>> sections,
-                       const std::shared_ptr<Measure>& source,
-                       const std::shared_ptr<Measure>& target) {
-             const Config config = config_of(seed, std::move(sections));
-             return build_experiment(config, hold_out(source, config, "source"),
-                                     hold_out(target, config, "target"));
-           }),
-           py::arg("seed"), py::arg("sections"), py::arg("source"), py::arg("target"), Unlocked())
+      .def(
+          py::init([](std::uint64_t seed, Sections sections, const std::shared_ptr<Measure>& source,
+                      const std::shared_ptr<Measure>& target) {
+            const Config config = config_of(seed, std::move(sections));
+            return build_experiment(config, hold_out(source, config, "source"),
+                                    hold_out(target, config, "target"));
+          }),
+          py::arg("seed"), py::arg("sections"), py::arg("source"), py::arg("target"), Unlocked())
       .def("train", &train_watched, py::arg("watcher"))
       .def_property_readonly(
           "sections", [](const Experiment& experiment) { return experiment.config.sections; },
@@ -192,19 +193,23 @@ void bind_training(py::module_& module) {
   module.def(
       "evaluate",
       [](const Solution& solution, const Measure& source, const Measure& target,
-         std::int64_t points, std::uint64_t seed) {
-        return tuples_of(evaluate_solution(solution, source, target, points, seed));
+         std::int64_t points, std::uint64_t seed, const Sections& sections) {
+        return judged(evaluate_solution(solution, source, target, points, seed,
+                                        evaluation_settings(config_of(seed, sections))));
       },
       py::arg("solution"), py::arg("source"), py::arg("target"), py::arg("points"), py::arg("seed"),
-      Unlocked(), "Name, value and meaning of every figure, on these measures.");
+      py::arg("sections"), Unlocked(),
+      "Name, value and meaning of every figure, on these measures, and the warnings.");
   module.def(
       "evaluate_splits",
       [](const Solution& solution, const Split& source, const Split& target, std::int64_t points,
-         std::uint64_t seed) {
-        return tuples_of(evaluate_splits(solution, source, target, points, seed));
+         std::uint64_t seed, const Sections& sections) {
+        return judged(evaluate_splits(solution, source, target, points, seed,
+                                      evaluation_settings(config_of(seed, sections))));
       },
       py::arg("solution"), py::arg("source"), py::arg("target"), py::arg("points"), py::arg("seed"),
-      Unlocked(), "The figures of `monge evaluate`, on what is held out.");
+      py::arg("sections"), Unlocked(),
+      "The figures of `monge evaluate`, on what is held out, and the warnings.");
   module.def(
       "judge_plan",
       [](const Solution& solution, const Measure& source, const Measure& target,

@@ -4,7 +4,11 @@ import datetime
 import os
 import signal
 import sys
+import time
+import uuid
 
+# torch warns of sockets that the program speaks of itself.
+os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
 import torch
 from torch import distributed
 
@@ -14,10 +18,34 @@ from monge import _core
 TIMEOUT = datetime.timedelta(minutes=10)
 
 
-def _store():
-    """A way of its own to the launcher's store: that of a group forgets when a launch restarts."""
+def _store(rank):
+    """The launcher's store, or one that the first process keeps where there is no launcher's."""
+    kept = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     return distributed.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]),
-                                is_master=False, timeout=TIMEOUT)
+                                is_master=rank == 0 and not kept, wait_for_workers=False,
+                                timeout=TIMEOUT)
+
+
+def _attempt(store, rank, size):
+    """A name that only the processes of this attempt have: the launcher's store goes on holding
+    what those of earlier attempts said. The others ask under names of their own, which none can
+    have asked under before, and the first process answers until all have heard."""
+    mine = uuid.uuid4().hex
+    if rank > 0:
+        store.set(f"monge/ask/{rank}", mine)
+        name = store.get(f"monge/answer/{mine}").decode()
+        store.add(f"monge/heard/{name}", 1)
+        return name
+    end = time.monotonic() + TIMEOUT.total_seconds()
+    while store.add(f"monge/heard/{mine}", 0) < size - 1:
+        for other in range(1, size):
+            if store.check([f"monge/ask/{other}"]):
+                asked = store.get(f"monge/ask/{other}").decode()
+                store.set(f"monge/answer/{asked}", mine)
+        if time.monotonic() > end:
+            raise RuntimeError("not all processes have come")
+        time.sleep(0.01)
+    return mine
 
 
 def _counter(store):
@@ -29,18 +57,31 @@ def _counter(store):
     return count
 
 
+def _join():
+    """This process as one of a group: the launcher's store and the attempt's name."""
+    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    store = _store(rank)
+    attempt = _attempt(store, rank, size)
+    cuda = torch.cuda.is_available() and distributed.is_nccl_available()
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=TIMEOUT,
+                                   store=distributed.PrefixStore(attempt, store), rank=rank,
+                                   world_size=size)
+    return store, attempt
+
+
 def run(arguments):
     """Runs the program and ends this process with its exit code."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
-        cuda = torch.cuda.is_available() and distributed.is_nccl_available()
-        distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=TIMEOUT)
-        count = _counter(_store())
+        store, attempt = _join()
+    except KeyError as missing:
+        sys.exit(f"monge: error: environment: expected {missing.args[0]}, as torchrun sets it, "
+                 "beside WORLD_SIZE, got none")
     except (ValueError, RuntimeError) as error:
-        line = str(error).splitlines()[0]
-        sys.exit(f"monge: error: process group: expected the environment of torchrun, got: {line}")
-    code = _core.run_program(arguments, distributed.group.WORLD.group_name, count,
-                             int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)))
+        sys.exit(f"monge: error: process group: expected all processes to meet, got: "
+                 f"{str(error).splitlines()[0]}")
+    code = _core.run_program(arguments, distributed.group.WORLD.group_name, _counter(store),
+                             attempt)
     sys.stdout.flush()
     if code == 0:
         distributed.destroy_process_group()

@@ -276,10 +276,14 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         points, seed = self._evaluation()
         if source is None and target is None:
-            figures = _core.evaluate_splits(self.solution_, *self._evaluated_on(), points, seed)
+            figures, cautions = _core.evaluate_splits(self.solution_, *self._evaluated_on(), points,
+                                                      seed, getattr(self, "options_", {}))
         else:
             sides = self._sides(source, target)
-            figures = _core.evaluate(self.solution_, *sides, points, seed)
+            figures, cautions = _core.evaluate(self.solution_, *sides, points, seed,
+                                               getattr(self, "options_", {}))
+        for caution in cautions:
+            warnings.warn(caution, RuntimeWarning, stacklevel=2)
         return {name: value for name, value, _ in figures}
 
     def plan_check(self, source=None, target=None):

@@ -196,9 +196,11 @@ BinaryLayout read_npy_header(std::string_view where, ByteSource& source) {
 
 std::string npy_header(const std::vector<std::int64_t>& shape, at::ScalarType type) {
   constexpr std::size_t start_size = npy_magic.size() + 4;
-  const std::string_view float32 = little_endian ? "<f4" : ">f4";
-  std::string text = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}",
-                                 type == at::kByte ? "|u1" : float32, fmt::join(shape, ", "));
+  const std::string descr =
+      type == at::kByte ? "|u1"
+                        : fmt::format("{}f{}", little_endian ? '<' : '>', c10::elementSize(type));
+  std::string text = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}{}), }}",
+                                 descr, fmt::join(shape, ", "), shape.size() == 1 ? "," : "");
   if (text.size() > npy_header_size - start_size - 1)
     throw std::logic_error("an array of more sides than an npy header has room for");
   text.resize(npy_header_size - start_size - 1, ' ');

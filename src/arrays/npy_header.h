@@ -16,7 +16,7 @@ BinaryLayout read_npy_header(std::string_view where, ByteSource& source);
 /// The length of npy_header: a multiple of 64, so that the numbers after it are aligned.
 inline constexpr std::size_t npy_header_size = 128;
 
-/// The header of an array of float32 or uint8 in C order.
+/// The header of an array of float32, float64 or uint8 in C order.
 std::string npy_header(const std::vector<std::int64_t>& shape, at::ScalarType type);
 
 }  // namespace monge

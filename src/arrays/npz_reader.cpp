@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <numeric>
 #include <unistd.h>
 #include <zip.h>
 
@@ -133,23 +134,51 @@ std::unique_ptr<ByteSource> spool(const ArrayLocation& location, ByteSource& sou
   return std::make_unique<FileSource>(std::move(file), location.path);
 }
 
-}  // namespace
+/// One array of an archive: its bytes, which are read forwards, and its name in messages.
+struct OpenMember {
+  std::string where;
+  std::unique_ptr<ByteSource> source;
+  BinaryLayout layout;
+};
 
-std::unique_ptr<ArrayReader> open_npz(const ArrayLocation& location) {
+OpenMember open_member(const ArrayLocation& location) {
   Archive archive = open_archive(location);
   const std::vector<MemberName> members = list_members(archive.get());
   std::vector<std::string> keys;
   keys.reserve(members.size());
   for (const MemberName& member : members) keys.push_back(member.key);
   const MemberName& chosen = members[find_key(location, keys)];
-  const std::string where = fmt::format("{}:{}", location.path.string(), chosen.key);
-
-  std::unique_ptr<ByteSource> source =
-      std::make_unique<ZipSource>(where, std::move(archive), chosen.index);
+  std::string where = fmt::format("{}:{}", location.path.string(), chosen.key);
+  auto source = std::make_unique<ZipSource>(where, std::move(archive), chosen.index);
   BinaryLayout layout = read_npy_header(where, *source);
+  return {std::move(where), std::move(source), std::move(layout)};
+}
+
+std::vector<std::int64_t> reversed_axes(std::int64_t count) {
+  std::vector<std::int64_t> axes(static_cast<std::size_t>(count));
+  std::iota(axes.rbegin(), axes.rend(), 0);
+  return axes;
+}
+
+}  // namespace
+
+std::unique_ptr<ArrayReader> open_npz(const ArrayLocation& location) {
+  auto [where, source, layout] = open_member(location);
   // Rows of a Fortran-ordered array are spread over the whole member.
   if (layout.fortran && layout.rows() > 0) source = spool(location, *source, layout);
   return read_binary(where, std::move(source), std::move(layout));
+}
+
+Tensor read_npz_double(const ArrayLocation& location) {
+  const auto [where, source, layout] = open_member(location);
+  if (layout.swapped) fail(where, "numbers in this machine's byte order", "the other one");
+  std::vector<std::int64_t> shape = layout.shape;
+  if (layout.fortran) std::ranges::reverse(shape);
+  const Tensor stored = at::empty(shape, layout.type);
+  source->read(layout.offset, stored.data_ptr(), stored.nbytes());
+  source->finish();
+  const Tensor numbers = stored.to(at::kDouble);
+  return layout.fortran ? numbers.permute(reversed_axes(numbers.dim())).contiguous() : numbers;
 }
 
 }  // namespace monge

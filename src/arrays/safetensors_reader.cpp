@@ -6,7 +6,7 @@ namespace monge {
 
 std::unique_ptr<ArrayReader> open_safetensors(const ArrayLocation& location) {
   auto source = std::make_unique<FileSource>(location.path);
-  const SafetensorsHeader header = read_safetensors_header(*source);
+  const SafetensorsHeader header = read_safetensors_header(*source, location.path.string());
   std::vector<std::string> keys;
   keys.reserve(header.entries.size());
   for (const SafetensorsEntry& entry : header.entries) keys.push_back(entry.name);

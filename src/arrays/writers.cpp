@@ -3,10 +3,10 @@
 #include "monge/error.h"
 
 #include "arrays/npy_header.h"
+#include "arrays/npz_archive.h"
 #include "safetensors_header.h"
 
 #include <charconv>
-#include <zip.h>
 
 namespace monge {
 namespace {
@@ -99,40 +99,10 @@ class NpzWriter final : public FileWriter {
 
   void finish() override {
     member_.rewrite(0, npy_header(shape(), format_.type));
-    int code = 0;
-    zip_t* archive = zip_open(archive_.temporary().c_str(), ZIP_CREATE | ZIP_TRUNCATE, &code);
-    if (archive == nullptr) {
-      zip_error_t error;
-      zip_error_init_with_code(&error, code);
-      const std::string reason = zip_error_strerror(&error);
-      zip_error_fini(&error);
-      fail_zip(reason);
-    }
-    if (!add_member(archive) || zip_close(archive) != 0) {
-      const std::string reason = zip_strerror(archive);
-      zip_discard(archive);
-      fail_zip(reason);
-    }
+    NpzArchive archive(archive_.temporary(), path_);
+    archive.add_file(array_name, member_.temporary());
+    archive.close();
     archive_.commit();
-  }
-
-  bool add_member(zip_t* archive) const {
-    zip_source_t* source = zip_source_file(archive, member_.temporary().c_str(), 0, -1);
-    if (source == nullptr) return false;
-    const std::string name = fmt::format("{}.npy", array_name);
-    const zip_int64_t index = zip_file_add(archive, name.c_str(), source, ZIP_FL_ENC_UTF_8);
-    if (index < 0) {
-      zip_source_free(source);
-      return false;
-    }
-    const auto entry = static_cast<zip_uint64_t>(index);
-    constexpr zip_uint16_t first_day_of_1980 = (1 << 5) | 1;  // the same bytes whenever written
-    return zip_set_file_compression(archive, entry, ZIP_CM_STORE, 0) == 0 &&
-           zip_file_set_dostime(archive, entry, 0, first_day_of_1980, 0) == 0;
-  }
-
-  [[noreturn]] void fail_zip(std::string_view reason) const {
-    throw Error(fmt::format("{}: cannot write: {}", path_.string(), reason));
   }
 
   AtomicFile archive_;

@@ -42,22 +42,26 @@ VImage open_bitmap(const std::filesystem::path& path) {
 }
 
 /// Opened as a source, since libvips takes a file name apart at its brackets.
-VImage open(const std::filesystem::path& path, VipsAccess access) {
+VImage open(const std::filesystem::path& path, VipsAccess access, int shrink) {
   if (is_bitmap(path)) return open_bitmap(path);
   const auto source = vips::VSource::new_from_file(path.c_str());
-  if (!vips_foreign_find_load_source(source.get_source())) {
+  const char* loader = vips_foreign_find_load_source(source.get_source());
+  if (!loader) {
     vips_error_clear();
     fail(path.string(), "a picture file", "a file of no known picture format");
   }
-  return VImage::new_from_source(
-      source, "", VImage::option()->set("access", access)->set("fail_on", VIPS_FAIL_ON_ERROR));
+  vips::VOption* options =
+      VImage::option()->set("access", access)->set("fail_on", VIPS_FAIL_ON_ERROR);
+  if (shrink > 1 && std::string_view(loader).starts_with("VipsForeignLoadJpeg"))
+    options->set("shrink", shrink);
+  return VImage::new_from_source(source, "", options);
 }
 
 /// Rows can be taken from the decoder as they come unless the picture has to be turned.
-VImage open_upright(const std::filesystem::path& path) {
-  VImage rows = open(path, VIPS_ACCESS_SEQUENTIAL);
+VImage open_upright(const std::filesystem::path& path, int shrink) {
+  VImage rows = open(path, VIPS_ACCESS_SEQUENTIAL, shrink);
   if (vips_image_get_orientation(rows.get_image()) <= 1) return rows;
-  return open(path, VIPS_ACCESS_RANDOM).autorot();
+  return open(path, VIPS_ACCESS_RANDOM, shrink).autorot();
 }
 
 /// To libjpeg scrambled data are no error but a warning, and libvips passes it on only in its log.
@@ -85,7 +89,7 @@ VImage settle(const VImage& image, std::uint64_t limit) {
 PictureHeader read_header(const std::filesystem::path& path) {
   require_file(path);
   return with_vips(path.string(), "a picture", [&] {
-    const VImage picture = open(path, VIPS_ACCESS_SEQUENTIAL);
+    const VImage picture = open(path, VIPS_ACCESS_SEQUENTIAL, 1);
     PictureHeader header{picture.width(), picture.height(), picture.bands() < 3 ? 1 : 3};
     constexpr int first_turned = 5;  // EXIF orientations that exchange the sides
     if (vips_image_get_orientation(picture.get_image()) >= first_turned)
@@ -94,13 +98,13 @@ PictureHeader read_header(const std::filesystem::path& path) {
   });
 }
 
-VImage decode(const std::filesystem::path& path) {
+VImage decode(const std::filesystem::path& path, int shrink) {
   constexpr auto expected = "a whole, undamaged picture";
   require_file(path);
   return with_vips(path.string(), expected, [&] {
     VImage picture;
     const std::string log =
-        warnings_of([&] { picture = settle(to_srgb(open_upright(path), path.string())); });
+        warnings_of([&] { picture = settle(to_srgb(open_upright(path, shrink), path.string())); });
     if (tells_of_damage(log)) fail(path.string(), expected, "corrupt JPEG data");
     return picture;
   });

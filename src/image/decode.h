@@ -11,7 +11,9 @@ namespace monge::image {
 /// bits, decoded in full into memory or, past libvips's disc threshold (100 MB unless
 /// VIPS_DISC_THRESHOLD says otherwise), into a temporary file that is read in windows.
 /// Throws Error where the file is missing, damaged, cut short or not such a picture.
-vips::VImage decode(const std::filesystem::path& path);
+///
+/// A JPEG file decodes to a `shrink`-th of its sides, 1, 2, 4 or 8, at less cost.
+vips::VImage decode(const std::filesystem::path& path, int shrink = 1);
 
 /// What the head of a picture file says of it.
 struct PictureHeader {

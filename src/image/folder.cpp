@@ -2,8 +2,6 @@
 
 #include "monge/error.h"
 
-#include "image/decode.h"
-
 #include <ATen/Parallel.h>
 
 #include <variant>
@@ -13,8 +11,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The files under a folder by name. A folder that is reached by a link is followed once: a link to
-/// a folder above would have no end.
+/// The files under a folder by name. Links to folders in it are not followed: they may have no end.
 std::vector<std::string> file_names(const fs::path& folder) {
   std::error_code failure;
   if (!fs::is_directory(folder, failure))
@@ -25,7 +22,7 @@ std::vector<std::string> file_names(const fs::path& folder) {
     const bool hidden = entry->path().filename().string().starts_with('.');
     if (hidden)
       entry.disable_recursion_pending();
-    else if (entry->is_regular_file())
+    else if (std::error_code ignored; entry->is_regular_file(ignored))
       names.push_back(entry->path().lexically_relative(folder).string());
   }
   if (failure) fail(folder.string(), "a folder that can be read", failure.message());
@@ -37,12 +34,8 @@ std::variant<FolderPicture, SkippedFile> examine(const fs::path& folder, const s
   const fs::path path = folder / name;
   try {
     const PictureHeader header = read_header(path);
-    return FolderPicture{name,
-                         fs::file_size(path),
-                         fs::last_write_time(path).time_since_epoch().count(),
-                         header.channels,
-                         header.width,
-                         header.height};
+    return FolderPicture{name, fs::file_size(path),
+                         fs::last_write_time(path).time_since_epoch().count(), header};
   } catch (const Error& error) {
     return SkippedFile{name, reason_of(error, path)};
   } catch (const fs::filesystem_error& error) {
@@ -81,12 +74,13 @@ std::int64_t common_channels(const fs::path& folder, const std::vector<FolderPic
                              std::int64_t asked) {
   if (asked > 0) return asked;
   const FolderPicture& first = pictures.front();
-  const auto other = std::ranges::find_if(
-      pictures, [&](const FolderPicture& one) { return one.channels != first.channels; });
-  if (other == pictures.end()) return first.channels;
+  const auto other = std::ranges::find_if(pictures, [&](const FolderPicture& one) {
+    return one.header.channels != first.header.channels;
+  });
+  if (other == pictures.end()) return first.header.channels;
   fail(folder.string(), "pictures of as many channels, or channels=1 or channels=3 to make them so",
-       fmt::format("{} in {} and {} in {}", first.channels, first.name, other->channels,
-                   other->name));
+       fmt::format("{} in {} and {} in {}", first.header.channels, first.name,
+                   other->header.channels, other->name));
 }
 
 }  // namespace monge::image

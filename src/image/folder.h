@@ -2,6 +2,8 @@
 
 #include "monge/measures/images.h"
 
+#include "image/decode.h"
+
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -14,8 +16,7 @@ struct FolderPicture {
   std::string name;  ///< within the folder
   std::uint64_t bytes;
   std::int64_t modified;  ///< the file's time, in the clock's ticks
-  std::int64_t channels;  ///< 1 or 3
-  std::int64_t width, height;
+  PictureHeader header;
 };
 
 /// What a folder and the folders in it hold, each list in the order of the names. Hidden files and

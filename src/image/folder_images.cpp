@@ -36,16 +36,18 @@ std::vector<std::int64_t> FolderImages::planned_shape() const {
   const auto& pictures = listing_.pictures;
   const std::int64_t channels = common_channels(folder_, pictures, options_.channels);
   const auto shape_at = [&](const FolderPicture& one) {
-    require_room(one.width, one.height, options_, (folder_ / one.name).string());
-    return prepared_shape(channels, one.width, one.height, options_);
+    const auto [width, height] = std::pair(one.header.width, one.header.height);
+    require_room(width, height, options_, (folder_ / one.name).string());
+    return prepared_shape(channels, width, height, options_);
+  };
+  const auto described = [](const FolderPicture& one) {
+    return fmt::format("{}x{} in {}", one.header.width, one.header.height, one.name);
   };
   const std::vector<std::int64_t> shape = shape_at(pictures.front());
   for (const FolderPicture& one : pictures)
     if (shape_at(one) != shape)
       fail(folder_.string(), "pictures of one size, or a size to make them so",
-           fmt::format("{}x{} in {} and {}x{} in {}", pictures.front().width,
-                       pictures.front().height, pictures.front().name, one.width, one.height,
-                       one.name));
+           fmt::format("{} and {}", described(pictures.front()), described(one)));
   return shape;
 }
 
@@ -114,7 +116,7 @@ std::vector<std::uint8_t> FolderImages::levels_of(std::int64_t index) const {
   if (cache_ && cache_->read(index, key, levels)) return levels;
   const std::filesystem::path path = folder_ / picture.name;
   with_vips(path.string(), "a whole, undamaged picture", [&] {
-    vips::VImage image = read_prepared(path, picture.channels, shape_[0], options_);
+    vips::VImage image = read_prepared(path, picture.header, shape_[0], options_);
     if (options_.pad > 0)
       image = image.gravity(VIPS_COMPASS_DIRECTION_CENTRE, static_cast<int>(options_.pad),
                             static_cast<int>(options_.pad));

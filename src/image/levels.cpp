@@ -4,6 +4,7 @@
 #include "monge/map_images.h"
 
 #include "image/format.h"
+#include "image/png.h"
 #include "image/prepare.h"
 #include "image/vips_session.h"
 
@@ -35,7 +36,6 @@ namespace monge {
 
 void write_grid(const std::filesystem::path& path, const Tensor& images, std::int64_t columns,
                 Existing existing) {
-  constexpr std::int64_t gap = 2, white = 255;
   const std::string where = path.string();
   const bool shaped =
       images.dim() == 4 && images.numel() > 0 && (images.size(1) == 1 || images.size(1) == 3);
@@ -44,16 +44,7 @@ void write_grid(const std::filesystem::path& path, const Tensor& images, std::in
          fmt::format("{} in {}", shape_text(images), columns));
   const Tensor levels =
       images.scalar_type() == at::kByte ? images : image::to_levels(images, where);
-  const std::int64_t n = levels.size(0), height = levels.size(2) + gap,
-                     width = levels.size(3) + gap;
-  const std::int64_t shown = std::min(columns, n), rows = (n + shown - 1) / shown;
-  const Tensor grid =
-      at::full({levels.size(1), rows * height + gap, shown * width + gap}, white, at::kByte);
-  for (std::int64_t i = 0; i < n; ++i)
-    grid.narrow(1, i / shown * height + gap, height - gap)
-        .narrow(2, i % shown * width + gap, width - gap)
-        .copy_(levels[i]);
-  image::write_levels(path, grid, existing);
+  image::write_levels(path, image::grid_of(levels, columns), existing);
 }
 
 }  // namespace monge

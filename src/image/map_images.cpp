@@ -57,7 +57,7 @@ Tensor mapped(const ImageMapping& mapping, const Tensor& images, const std::stri
   const Tensor result = mapping.function(images.flatten(1));
   if (result.numel() != c10::multiply_integers(shape))
     fail(where, fmt::format("a map that returns {}", sides_text(shape)), shape_text(result));
-  return result.view(shape);
+  return result.reshape(shape);
 }
 
 /// The middle of images [..., h, w].

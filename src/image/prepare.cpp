@@ -2,7 +2,6 @@
 
 #include "monge/error.h"
 
-#include "image/decode.h"
 #include "image/vips_session.h"
 
 namespace monge::image {
@@ -38,6 +37,16 @@ VImage with_channels(const VImage& picture, std::int64_t channels) {
   if (picture.bands() == channels) return picture;
   if (channels == 3) return VImage::bandjoin({picture, picture, picture});
   return picture.colourspace(VIPS_INTERPRETATION_B_W);
+}
+
+/// A decoder may leave out what resizing takes away, down to twice the size, so that the last step
+/// is still antialiased resizing.
+int shrink_for(const PictureHeader& header, const ImageOptions& options) {
+  if (options.size == 0 || options.crop_size > 0 || options.crop_offset != 0) return 1;
+  const std::int64_t most = std::min(header.width, header.height) / (2 * options.size);
+  for (const int shrink : {8, 4, 2})
+    if (most >= shrink) return shrink;
+  return 1;
 }
 
 }  // namespace
@@ -83,10 +92,10 @@ VImage prepare(const VImage& picture, std::int64_t channels, const ImageOptions&
   return with_channels(image, channels);
 }
 
-VImage read_prepared(const std::filesystem::path& path, std::int64_t file_channels,
+VImage read_prepared(const std::filesystem::path& path, const PictureHeader& header,
                      std::int64_t channels, const ImageOptions& options) {
-  VImage picture = decode(path);
-  if (file_channels == 1)  // decode() repeats grey
+  VImage picture = decode(path, shrink_for(header, options));
+  if (header.channels == 1)  // decode() repeats grey
     picture = picture.bands() == 4 ? picture[0].bandjoin(picture[3]) : picture[0];
   require_room(picture.width(), picture.height(), options, path.string());
   return prepare(picture, channels, options);
@@ -94,9 +103,9 @@ VImage read_prepared(const std::filesystem::path& path, std::int64_t file_channe
 
 Tensor read_picture(const std::filesystem::path& path, const ImageOptions& options) {
   return with_vips(path.string(), "a whole, undamaged picture", [&] {
-    const std::int64_t file_channels = read_header(path).channels;
-    const std::int64_t channels = options.channels > 0 ? options.channels : file_channels;
-    const VImage image = read_prepared(path, file_channels, channels, options);
+    const PictureHeader header = read_header(path);
+    const std::int64_t channels = options.channels > 0 ? options.channels : header.channels;
+    const VImage image = read_prepared(path, header, channels, options);
     const Tensor levels = at::empty({channels, image.height(), image.width()}, at::kByte);
     to_planes(image,
               {levels.mutable_data_ptr<std::uint8_t>(), static_cast<std::size_t>(levels.numel())});
@@ -121,11 +130,12 @@ VImage from_planes(const std::uint8_t* levels, const std::vector<std::int64_t>& 
   std::vector<std::uint8_t> pixels(bands * area);
   for (std::size_t band = 0; band < bands; ++band)
     for (std::size_t i = 0; i < area; ++i) pixels[i * bands + band] = levels[band * area + i];
-  return VImage::new_from_memory_copy(pixels.data(), pixels.size(), static_cast<int>(shape[2]),
-                                      static_cast<int>(shape[1]), static_cast<int>(bands),
-                                      VIPS_FORMAT_UCHAR)
+  return VImage::new_from_memory(pixels.data(), pixels.size(), static_cast<int>(shape[2]),
+                                 static_cast<int>(shape[1]), static_cast<int>(bands),
+                                 VIPS_FORMAT_UCHAR)
       .copy(VImage::option()->set("interpretation",
-                                  bands == 1 ? VIPS_INTERPRETATION_B_W : VIPS_INTERPRETATION_sRGB));
+                                  bands == 1 ? VIPS_INTERPRETATION_B_W : VIPS_INTERPRETATION_sRGB))
+      .copy_memory();
 }
 
 Tensor padded(const Tensor& images, std::int64_t pad, double value) {

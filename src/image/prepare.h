@@ -2,6 +2,8 @@
 
 #include "monge/measures/images.h"
 
+#include "image/decode.h"
+
 #include <vips/vips8>
 
 #include <cstdint>
@@ -28,8 +30,8 @@ std::vector<std::int64_t> prepared_shape(std::int64_t channels, std::int64_t wid
 vips::VImage prepare(const vips::VImage& picture, std::int64_t channels,
                      const ImageOptions& options);
 
-/// The picture in `path`, whose file has `file_channels`, decoded and prepared. Throws Error.
-vips::VImage read_prepared(const std::filesystem::path& path, std::int64_t file_channels,
+/// The picture in `path`, whose head is known, decoded and prepared. Throws Error.
+vips::VImage read_prepared(const std::filesystem::path& path, const PictureHeader& header,
                            std::int64_t channels, const ImageOptions& options);
 
 /// A picture prepared with the channels that the options ask for, [channels, height, width] bytes,

@@ -15,6 +15,11 @@ namespace {
 
 constexpr std::int64_t usual_size = 64;  // of the pictures of a folder, NOT's smaller one
 
+bool is_folder(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::is_directory(path, ignored);
+}
+
 class LoadedImages final : public ImageSet {
  public:
   explicit LoadedImages(const Tensor& levels) : levels_(levels.contiguous()) {}
@@ -222,12 +227,9 @@ std::shared_ptr<const ImageMeasure> ImageMeasure::part(const Tensor& indices,
 std::shared_ptr<const Measure> make_images(const ImageOptions& options, std::string_view where) {
   if (options.file.empty()) fail(fmt::format("{}.file", where), "a folder or a file", "none");
   image::require_sound(options, where);
-  return std::filesystem::is_directory(options.file) ? folder_measure(options, where)
-                                                     : array_measure(options, where);
+  return is_folder(options.file) ? folder_measure(options, where) : array_measure(options, where);
 }
 
-bool is_image_collection(const std::string& file) {
-  return std::filesystem::is_directory(file) || is_idx_path(file);
-}
+bool is_image_collection(const std::string& file) { return is_folder(file) || is_idx_path(file); }
 
 }  // namespace monge

@@ -138,7 +138,17 @@ bool ImageSaddlePoint::improve_map(Problem& problem, double rate) {
   if (!std::isfinite(terms.cost) || !std::isfinite(terms.mapped) || !std::isfinite(norm))
     return false;
   map_adam_->step(step_->map_derivatives(), rate);
+  if (options_.average > 0) average_statistics();
   return true;
+}
+
+/// The averaged parameters have the moments of their activations averaged along with them.
+void ImageSaddlePoint::average_statistics() {
+  const at::NoGradGuard no_graph;
+  const double share = map_adam_->newest_share();
+  const State live = map_->statistics();
+  for (const auto& [name, moments] : average_->statistics())
+    Tensor(moments).lerp_(live.at(name), share);
 }
 
 StepReport ImageSaddlePoint::step(Problem& problem, double rate) {

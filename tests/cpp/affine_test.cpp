@@ -28,8 +28,8 @@ TEST(CoordinateVariances, AreTheDiagonalOfTheCovariance) {
                            sampled_moments(finite, random).covariance.diagonal(), 1e-9));
   const Moments truth{at::zeros({2}, at::kDouble),
                       at::tensor({2.0, 0.5, 0.5, 3.0}, at::kDouble).view({2, 2})};
-  EXPECT_TRUE(at::equal(coordinate_variances(GaussianMeasure(truth), random),
-                        truth.covariance.diagonal()));
+  EXPECT_TRUE(
+      at::equal(coordinate_variances(GaussianMeasure(truth), random), truth.covariance.diagonal()));
 }
 
 TEST(Affine, EmpiricalMomentsAreThoseOfTheRowsWhateverTheOffset) {

@@ -251,7 +251,7 @@ TEST(Arrays, LocationsThatNameNoArray) {
     expect_message(message_of((folder / name).string()), "expected a file, got none");
   for (const char* name : {"d.npy", "d.npz", "d.safetensors", "d.csv"}) {
     fs::create_directory(folder / name);
-    expect_message(message_of((folder / name).string()), "expected a file, got a folder");
+    expect_message(message_of((folder / name).string()), "expected an array file, got a folder");
   }
   expect_message(error_text([] { open_array(golden + "version1.npy")->next(0); }), "at least one");
   EXPECT_TRUE(is_array_location("a.npz:x"));

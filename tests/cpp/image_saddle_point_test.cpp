@@ -43,10 +43,10 @@ struct Networks {
 
 Networks networks_of(const Case& one) {
   Random random(41, "network");
-  return {ResNetCritic({.channels = 2, .size = size, .width = 3, .max_width = 5}, random,
-                       at::kDouble),
-          UNet({.channels = 2, .noise_channels = one.noise_channels, .size = size, .width = 2},
-               random, at::kDouble)};
+  return {
+      ResNetCritic({.channels = 2, .size = size, .width = 3, .max_width = 5}, random, at::kDouble),
+      UNet({.channels = 2, .noise_channels = one.noise_channels, .size = size, .width = 2}, random,
+           at::kDouble)};
 }
 
 struct Points {
@@ -78,8 +78,8 @@ Plain plain_objectives(const Case& one, const Networks& networks, const Points& 
     const Tensor start = at.x.narrow(0, from, count).repeat_interleave(one.samples, 0);
     Tensor input = start;
     if (at.z.defined())
-      input =
-          at::cat({start, noise_scale * at.z.narrow(0, from * one.samples, count * one.samples)}, 1);
+      input = at::cat(
+          {start, noise_scale * at.z.narrow(0, from * one.samples, count * one.samples)}, 1);
     const Tensor moved = networks.map.forward(input, Graph::create);
     pieces.push_back(one.residual ? moved + start : moved);
   }
@@ -180,38 +180,40 @@ TEST(ImageSaddlePointStep, LeavesTheParametersAsTheyWere) {
     }
 }
 
-/// Images that four corners span, and the same with every pixel cubed: a monotone function of each
+/// Images that four corners span, and the same with more contrast: a monotone function of each
 /// pixel is the gradient of a convex function and so the optimal map to what it gives.
-struct Cubed {
+struct Contrast {
   static constexpr std::int64_t count = 1000;
   std::vector<std::int64_t> shape{1, size, size};
-  Tensor x = images(1), y = images(2).pow(3), unseen = images(3), truth = unseen.pow(3);
+  Tensor x = images(1), y = raised(images(2)), unseen = images(3), truth = raised(unseen);
 
   static Tensor images(std::uint64_t seed) {
     Random random(seed, "corners");
     const Tensor corners = random.uniform({count, 1, 2, 2}) * 2 - 1;
     return at::upsample_bilinear2d(corners, {size, size}, true).flatten(1);
   }
+  static Tensor raised(const Tensor& images) { return (6 * images).tanh(); }
   Problem problem() const {
     return make_problem(std::make_shared<ArrayMeasure>(x, shape),
                         std::make_shared<ArrayMeasure>(y, shape), 3);
   }
-  double variance() const { return truth.var(0).sum().item<double>(); }
-  double error(const Tensor& mapped) const { return l2_uvp(mapped, truth, variance()); }
+  double error(const Tensor& mapped) const {
+    return l2_uvp(mapped, truth, truth.var(0).sum().item<double>());
+  }
   double error(const TransportMap& map) const { return error(map.transport(unseen)); }
   double affine_error() const {
-    return error(AffineTransportMap(bures_wasserstein_map(empirical_moments(x), empirical_moments(y)))
-                     .transport(unseen));
+    const AffineMap map = bures_wasserstein_map(empirical_moments(x), empirical_moments(y));
+    return error(AffineTransportMap(map));
   }
 };
 
-const ResNetCriticOptions small_critic{.channels = 1, .size = size, .width = 16, .max_width = 64};
+const ResNetCriticOptions small_critic{.channels = 1, .size = size, .width = 16, .max_width = 32};
 
 SaddlePointOptions small_options() {
   return {.residual = true,
           .inner_steps = 2,
-          .batch = 32,
-          .learning_rate = 1e-3,
+          .batch = 16,
+          .learning_rate = 1.5e-3,
           .average = 0.95,
           .map_width = 6};
 }
@@ -233,19 +235,19 @@ std::unique_ptr<Solver> started(const SaddlePointOptions& options, double gamma,
 
 /// The affine map is the best that moments alone give.
 TEST(ImageSaddlePoint, LearnsAMapOfImagesAndNothingWithoutUpdates) {
-  const Cubed truth;
-  const auto learned = [&](double learning_rate) {
+  const Contrast truth;
+  const auto learned = [&](double learning_rate, std::int64_t steps) {
     SaddlePointOptions options = small_options();
     options.learning_rate = learning_rate;
     Problem problem = truth.problem();
     const auto solver = started(options, 0, problem);
-    run(*solver, problem, 150);
+    run(*solver, problem, steps);
     return truth.error(*solver->solution().map);
   };
-  const double error = learned(small_options().learning_rate);
-  EXPECT_LT(error, 0.5 * truth.affine_error());
-  EXPECT_LT(error, 0.2 * truth.error(truth.unseen));
-  EXPECT_GT(learned(1e-12), truth.affine_error());
+  const double error = learned(small_options().learning_rate, 100), affine = truth.affine_error();
+  EXPECT_LT(error, 0.75 * affine);
+  EXPECT_LT(error, 0.33 * truth.error(truth.unseen));
+  EXPECT_GT(learned(1e-12, 10), affine);  // the moments of its activations are those of the images
 }
 
 /// E Var T(x, .) over the target's variance.
@@ -260,10 +262,10 @@ double conditional_spread(const TransportMap& map, const Tensor& x, double varia
 /// One grey image whose target is dark or bright: the weak cost with gamma = 1 wants all of the
 /// target's variance at every x.
 TEST(ImageSaddlePoint, AWeakCostSendsAnImageToMany) {
-  const Cubed from;
+  const Contrast from;
   const Tensor x = 0.1 * from.x;
   Random random(4, "target");
-  const Tensor y = 0.1 * from.y + 0.8 * (2 * random.integers(2, Cubed::count).unsqueeze(1) - 1);
+  const Tensor y = 0.1 * from.y + 0.8 * (2 * random.integers(2, Contrast::count).unsqueeze(1) - 1);
   Problem problem = make_problem(std::make_shared<ArrayMeasure>(x, from.shape),
                                  std::make_shared<ArrayMeasure>(y, from.shape), 3);
   SaddlePointOptions options = small_options();
@@ -278,7 +280,7 @@ TEST(ImageSaddlePoint, AWeakCostSendsAnImageToMany) {
 }
 
 TEST(ImageSaddlePoint, ResumesBitByBit) {
-  const Cubed truth;
+  const Contrast truth;
   SaddlePointOptions options = small_options();
   options.batch = 8;
   options.noise_channels = 1;
@@ -299,11 +301,10 @@ TEST(ImageSaddlePoint, ResumesBitByBit) {
   run(resumed, again, 2);
   const State expected = solver->state(), got = resumed.state();
   ASSERT_EQ(expected.size(), got.size());
-  for (const auto& [name, tensor] : expected)
-    EXPECT_TRUE(at::equal(tensor, got.at(name))) << name;
+  for (const auto& [name, tensor] : expected) EXPECT_TRUE(at::equal(tensor, got.at(name))) << name;
   const Tensor x = truth.unseen.narrow(0, 0, 5);
-  EXPECT_TRUE(at::equal(solver->solution().map->transport(x),
-                        resumed.solution().map->transport(x)));
+  EXPECT_TRUE(
+      at::equal(solver->solution().map->transport(x), resumed.solution().map->transport(x)));
 }
 
 std::string refusal(const SaddlePointOptions& options, double gamma = 0) {

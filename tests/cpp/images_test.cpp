@@ -13,7 +13,7 @@
 namespace monge {
 namespace {
 
-class Images : public ImageTest {
+class ImageMeasures : public ImageTest {
  protected:
   /// A grey level everywhere: known whatever the crop and the size.
   std::filesystem::path flat(const std::string& name, int level, std::int64_t height = 20,
@@ -64,7 +64,7 @@ class Images : public ImageTest {
   }
 };
 
-TEST_F(Images, AFolderIsReadInTheOrderOfItsNames) {
+TEST_F(ImageMeasures, AFolderIsReadInTheOrderOfItsNames) {
   flat("set/b.png", 30);
   flat("set/a/z.jpg", 10);
   flat("set/a/deep/er.webp", 0);
@@ -80,7 +80,7 @@ TEST_F(Images, AFolderIsReadInTheOrderOfItsNames) {
   EXPECT_FLOAT_EQ(points.max().item<float>(), 1);
 }
 
-TEST_F(Images, WhatIsNoPictureIsSkippedAndNamed) {
+TEST_F(ImageMeasures, WhatIsNoPictureIsSkippedAndNamed) {
   flat("set/a.png", 10);
   write("set/b.txt", "hello");
   write("set/c.png", "");
@@ -104,7 +104,7 @@ TEST_F(Images, WhatIsNoPictureIsSkippedAndNamed) {
   EXPECT_NE(summary_of({4, skipped[1]}).find(" and 1 more"), std::string::npos);
 }
 
-TEST_F(Images, APictureThatIsDamagedAtTheEndGivesItsPlaceToTheFirst) {
+TEST_F(ImageMeasures, APictureThatIsDamagedAtTheEndGivesItsPlaceToTheFirst) {
   flat("set/a.png", 10);
   write_cut("set/z.jpg");
   EXPECT_EQ(levels(*measure(options())), (std::vector<int>{10, 10}));
@@ -113,7 +113,7 @@ TEST_F(Images, APictureThatIsDamagedAtTheEndGivesItsPlaceToTheFirst) {
             std::string::npos);
 }
 
-TEST_F(Images, BadFoldersAreRefusedWithTheFilesThatShowIt) {
+TEST_F(ImageMeasures, BadFoldersAreRefusedWithTheFilesThatShowIt) {
   EXPECT_NE(refused(options()).find("another extension"), std::string::npos);  // no such folder
   std::filesystem::create_directories(at("set"));
   EXPECT_NE(refused(options()).find("an empty one"), std::string::npos);
@@ -142,7 +142,7 @@ TEST_F(Images, BadFoldersAreRefusedWithTheFilesThatShowIt) {
   EXPECT_NE(refused(two).find("0, 1 or 3"), std::string::npos);
 }
 
-TEST_F(Images, TheCropLiesWhereItIsAsked) {
+TEST_F(ImageMeasures, TheCropLiesWhereItIsAsked) {
   const Tensor levels = at::arange(40, at::kInt).view({40, 1, 1}).expand({40, 20, 3});
   std::filesystem::create_directories(at("set"));
   save(rgb(levels), "set/rows.png");
@@ -159,7 +159,7 @@ TEST_F(Images, TheCropLiesWhereItIsAsked) {
   EXPECT_TRUE(at::equal(rows(20, -10), at::arange(20, 40, at::kInt)));
 }
 
-TEST_F(Images, ResizingIsAntialiased) {
+TEST_F(ImageMeasures, ResizingIsAntialiased) {
   const Tensor board = (at::arange(64).view({64, 1, 1}) + at::arange(64).view({1, 64, 1}))
                            .remainder(2)
                            .mul(255)
@@ -172,7 +172,23 @@ TEST_F(Images, ResizingIsAntialiased) {
   EXPECT_LT(small.abs().max().item<float>(), 0.02);
 }
 
-TEST_F(Images, AStretchedPictureIsWhole) {
+/// A decoder that leaves pixels out must not leave out antialiasing.
+TEST_F(ImageMeasures, ALargeJpegIsReadShrunkenAndStillAlike) {
+  const Tensor smooth =
+      (at::sin(at::arange(640) * 0.05).view({640, 1, 1}) * at::cos(at::arange(640) * 0.08)) * 120 +
+      128;
+  const Tensor levels = (smooth.view({640, 640, 1}) + noise(640, 640, 3, 4)).clamp(0, 255);
+  std::filesystem::create_directories(at("set"));
+  save(rgb(levels), "set/a.jpg");
+  const auto image = [&](std::int64_t size) {
+    return all(*measure(options(size))).view({3, size, size});
+  };
+  // 640 to 32 decodes an eighth; averages of 320 pixels, which decodes all, are the reference.
+  const Tensor whole = at::avg_pool2d(image(320), 10, 10);
+  EXPECT_LT((image(32) - whole).abs().mean().item<float>(), 0.02);
+}
+
+TEST_F(ImageMeasures, AStretchedPictureIsWhole) {
   const Tensor halves =
       at::cat({at::zeros({20, 40, 3}, at::kInt), at::full({20, 40, 3}, 255, at::kInt)}, 1);
   std::filesystem::create_directories(at("set"));
@@ -184,7 +200,7 @@ TEST_F(Images, AStretchedPictureIsWhole) {
   EXPECT_FLOAT_EQ(image[7][7].item<float>(), 1);
 }
 
-TEST_F(Images, ChannelsAreThoseThatAreAsked) {
+TEST_F(ImageMeasures, ChannelsAreThoseThatAreAsked) {
   flat("set/grey.png", 77, 20, 20, 1);
   flat("set/colour.png", 200);
   ImageOptions grey = options();
@@ -198,21 +214,21 @@ TEST_F(Images, ChannelsAreThoseThatAreAsked) {
   EXPECT_EQ(measure(options())->shape()[0], 1);
 }
 
-TEST_F(Images, TransparentPartsAreWhite) {
+TEST_F(ImageMeasures, TransparentPartsAreWhite) {
   const Tensor levels =
       at::cat({at::full({20, 20, 3}, 60, at::kInt), at::zeros({20, 20, 1}, at::kInt)}, 2);
   std::filesystem::create_directories(at("set"));
   save(picture(levels, 8, VIPS_INTERPRETATION_sRGB), "set/a.png");
-  EXPECT_EQ(Images::levels(*measure(options())), (std::vector<int>{255}));
+  EXPECT_EQ(ImageMeasures::levels(*measure(options())), (std::vector<int>{255}));
 }
 
-TEST_F(Images, SixteenBitsBecomeEight) {
+TEST_F(ImageMeasures, SixteenBitsBecomeEight) {
   std::filesystem::create_directories(at("set"));
   save(rgb(at::full({20, 20, 3}, 0x7f80, at::kInt), 16), "set/a.png");
   EXPECT_EQ(levels(*measure(options())), (std::vector<int>{0x7f}));
 }
 
-TEST_F(Images, MirrorImagesStandBehindTheOthers) {
+TEST_F(ImageMeasures, MirrorImagesStandBehindTheOthers) {
   std::filesystem::create_directories(at("set"));
   for (const char* name : {"set/a.png", "set/b.png"})
     save(rgb(noise(8, 8, 3, 8, static_cast<std::uint64_t>(name[4]))), name);
@@ -236,7 +252,7 @@ std::vector<Tensor> batches_of(const ImageOptions& options, int count) {
   return batches;
 }
 
-TEST_F(Images, TheNumbersDependNeitherOnThreadsNorOnMemoryNorOnTheCache) {
+TEST_F(ImageMeasures, TheNumbersDependNeitherOnThreadsNorOnMemoryNorOnTheCache) {
   for (int i = 0; i < 30; ++i) flat(fmt::format("set/{:02}.png", i), 8 * i, 300, 300);
   const auto expected = batches_of(options(256), 20);
   std::vector<ImageOptions> others(4, options(256));
@@ -252,7 +268,7 @@ TEST_F(Images, TheNumbersDependNeitherOnThreadsNorOnMemoryNorOnTheCache) {
   }
 }
 
-TEST_F(Images, TheCacheServesUntilAFileChanges) {
+TEST_F(ImageMeasures, TheCacheServesUntilAFileChanges) {
   const auto path = flat("set/a.png", 10);
   flat("set/b.png", 20);
   ImageOptions cached = options();
@@ -279,7 +295,7 @@ TEST_F(Images, TheCacheServesUntilAFileChanges) {
   EXPECT_EQ(levels(*measure(cached)), (std::vector<int>{30, 20}));
 }
 
-TEST_F(Images, ACacheKeepsNothingThatIsNotWhole) {
+TEST_F(ImageMeasures, ACacheKeepsNothingThatIsNotWhole) {
   const std::vector<std::uint8_t> levels{1, 2, 3, 4};
   std::vector<std::uint8_t> read(4);
   image::ImageCache cache(at("cache"), "contents", 4);
@@ -301,7 +317,7 @@ TEST_F(Images, ACacheKeepsNothingThatIsNotWhole) {
             std::string::npos);
 }
 
-TEST_F(Images, AResumedStreamGoesOnWithTheSameImages) {
+TEST_F(ImageMeasures, AResumedStreamGoesOnWithTheSameImages) {
   for (int i = 0; i < 20; ++i) flat(fmt::format("set/{:02}.png", i), 8 * i);
   ImageOptions flip = options();
   flip.flip = true;
@@ -314,7 +330,7 @@ TEST_F(Images, AResumedStreamGoesOnWithTheSameImages) {
   for (int i = 0; i < 12; ++i) ASSERT_TRUE(at::equal(one.next(7), other.next(7)));
 }
 
-TEST_F(Images, ATenthIsHeldOutAndNotMirrored) {
+TEST_F(ImageMeasures, ATenthIsHeldOutAndNotMirrored) {
   const Tensor levels = at::arange(600, at::kInt).remainder(256).to(at::kByte).view({600, 1, 1, 1});
   const auto images = std::make_shared<ImageMeasure>(
       image_set(levels.expand({600, 1, 2, 2}).contiguous()), Mirrored::yes);

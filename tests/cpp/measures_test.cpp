@@ -30,6 +30,11 @@ Tensor draw(const Measure& measure, std::int64_t n = kDraws) {
   return points.to(at::kDouble);
 }
 
+/// Whether a measure needs a file, and has tests of its own.
+bool from_files(std::string_view name) {
+  return name == "array" || name == "pixels" || name == "images";
+}
+
 /// Every mean of `terms` [n, ...] within six of its standard errors (and float32 rounding) of
 /// `truth`: a false alarm is rarer than 2e-9 an entry, 1e-6 for all entries of this file together.
 void expect_mean(const Tensor& terms, const Tensor& truth, const std::string& what) {
@@ -72,7 +77,7 @@ TEST(Measures, ExactMomentsAgreeWithSamples) {
                                  vector({1, 1, 3, 1})),
                  "mixture of round components");
   for (const MeasureRow& row : measure_rows()) {
-    if (row.info.name == "array" || row.info.name == "pixels") continue;  // from files
+    if (from_files(row.info.name)) continue;
     Table table;
     if (row.info.name == "gaussian_mixture")
       table["centers"] = std::vector<double>{0, 1, 2, 3, 4, 9};
@@ -106,7 +111,7 @@ TEST(Measures, ExactMomentsAgreeWithSamplesAwayFromTheDefaults) {
 
 TEST(Measures, SameStreamSamePoints) {
   for (const MeasureRow& row : measure_rows()) {
-    if (row.info.name == "array" || row.info.name == "pixels") continue;
+    if (from_files(row.info.name)) continue;
     if (row.info.name == "gaussian_mixture") continue;  // has no default centres
     const auto measure = row.make({}, "test");
     EXPECT_TRUE(at::equal(draw(*measure, 100), draw(*measure, 100))) << row.info.name;
@@ -130,7 +135,7 @@ TEST(Measures, SampleIntoMemoryGivesTheSamePoints) {
     }
   };
   for (const MeasureRow& row : measure_rows()) {
-    if (row.info.name == "array" || row.info.name == "pixels") continue;
+    if (from_files(row.info.name)) continue;
     if (row.info.name == "gaussian_mixture") continue;
     check(*row.make({}, "test"), row.info.name);
   }

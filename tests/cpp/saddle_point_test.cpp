@@ -37,7 +37,7 @@ const std::vector<Case> cases{
     {"strong with noise", false, false, 9, 2, 3, 0, true},
     {"weak", false, false, 2, 1, 4, 0.6, false},
     {"kernel", false, false, 2, 1, 4, 0.6, true, false, 0, 1},
-    {"kernel, many samples", false, false, 9, 2, 40, 1, false, false, 0, 1.3},
+    {"kernel, more samples", false, false, 9, 2, 3, 1, false, false, 0, 1.3},
     {"strong, of distances", false, false, 3, 0, 1, 0, true, false, 0, 1},
     {"gradient of a perceptron", false, false, 3, 0, 1, 0, false, true},
     {"expectile, free map", false, false, 2, 0, 1, 0, true, false, 0.4},

@@ -53,8 +53,8 @@ TEST(UNetMap, HasItsNoiseInFurtherChannelsScaled) {
   EXPECT_EQ(map.noise_dimension(), size * size);
   const Tensor x = points(3), z = Random(53, "noise").normal({3, size * size});
   const Tensor input = at::cat({x.view({3, 2, size, size}), 0.3 * z.view({3, 1, size, size})}, 1);
-  EXPECT_TRUE(at::allclose(map.transport(x, z),
-                           x + unet->forward(input, Graph::none).flatten(1), 1e-5, 1e-6));
+  EXPECT_TRUE(at::allclose(map.transport(x, z), x + unet->forward(input, Graph::none).flatten(1),
+                           1e-5, 1e-6));
   EXPECT_TRUE(at::equal(map.transport(x), map.transport(x, map.fixed_noise(3))));
   EXPECT_GT((map.transport(x, z) - map.transport(x, -z)).abs().max().item<double>(), 1e-3);
 }
@@ -102,8 +102,9 @@ TEST(UNetMap, AFileThatDoesNotFitIsRefused) {
               replace(file.metadata.at("map"), "\"dimension\":512", "\"dimension\":511");
             }),
             path.string() + ": expected images of 511 numbers, got 512");
-  EXPECT_NE(refusal([](TensorFile& file) { file.tensors.erase("map.statistics.down.0.first.running_mean"); })
-                .find("down.0.first.running_mean"),
+  EXPECT_NE(refusal([](TensorFile& file) {
+              file.tensors.erase("map.statistics.down.0.first.running_mean");
+            }).find("down.0.first.running_mean"),
             std::string::npos);
   EXPECT_NE(refusal([&](TensorFile& file) {
               replace(file.metadata.at("map"), "\"size\":16", "\"size\":40");

@@ -74,3 +74,21 @@ def test_measures_of_images(bags, tmp_path):
     assert torch.equal(read.sample(7), measure.sample(7))
     ot = monge.OptimalTransport(hidden=[8], max_steps=2, progress=False).fit(read, measure)
     assert ot.image_shape_ == SHAPE
+
+
+@pytest.mark.parametrize("cost", ["quadratic", "weak_quadratic"])
+def test_maps_of_convolutional_networks(cost):
+    levels = numpy.random.default_rng(1).integers(0, 256, (60, 1, 16, 16)).astype("u1")
+    weak = {"noise_channels": 1, "noise_samples": 2} if cost == "weak_quadratic" else {}
+    ot = monge.OptimalTransport("saddle_point", network="resnet_critic", cost=cost, width=4,
+                                max_width=8, map_width=3, batch=8, inner_steps=1, max_steps=2,
+                                progress=False, **weak).fit(levels, 255 - levels)
+    x = torch.from_numpy(scaled(levels[:3])).requires_grad_()
+    moved = ot.transform(x)
+    assert moved.shape == x.shape
+    numpy.testing.assert_allclose(moved.detach(), ot.transform(scaled(levels[:3])), atol=1e-4)
+    moved.square().sum().backward()
+    assert x.grad.shape == x.shape and x.grad.abs().max() > 0
+    if weak:
+        draws = ot.sample(levels[:3], 2)
+        assert draws.shape == (3, 2, 1, 16, 16) and (draws[:, 0] != draws[:, 1]).any()

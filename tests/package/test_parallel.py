@@ -13,6 +13,7 @@ import time
 import numpy
 import pytest
 from safetensors import safe_open
+from torch.distributed import TCPStore
 
 STEPS = 240
 FIT = ["fit", "--source", "a.npy", "--target", "b.npy", "--set", "network.hidden=[8,8]", "--set",
@@ -29,11 +30,18 @@ def free_port():
         return one.getsockname()[1]
 
 
-def start(rank, size, arguments, port, prefix=(), **options):
+@contextlib.contextmanager
+def launcher():
+    """The environment that torchrun's agent gives to its processes, and the store that it keeps."""
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    yield {"MASTER_PORT": str(store.port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
+    del store
+
+
+def start(rank, size, arguments, launch, prefix=(), **options):
     """One of `size` processes, as torchrun would start it."""
     environment = {**ENVIRONMENT, "RANK": str(rank), "WORLD_SIZE": str(size),
-                   "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
-                   **options.pop("environment", {})}
+                   "MASTER_ADDR": "127.0.0.1", **launch}
     return subprocess.Popen([*prefix, *MODULE, *arguments], env=environment, text=True,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 
@@ -49,8 +57,8 @@ def finish(processes):
 
 def together(size, *arguments, cwd):
     """A run of `size` processes that is expected to succeed in silence."""
-    port = free_port()
-    ends = finish([start(rank, size, arguments, port, cwd=cwd) for rank in range(size)])
+    with launcher() as launch:
+        ends = finish([start(rank, size, arguments, launch, cwd=cwd) for rank in range(size)])
     assert [(code, error) for code, _, error in ends] == [(0, "")] * size
     assert [bool(out) for _, out, _ in ends] == [True] + [False] * (size - 1)
 
@@ -71,7 +79,7 @@ def assert_same_curve(run, other):
     for mine, its in zip(one, two):
         for name in mine:
             assert mine[name] == pytest.approx(its[name], rel=0.02, abs=2e-3), (mine["step"], name)
-    assert one[-1]["quality"] < 0.5 * one[0]["quality"]
+    assert one[-1]["quality"] < 0.6 * one[0]["quality"]
 
 
 def tensors(run):
@@ -153,24 +161,37 @@ def test_bad_input_of_one_process_ends_all_with_its_line(folder, tmp_path):
         numpy.save(tmp_path / str(rank) / "points.npy", points)
     arguments = ["fit", "--source", "/proc/self/cwd/points.npy", "--target",
                  str(folder / "b.npy"), "--out", str(tmp_path / "run")]
-    port = free_port()
-    ends = finish([start(rank, 2, arguments, port, cwd=tmp_path / str(rank)) for rank in (0, 1)])
+    with launcher() as launch:
+        ends = finish([start(rank, 2, arguments, launch, cwd=tmp_path / str(rank))
+                       for rank in (0, 1)])
     assert [code for code, _, _ in ends] == [1, 1]
     error = "".join(error for _, _, error in ends)
-    assert error.startswith("monge: error: process 1: /proc/self/cwd/points.npy: "), ends
+    assert error.startswith("monge: error: process 1: /proc/self/cwd/points.npy, row 7"), ends
     assert error.count("\n") == 1
     assert not (tmp_path / "run").exists()
 
 
 def test_what_cannot_be_run_in_several_processes_is_refused(folder):
-    port = free_port()
     for arguments, line in [
-            (FIT, "monge: error: fit of several processes: expected --out RUN, got none\n"),
-            (["list"], "monge: error: list: expected one process, got 2; only fit is for "
-                       "several\n")]:
-        ends = finish([start(rank, 2, arguments, port, cwd=folder) for rank in (0, 1)])
+            (FIT, "fit of several processes: expected --out RUN, got none\n"),
+            (["list"], "list: expected one process, got 2; only fit is for several\n")]:
+        with launcher() as launch:
+            ends = finish([start(rank, 2, arguments, launch, cwd=folder) for rank in (0, 1)])
         assert all(code == 1 for code, _, _ in ends)
-        assert "".join(error for _, _, error in ends).split(": ", 2)[-1] in line
+        error = "".join(error for _, _, error in ends)
+        assert error.startswith("monge: error: ") and error.endswith(line), ends
+        assert error.count("\n") == 1
+
+
+def test_a_restart_leaves_the_runs_of_others(folder):
+    """A launch that was refused a folder is refused it again, however often it is restarted."""
+    before = tensors(folder / "two")
+    with launcher() as launch:
+        for _ in range(2):
+            (code, _, error), = finish([start(0, 1, [*FIT, "--out", "two"], launch, cwd=folder)])
+            assert (code, error) == (1, "monge: error: two: exists; pass --resume to continue it "
+                                        "or --force to replace it\n")
+    assert tensors(folder / "two") == before
 
 
 @pytest.fixture
@@ -206,9 +227,10 @@ def namespaces():
 
 def test_processes_on_two_hosts(folder, namespaces):
     port = free_port()
-    processes = [start(rank, 2, [*FIT, "--out", "hosts"], port, cwd=folder,
-                       prefix=["ip", "netns", "exec", name],
-                       environment={"MASTER_ADDR": "10.77.0.1", "GLOO_SOCKET_IFNAME": wire})
+    processes = [start(rank, 2, [*FIT, "--out", "hosts"],
+                       {"MASTER_ADDR": "10.77.0.1", "MASTER_PORT": str(port),
+                        "GLOO_SOCKET_IFNAME": wire},
+                       cwd=folder, prefix=["ip", "netns", "exec", name])
                  for rank, (name, wire) in enumerate(namespaces)]
     ends = finish(processes)
     assert [(code, error) for code, _, error in ends] == [(0, "")] * 2

@@ -33,10 +33,17 @@ def test_accumulator_finds_every_scalar(folder):
     assert math.isnan(events.Scalars("far/diverged")[0].value)
 
 
+def test_accumulator_finds_the_image(folder):
+    events = event_accumulator.EventAccumulator(str(folder)).Reload()
+    (image,) = events.Images("samples")
+    assert (image.step, image.height, image.width) == (7, 1, 1)
+    assert image.encoded_image_string.startswith(b"\x89PNG")
+
+
 def test_raw_events_have_version_and_time(folder):
     (path,) = folder.iterdir()
     events = list(loader.RawEventFileLoader(str(path)).Load())
-    assert len(events) == 1 + 100 + 10 + 2
+    assert len(events) == 1 + 100 + 10 + 2 + 1
     decoded = list(loader.EventFileLoader(str(path)).Load())
     assert decoded[0].file_version == "brain.Event:2"
     assert all(0 <= time.time() - event.wall_time < 600 for event in decoded)
@@ -54,4 +61,4 @@ def test_a_damaged_record_is_noticed(folder, tmp_path):
     except Exception as error:  # which type depends on the reader behind
         assert "crc" in str(error).lower() or "corrupt" in str(error).lower()
     else:
-        assert count < 113
+        assert count < 114

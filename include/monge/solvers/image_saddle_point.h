@@ -15,8 +15,8 @@ ResNetCriticOptions sized_for(const Table& given, const std::vector<std::int64_t
 
 /// Neural Optimal Transport of images (Korotin et al. 2023, section 5): the game of SaddlePoint
 /// between a UNet for the map, T(x) or T(x, z) with z as further channels, and a residual critic
-/// for the potential. The solution is the UNet of the averaged parameters, normalised by moments of
-/// its own.
+/// for the potential. The solution is the UNet of the averaged parameters, normalised by the
+/// average of the running moments.
 class ImageSaddlePoint final : public Solver {
  public:
   /// Throws Error where the options do not fit images, one another or the cost.
@@ -36,6 +36,7 @@ class ImageSaddlePoint final : public Solver {
   bool noisy() const { return options_.noise_channels > 0; }
   Tensor noise(const Rows& own);
   bool improve_map(Problem& problem, double rate);
+  void average_statistics();
 
   SaddlePointOptions options_;
   WeakCost cost_;

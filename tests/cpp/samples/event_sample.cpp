@@ -13,5 +13,9 @@ int main(int count, char** arguments) {
   }
   writer.scalar("far/step", std::int64_t{5'000'000'000}, -2.5);
   writer.scalar("far/diverged", 1, std::nan(""));
+  constexpr unsigned char dot[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n', 0, 0, 0, 13,
+                                   'I',  'H', 'D', 'R', 0,    0,    0,    1,    0, 0, 0, 1};
+  writer.image("samples", 7,
+               {.height = 1, .width = 1, .channels = 1, .png = {std::begin(dot), std::end(dot)}});
   writer.flush();
 }

@@ -1,0 +1,1 @@
+"""The papers' applications: one module, one page and one figure each (docs/gallery)."""

@@ -1,0 +1,27 @@
+#pragma once
+
+#include "monge/experiment.h"
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace monge {
+
+/// Whether points of that shape are images that feature networks see: grey or in colour.
+bool is_image(std::span<const std::int64_t> shape);
+
+/// Rows [n, d] as images [n, c, h, w].
+Tensor as_images(const Tensor& rows, std::span<const std::int64_t> shape);
+
+/// The energy distance of rows x and y in the offline features over the mean distance of two y.
+double feature_energy_distance(const Tensor& x, const Tensor& y,
+                               std::span<const std::int64_t> shape);
+
+/// evaluate_solution() of images: nothing is of the size of a pixels' covariance, and images pass
+/// in batches.
+std::vector<EvaluatedFigure> evaluate_images(const Solution& solution, const Measure& source,
+                                             const Measure& target, std::int64_t points,
+                                             std::uint64_t seed, const ImageMetrics& metrics);
+
+}  // namespace monge

@@ -1,0 +1,104 @@
+"""The gallery's applications, small: what their recipes do and what their readers refuse."""
+
+import pathlib
+import sys
+
+import numpy
+import pytest
+from sklearn.datasets import load_digits
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+import bench  # noqa: E402
+from gallery import density, digits, domain_adaptation  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def domains():
+    """Fainter digits on a grey ground, and other digits: features [n, 64] and labels of each."""
+    images, labels = load_digits(return_X_y=True)
+    features, half = (images / 16).astype("f4"), len(images) // 2
+    return 0.4 * features[:half] + 0.5, labels[:half], features[half:], labels[half:]
+
+
+@pytest.mark.parametrize("options", [["--set", "train.max_steps=20"],
+                                     [ROOT / "recipes" / "domain-adaptation.toml", "--set",
+                                      "train.max_steps=300", "--set", "solver.learning_rate=1e-2",
+                                      "--set", "network.rank=1", "--set", "solver.start=affine"]])
+def test_adapted_digits_are_recognised(monge, domains, options):
+    source, labels, target, target_labels = domains
+    monge.works("fit", *options, "--source", monge.save("s.npy", source), "--target",
+                monge.save("t.npy", target), "--set", "evaluate.points=50", "--set",
+                "train.evaluate_every=300", "--out", "run")
+    monge.works("apply", "run", "--in", "s.npy", "--out", "adapted.npy")
+    adapted = numpy.load(monge.folder / "adapted.npy")
+    before, after = (domain_adaptation.one_nn_accuracy(points, labels, target, target_labels)
+                     for points in (source, adapted))
+    assert before < 75 and after > 90, (before, after)
+
+
+def test_accuracy_is_the_share_of_right_neighbours():
+    reference = numpy.array([[0.0, 0.0], [1.0, 1.0]])
+    points = numpy.array([[0.1, 0.0], [0.9, 1.0], [0.2, 0.1], [2.0, 2.0]])
+    assert domain_adaptation.one_nn_accuracy(points, [3, 5, 5, 5], reference, [3, 5]) == 75
+
+
+def test_labels_that_do_not_match(domains, tmp_path):
+    source, labels, target, target_labels = domains
+    with pytest.raises(ValueError, match="expected one label for each of the 898 points, got 897"):
+        domain_adaptation.one_nn_accuracy(source, labels[1:], target, target_labels)
+    path = tmp_path / "digits.npz"
+    images = numpy.ones((5, 16, 16), "u1")
+    numpy.savez(path, images=images, labels=numpy.zeros(4))
+    with pytest.raises(SystemExit) as refusal:
+        digits.from_npz(path)
+    assert str(refusal.value) == (f"bench: {path}: expected one label for each of the 5 pictures, "
+                                  "got labels of shape [4]")
+    numpy.savez(path, images=images)
+    with pytest.raises(SystemExit, match="expected arrays 'images'.*labels"):
+        digits.from_npz(path)
+    with pytest.raises(SystemExit, match="expected train-images-idx3-ubyte.gz"):
+        digits.from_idx(tmp_path)
+
+
+def test_parts_of_a_file_are_joined(tmp_path):
+    images = numpy.arange(7 * 16, dtype="u1").reshape(7, 4, 4)
+    numpy.savez(tmp_path / "usps.npz", test_images=images[:2], test_labels=[0, 1],
+                train_images=images[2:], train_labels=[2, 3, 4, 5, 6])
+    read = digits.from_npz(tmp_path / "usps.npz")
+    assert read.images.shape == (7, 1, 28, 28) and read.images.max() == 1
+    assert read.labels.tolist() == list(range(7))
+
+
+def test_bundled_domains_show_the_same_digits_in_other_places():
+    source, target = digits.bundled()
+    assert source.images.shape[1:] == target.images.shape[1:] == (1, 28, 28)
+    assert set(source.labels) == set(target.labels) == set(range(10))
+    assert source.images.mean() < 0.5 * target.images.mean()
+
+
+@pytest.mark.parametrize("name", density.TARGETS)
+def test_true_densities_integrate_to_one(name):
+    line = numpy.arange(-4, 4, 0.04)
+    plane = numpy.stack(numpy.meshgrid(line, line), -1).reshape(-1, 2)
+    mass = numpy.exp(density.log_density(density.target_of(name), plane)).sum() * 0.04**2
+    assert abs(mass - 1) < 1e-4
+
+
+def test_true_density_has_its_entropy():
+    """That of modes that do not overlap in closed form, to five standard errors of 4000 points."""
+    target = density.target_of("8 narrow Gaussians")
+    points = target.sample(4000, numpy.random.default_rng(0))
+    entropy = numpy.log(8 * 2 * numpy.pi * numpy.e * target.std**2)
+    assert abs(density.log_density(target, points).mean() + entropy) < 5 / 4000**0.5
+
+
+def test_every_application_has_its_page():
+    names = [name for name in bench.NAMES if name.startswith("gallery.")]
+    assert bench.named(["gallery"]) == names and bench.named(["cells"]) == ["cells"]
+    for name in names:
+        page = ROOT / "docs" / "gallery" / (name.removeprefix("gallery.").replace("_", "-") + ".md")
+        assert f"<!-- bench:{name} -->" in page.read_text()
+        assert f"]({page.stem}.png)" in page.read_text()
+        assert page.with_suffix(".png").stat().st_size <= 150_000

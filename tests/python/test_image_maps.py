@@ -1,0 +1,91 @@
+"""Neural Optimal Transport of images: fitting, resuming, mapping, refusing."""
+
+import json
+import pathlib
+
+import numpy
+import pytest
+
+BAGS = pathlib.Path(__file__).resolve().parents[2] / "data/fashion-mnist/sample-images-idx3-ubyte.gz"
+SMALL = ["network.name=resnet_critic", "network.width=4", "network.max_width=8",
+         "solver.name=saddle_point", "solver.map_width=3", "solver.batch=6", "solver.inner_steps=2",
+         "evaluate.points=20", "train.checkpoint_seconds=0", "train.evaluate_every=2"]
+WEAK = ["cost.name=weak_quadratic", "cost.gamma_steps=3", "solver.noise_channels=1",
+        "solver.noise_samples=2", "solver.micro_batch=6"]
+
+
+def arguments(*chosen, source="x.npy", target="y.npy", out="run", steps=4):
+    chosen = [*SMALL, f"train.max_steps={steps}", "source.name=images", "target.name=images", *chosen]
+    return ["fit", "--source", source, "--target", target, "--out", out,
+            *(part for setting in chosen for part in ("--set", setting))]
+
+
+@pytest.fixture
+def images(monge):
+    """Arrays of bytes [n, 16, 16, c] of which y has three channels as x."""
+    random = numpy.random.default_rng(0)
+    for name, channels, side in (("x", 3, 16), ("y", 3, 16), ("grey", 1, 16), ("odd", 3, 24)):
+        monge.save(f"{name}.npy", random.integers(0, 256, (40, side, side, channels)).astype("u1"))
+    return monge
+
+
+@pytest.mark.parametrize("chosen", [[], WEAK], ids=["strong", "weak"])
+def test_a_run_is_judged_resumed_and_maps_images(images, chosen):
+    shown = images.works(*arguments(*chosen))
+    assert "energy_distance" in shown and "plan check: " in shown
+    config = (images.folder / "run" / "config.toml").read_text()
+    assert "channels = 3" in config and "size = 16" in config
+    judged = json.loads((images.folder / "run" / "evaluation.json").read_text())
+    assert judged["plan_check"]["points"] == 20 and numpy.isfinite(judged["transport_cost"])
+
+    constant = ["train.schedule=constant"]
+    images.works(*arguments(*chosen, *constant, out="whole"))
+    images.works(*arguments(*chosen, *constant, out="half", steps=2))
+    images.works("fit", "--resume", "--out", "half", "--set", "train.max_steps=4")
+    assert images.map_bytes("half") == images.map_bytes("whole")
+    state = images.tensors("whole")
+    assert images.tensors("half") == state
+    assert any(name.startswith("solver.average_statistics.") for name in state)
+
+    images.works("apply", "run", "--in", "x.npy", "--out", "moved.npy")
+    moved = numpy.load(images.folder / "moved.npy")
+    assert (moved.shape, moved.dtype) == ((40, 16, 16, 3), numpy.uint8)
+    rows = numpy.load(images.folder / "x.npy").transpose(0, 3, 1, 2).reshape(40, -1) / 127.5 - 1
+    images.save("rows.npy", rows.astype("f4"))
+    images.works("apply", "run", "--in", "rows.npy", "--out", "rows-moved.npy")
+    floats = numpy.load(images.folder / "rows-moved.npy").reshape(40, 3, 16, 16)
+    levels = ((floats + 1) * 127.5).round().clip(0, 255).transpose(0, 2, 3, 1)
+    numpy.testing.assert_array_equal(levels, moved)
+
+
+@pytest.mark.parametrize("chosen, said", [
+    (["cost.name=weak_quadratic"], "solver.noise_channels: expected at least 1"),
+    ([*WEAK, "solver.noise_samples=1"], "solver.noise_samples: expected at least 2"),
+    (["cost.name=weak_quadratic", "cost.gamma=1.5"], "cost.gamma: expected 0 to 1, got 1.5"),
+    (["solver.map_hidden=[8]"], "solver.map_hidden: expected none and map_width"),
+    (["solver.noise_dimension=2"], "solver.noise_dimension: expected 0 and noise_channels"),
+    (["network.size=32"], "network.size: expected that of the images, 16, got 32"),
+    (["solver.micro_bach=4"], "did you mean 'micro_batch'?"),
+])
+def test_options_that_do_not_fit_are_refused(images, chosen, said):
+    assert said in images.refuses(*arguments(*chosen))
+
+
+def test_measures_that_do_not_fit_are_refused(images):
+    assert "[3, 24, 24]" in images.refuses(*arguments(source="odd.npy", target="odd.npy"))
+    assert "got 768 and 256" in images.refuses(*arguments(target="grey.npy"))
+    # Of the same dimension, and no images.
+    assert "expected images of one shape" in images.refuses(
+        *arguments("source.name=array", "target.name=array"))
+    assert "noise_dimension" in images.refuses(
+        *arguments("network.name=mlp", "solver.noise_channels=1"))
+
+
+@pytest.mark.parametrize("recipe", ["not-images", "not-images-paper", "not-images-weak-paper"])
+def test_the_recipes_begin(monge, recipe):
+    monge.works("fit", "--recipe", recipe, "--out", "run", "--source", BAGS, "--target", BAGS,
+                *(part for setting in [*SMALL, "source.pad=32", "target.pad=32", "train.max_steps=1",
+                                       "solver.inner_steps=1", "solver.micro_batch=6"]
+                  for part in ("--set", setting)))
+    config = (monge.folder / "run" / "config.toml").read_text()
+    assert ("weak_quadratic" in config) == ("weak" in recipe)
