@@ -11,8 +11,6 @@
 
 #include "timing.h"
 
-#include <fstream>
-
 namespace {
 
 using bench::Json;
