@@ -44,7 +44,7 @@ def from_npz(path):
             labels = numpy.concatenate([arrays[f"{part}labels"] for part in parts])
     except (OSError, KeyError, ValueError) as error:
         sys.exit(f"bench: {path}: expected arrays 'images' [n, h, w] and 'labels' [n]: {error}")
-    return Digits(str(path), scaled(images), labels.astype("int64"))
+    return Digits(Path(path).name, scaled(images), labels.astype("int64"))
 
 
 def from_idx(folder):
@@ -53,7 +53,7 @@ def from_idx(folder):
         images = Path(folder) / f"{part}-images-idx3-ubyte.gz"
         labels = Path(folder) / f"{part}-labels-idx1-ubyte.gz"
         if images.exists() and labels.exists():
-            return Digits(str(images), scaled(idx(images, 16).reshape(-1, SIDE, SIDE)),
+            return Digits(images.name, scaled(idx(images, 16).reshape(-1, SIDE, SIDE)),
                           idx(labels, 8).astype("int64"))
     sys.exit(f"bench: {folder}: expected train-images-idx3-ubyte.gz or t10k-images-idx3-ubyte.gz "
              "with its labels, got neither")

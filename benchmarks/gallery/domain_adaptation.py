@@ -122,12 +122,12 @@ def measure(method, source, target, seed):
     labels, seconds, more = source.labels, 0.0, {}
     if method == "discrete OT":
         kept, points, done = matched(x, y, folder, seed)
-        labels, seconds = labels[kept], done.wall
+        labels, seconds = labels[kept], done.cpu
     elif method == "no transport":
         points = x
     else:
         points, fit = learned(method, folder, seed)
-        seconds, more = fit.train_seconds, {"fit": fit.record()}
+        seconds, more = fit.finished.cpu, {"fit": fit.record()}
     return {"method": method, "seed": seed, "seconds": seconds, **more,
             "accuracy": one_nn_accuracy(points, labels, y, target.labels)}
 
@@ -180,7 +180,7 @@ def table(result):
                      mean_of([one["accuracy"] for one in runs]), PAPER.get(method, "–"),
                      common.text_of(seconds) if seconds else "–"])
     header = ["1-NN accuracy, %", *(f"repeat {1 + i}" for i in range(len(runs))), "mean ± deviation",
-              "the paper", "s"]
+              "the paper", "processor s"]
     settings = result["settings"]
     return common.markdown(header, rows) + (
         f"\n\nSource: {settings['source_pictures']} pictures of {settings['source']}; target: "
@@ -189,5 +189,5 @@ def table(result):
         "that it was not trained on. A map that reaches the target exactly sends "
         f"{settings['label_shift']:.1f} % of the source or more to another label, for so much the "
         "classes' shares differ. W2GN has rank "
-        f"{settings['solvers']['W2GN']['network.rank']}. Seconds of learning on "
-        f"{settings['threads']} thread, median (range), {settings['runs_at_once']} runs at once.")
+        f"{settings['solvers']['W2GN']['network.rank']}. Processor seconds of whole "
+        f"processes, {settings['threads']} thread, median (range).")

@@ -1,7 +1,10 @@
 """How the gallery's figures are drawn and kept."""
 
+import io
+
 import common
 import matplotlib
+from PIL import Image
 
 matplotlib.use("agg")
 from matplotlib import pyplot as plt  # noqa: E402
@@ -10,8 +13,11 @@ __all__ = ["plt", "save"]
 
 
 def save(figure, name):
-    """Writes build/bench/NAME.png, small enough for the repository."""
+    """Writes build/bench/NAME.png, in a palette: small enough for the repository."""
     common.OUT.mkdir(parents=True, exist_ok=True)
     figure.tight_layout()
-    figure.savefig(common.OUT / f"{name}.png", dpi=90)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=90)
     plt.close(figure)
+    Image.open(drawn).convert("RGB").quantize(64, dither=Image.Dither.NONE).save(
+        common.OUT / f"{name}.png", optimize=True)
