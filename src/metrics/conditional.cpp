@@ -16,7 +16,11 @@ Tensor drawn(const StochasticMap& map, const Tensor& x, std::int64_t samples, Ra
   return at::stack(draws, 1);
 }
 
-/// Mixes the laws of random disjoint pairs of points as lowers the cost most: their means move.
+constexpr int rounds = 100;   // by then the means have all but settled
+constexpr double part = 0.2;  // whole mixtures go too far: what is mixed cannot be parted again
+
+/// Mixes the laws of random disjoint pairs of points, a part of what lowers the cost most: their
+/// means move.
 void mix_pairs(const Tensor& x, Tensor& means, double gamma, Random& random) {
   const std::int64_t pairs = x.size(0) / 2;
   const Tensor order = random.permutation(x.size(0));
@@ -24,7 +28,8 @@ void mix_pairs(const Tensor& x, Tensor& means, double gamma, Random& random) {
   const Tensor gap = means.index_select(0, first) - means.index_select(0, second);
   const Tensor along = ((x.index_select(0, first) - x.index_select(0, second)) * gap).sum(1);
   const Tensor weight = gamma * gap.square().sum(1);
-  const Tensor share = ((weight - along) / (2 * weight)).nan_to_num(0).clamp(0, 1).unsqueeze(1);
+  const Tensor share =
+      ((weight - along) / (2 * weight)).nan_to_num(0).clamp(0, 1).mul(part).unsqueeze(1);
   means.index_add_(0, first, -share * gap);
   means.index_add_(0, second, share * gap);
 }
@@ -33,7 +38,6 @@ void mix_pairs(const Tensor& x, Tensor& means, double gamma, Random& random) {
 
 ConditionalSpread conditional_spread(const StochasticMap& map, const Tensor& x, double gamma,
                                      std::int64_t samples, Random& random) {
-  constexpr int rounds = 50;  // by then the means have all but settled
   constexpr std::int64_t least_points = 4;
   const char* const where = "conditional spread";
   const at::NoGradGuard no_graph;
@@ -55,14 +59,15 @@ ConditionalSpread conditional_spread(const StochasticMap& map, const Tensor& x, 
   const double all = within + between;
   if (all == 0) return {0, 0, 0};
 
-  const double before = total_variance(means);
-  const Tensor points = x.to(at::kDouble);
-  for (int round = 0; gamma > 0 && round < rounds; ++round) mix_pairs(points, means, gamma, random);
-  // Mixing keeps the law of T(x, z) over all x: what the means lose the conditional laws gain.
-  const double gain = std::max(0.0, before - total_variance(means));
   const Tensor gaps = mapped.select(1, 0) - mapped.select(1, 1);
-  return {within / all, std::min(1.0, (within + gain) / all),
-          gaps.norm(2, at::IntArrayRef{1}).mean().item<double>()};
+  ConditionalSpread spread{within / all, within / all,
+                           gaps.norm(2, at::IntArrayRef{1}).mean().item<double>()};
+  if (gamma == 0) return spread;
+  const Tensor points = x.to(at::kDouble);
+  for (int round = 0; round < rounds; ++round) mix_pairs(points, means, gamma, random);
+  // Mixing keeps the law of T(x, z) over all x: what the means lose the conditional laws gain.
+  spread.target = std::clamp(1 - total_variance(means) / all, 0.0, 1.0);
+  return spread;
 }
 
 }  // namespace monge
