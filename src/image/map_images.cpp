@@ -233,17 +233,18 @@ void map_image_array(const ImageMapping& mapping, const std::string& in, const f
                      Existing existing) {
   ArrayBatches batches(in);
   const bool bytes = batches.type() == at::kByte;
+  ImageOptions options{.pad = mapping.preparation.pad};  // all that can be done to floats
+  if (bytes) {
+    options = mapping.preparation;
+    options.channels = mapping.shape[0];
+  }
   const std::int64_t count = images_at_once(mapping);
   std::unique_ptr<ArrayWriter> writer;
   for (Tensor images = batches.next(count); images.size(0) > 0; images = batches.next(count)) {
-    ImageOptions options = mapping.preparation;
-    options.channels = bytes ? mapping.shape[0] : 0;
     const Tensor padded = image::prepare_array(images, options, in);
     require_shape(mapping, padded.sizes().slice(1), in);
-    ImageOptions bare = options;
-    bare.pad = 0;
     const auto sides =
-        image::prepared_shape(mapping.shape[0], images.size(3), images.size(2), bare);
+        image::prepared_shape(mapping.shape[0], images.size(3), images.size(2), options);
     const Tensor results = middle(mapped(mapping, bytes ? image::from_levels(padded) : padded, in),
                                   sides[1], sides[2]);
     const OutputRows output =

@@ -64,7 +64,7 @@ void require_sound(const ImageOptions& options, std::string_view where) {
 void require_room(std::int64_t width, std::int64_t height, const ImageOptions& options,
                   std::string_view where) {
   const Frame frame = crop_of(width, height, options);
-  if (frame.left >= 0 && frame.top >= 0 && frame.top + frame.height <= height) return;
+  if (frame.width <= width && frame.top >= 0 && frame.top + frame.height <= height) return;
   std::string crop = fmt::format("room for a crop of {0}x{0} pixels", frame.width);
   if (options.crop_offset != 0)
     crop += fmt::format(", {} {} the centre", std::abs(options.crop_offset),

@@ -236,6 +236,7 @@ TEST_F(ArrayImages, AnArrayComesBackInItsOrderAndType) {
     const std::string file = write_array("in.npy", array);
     ImageMapping mapping = upside_down(std::move(shape));
     mapping.preparation.pad = pad;
+    mapping.preparation.size = 4;  // as the images are
     map_image_array(mapping, file, at("out.npy"), Existing::replace);
     const auto reader = open_array(at("out.npy"));
     EXPECT_EQ(reader->type(), array.scalar_type());
