@@ -66,7 +66,7 @@ ConditionalSpread conditional_spread(const StochasticMap& map, const Tensor& x, 
   const Tensor points = x.to(at::kDouble);
   for (int round = 0; round < rounds; ++round) mix_pairs(points, means, gamma, random);
   // Mixing keeps the law of T(x, z) over all x: what the means lose the conditional laws gain.
-  spread.target = std::clamp(1 - total_variance(means) / all, 0.0, 1.0);
+  spread.target = std::clamp(1 - total_variance(means) / all, spread.variance, 1.0);
   return spread;
 }
 
