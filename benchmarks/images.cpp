@@ -14,6 +14,7 @@
 #include "image/prepare.h"
 #include "timing.h"
 
+#include <cmath>
 #include <ctime>
 #include <filesystem>
 
@@ -50,16 +51,16 @@ void write_pictures(const std::filesystem::path& folder, const std::string& phot
   whole.crop = "none";
   Tensor levels = image::read_picture(photograph, whole);
   // Pieces are taken of a photograph that is larger by half than they are.
-  const double scale = 1.5 * std::max(static_cast<double>(width) / levels.size(2),
-                                      static_cast<double>(height) / levels.size(1));
+  const auto tall = static_cast<double>(levels.size(1)), wide = static_cast<double>(levels.size(2));
+  const double scale =
+      1.5 * std::max(static_cast<double>(width) / wide, static_cast<double>(height) / tall);
   if (scale > 1)
-    levels = at::upsample_bilinear2d(levels.unsqueeze(0).to(at::kFloat),
-                                     {static_cast<std::int64_t>(scale * levels.size(1)),
-                                      static_cast<std::int64_t>(scale * levels.size(2))},
-                                     false)
-                 .squeeze(0)
-                 .round()
-                 .to(at::kByte);
+    levels =
+        at::upsample_bilinear2d(levels.unsqueeze(0).to(at::kFloat),
+                                {std::llround(scale * tall), std::llround(scale * wide)}, false)
+            .squeeze(0)
+            .round()
+            .to(at::kByte);
   std::filesystem::create_directories(folder);
   Random random(1, "pieces");
   const Tensor tops = random.integers(levels.size(1) - height + 1, count);
