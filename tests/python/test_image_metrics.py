@@ -59,7 +59,7 @@ def test_the_report_shows_grids(run):
     run.works("report", "run")
     page = (run.folder / "run/report.html").read_text()
     assert "held-out x, below each T(x)" in page and "held-out images of the target" in page
-    assert page.count('src="data:image/png;base64,') == 2
+    assert page.count('<img alt="held-out ') == 2
 
 
 def test_events_have_grids_at_their_own_interval(run):
