@@ -112,16 +112,31 @@ def test_workers_and_the_cache_change_no_bit_and_a_resumed_run_goes_on(pictures)
     assert pictures.tensors("half") == pictures.tensors()
 
 
+def idx_of(array):
+    return bytes([0, 0, 8, array.ndim]) + b"".join(
+        side.to_bytes(4, "big") for side in array.shape) + array.tobytes()
+
+
+def read_idx(path, sides):
+    data = gzip.decompress(path.read_bytes())
+    return numpy.frombuffer(data[4 + 4 * sides:], "u1")
+
+
 def test_bags_to_shoes(monge):
     """Labels of an IDX file; padded images come back in their own size."""
-    monge.works(*arguments(BAGS, BAGS, "source.labels=[8]", "target.labels=[5,7,9]",
-                           "source.size=4", "target.size=4", "source.pad=6", "target.pad=6",
-                           steps=2))
+    images = read_idx(BAGS, 3).reshape(-1, 28, 28)[:120]
+    labels = read_idx(SAMPLE / "sample-labels-idx1-ubyte.gz", 1)[:120]
+    assert set(labels) == {5, 7, 8, 9}
+    for name, array in (("images-idx3", images), ("labels-idx1", labels)):
+        (monge.folder / f"few-{name}-ubyte.gz").write_bytes(gzip.compress(idx_of(array)))
+    few = "few-images-idx3-ubyte.gz"
+    monge.works(*arguments(few, few, "source.labels=[8]", "target.labels=[5,7,9]", "source.size=4",
+                           "target.size=4", "source.pad=6", "target.pad=6", steps=2))
     figures = json.loads((monge.folder / "run" / "evaluation.json").read_text())
-    assert figures["points"] == 20 and "source_trained_on" not in figures
-    monge.works("apply", "run", "--in", BAGS, "--out", "moved.npy")
+    assert figures["points"] == 20 and figures["source_trained_on"] == 1
+    monge.works("apply", "run", "--in", few, "--out", "moved.npy")
     moved = numpy.load(monge.folder / "moved.npy")
-    assert (moved.shape, moved.dtype) == ((1200, 4, 4), numpy.uint8)
+    assert (moved.shape, moved.dtype) == ((120, 4, 4), numpy.uint8)
 
 
 def test_several_results_of_a_plan(monge):
