@@ -48,6 +48,8 @@ bool initialise() {
   if (VIPS_INIT("monge") != 0) throw Error("libvips: " + first_complaint(vips_error_buffer()));
   // The operation cache is keyed by file name: a file that changed on disk would be served stale.
   vips_cache_set_max(0);
+  // Orc, which compiles the vector code, has memory of its own that several threads damage.
+  vips_vector_set_enabled(FALSE);
   return true;
 }
 

@@ -41,8 +41,8 @@ def test_a_map_is_applied_and_a_run_goes_on(monge, name):
     monge.works(*arguments(name, 40, "whole"))
     figures = json.loads((monge.folder / "whole" / "evaluation.json").read_text())
     assert figures["solver"] == "saddle_point"
-    assert ("conditional_variance_target" in figures) == (name == "weak")
-    if name == "weak":
+    assert ("conditional_variance_target" in figures) == (name in ("weak", "scheduled"))
+    if name in ("weak", "scheduled"):
         assert 0 < figures["conditional_variance"] <= figures["conditional_variance_target"] <= 1
     for out in ("moved.npy", "again.npy"):
         monge.works("apply", "whole", "--in", "a.npy", "--out", out)
