@@ -2,6 +2,8 @@
 
 #include <ATen/Parallel.h>
 
+#include <vips/vector.h>
+
 #include <mutex>
 #include <shared_mutex>
 
