@@ -13,6 +13,11 @@ std::vector<Tensor> tensors_of(const State& state) {
 
 namespace {
 
+/// Rows of the noise, where the map has any.
+Tensor noise_of(const Tensor& z, std::int64_t from, std::int64_t count) {
+  return z.defined() ? z.narrow(0, from, count) : z;
+}
+
 /// Adds the derivatives of <result, along> in the parameters to `sums`.
 void add_derivatives(std::vector<Tensor>& sums, const Tensor& result, const Tensor& along,
                      const State& parameters) {
@@ -75,8 +80,7 @@ SaddlePointTerms ImageSaddlePointStep::for_map(const Tensor& x, const Tensor& z)
   SaddlePointTerms sums;
   over_micro_batches(n, samples, [&](std::int64_t from, std::int64_t count) {
     const Tensor start = x.narrow(0, from, count);
-    const Tensor moved =
-        transport(start, z.defined() ? z.narrow(0, from * samples, count * samples) : z);
+    const Tensor moved = transport(start, noise_of(z, from * samples, count * samples));
     const Tensor mapped = moved.detach().set_requires_grad(true);
     const Tensor costs = cost(start, mapped).sum();
     const Tensor values = potential_.value(mapped, Graph::create).sum();
@@ -109,8 +113,7 @@ SaddlePointTerms ImageSaddlePointStep::for_potential(const Tensor& x, const Tens
   SaddlePointTerms sums;
   over_micro_batches(n, samples, [&](std::int64_t from, std::int64_t count) {
     const Tensor start = x.narrow(0, from, count);
-    const Tensor mapped =
-        transport(start, z.defined() ? z.narrow(0, from * samples, count * samples) : z);
+    const Tensor mapped = transport(start, noise_of(z, from * samples, count * samples));
     sums.cost += cost(start, mapped).sum().item<double>();
     sums.mapped += learn(mapped, 1 / static_cast<double>(n * samples));
   });
