@@ -69,6 +69,18 @@ Split build_measure(const Config& config, std::string_view section) {
   return hold_out(read_array_measure(file), config, section, file);
 }
 
+/// The space of a side's colours; "" of other measures.
+std::string space_of(const Config& config, std::string_view section) {
+  if (measure_name(config, section) != "pixels") return "";
+  return pixels_declaration().read(config.options(section), section).space;
+}
+
+void require_one_space(const Config& config) {
+  const std::string source = space_of(config, "source"), target = space_of(config, "target");
+  if (!source.empty() && !target.empty() && source != target)
+    fail("target.space", fmt::format("{}, as the source's", source), target);
+}
+
 /// Images may meet plain points of as many numbers, but no images of another shape.
 void require_one_shape(const Split& source, const Split& target) {
   const auto from = source.train->shape(), to = target.train->shape();
@@ -223,6 +235,7 @@ Split hold_out(const std::shared_ptr<const Measure>& measure, const Config& conf
 }
 
 std::pair<Split, Split> build_measures(const Config& config) {
+  require_one_space(config);
   const Split source = build_measure(config, "source");
   const Split target = build_measure(config, "target");
   require_one_shape(source, target);

@@ -4,6 +4,7 @@
 #include "monge/events.h"
 #include "monge/log.h"
 #include "monge/map_file.h"
+#include "monge/measures/file.h"
 #include "monge/measures/images.h"
 #include "monge/safetensors.h"
 
@@ -134,6 +135,8 @@ class RunWriter final : public Callback {
                                              {"seed", std::to_string(config_.seed)},
                                              {"quality", fmt::format("{:.6g}", quality.value)}};
     if (shape_.size() > 1) notes["shape"] = fmt::format("{}", fmt::join(shape_, "x"));
+    if (config_.part("source", "") == "pixels")
+      notes["space"] = pixels_declaration().read(config_.options("source"), "source").space;
     save_map(run_.map(), learned(training.solver, training.problem), notes);
   }
 
