@@ -39,7 +39,7 @@ std::string table_section(const ReportTable& table) {
   for (const std::vector<std::string>& row : table.rows) {
     text += fmt::format("<tr><th scope=\"row\">{}</th>", escape(row.front()));
     for (std::size_t i = 1; i < row.size(); ++i)
-      text += fmt::format("<td class=\"value\">{}</td>", escape(row[i]));
+      text += fmt::format("<td>{}</td>", escape(row[i]));
     text += "</tr>\n";
   }
   return section(escape(table.title), text + "</tbody></table></div>\n");

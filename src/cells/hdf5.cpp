@@ -4,6 +4,7 @@
 
 #include "byte_source.h"
 
+#include <cstring>
 #include <numeric>
 
 namespace monge::hdf5 {
@@ -324,7 +325,7 @@ std::vector<bool> read_booleans(hid_t dataset, std::string_view where) {
     fail(where, "booleans of a byte", fmt::format("{} bytes", buffer.entry_bytes()));
   require_read(H5Dread(dataset, buffer.type(), H5S_ALL, H5S_ALL, H5P_DEFAULT, buffer.data()),
                where);
-  return {buffer.data(), buffer.data() + count};
+  return std::vector<bool>(buffer.data(), buffer.data() + count);
 }
 
 std::vector<std::string> read_texts(hid_t dataset, std::string_view where) {

@@ -7,7 +7,6 @@
 #include <ATen/Parallel.h>
 
 #include <charconv>
-#include <numeric>
 
 namespace monge {
 namespace {
@@ -44,8 +43,7 @@ class LutMap final : public TransportMap {
     float* to = moved.mutable_data_ptr<float>();
     at::parallel_for(0, colours.size(0), grain, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i) {
-        const Colour colour = at(from + 3 * i);
-        std::ranges::copy(colour, to + 3 * i);
+        std::ranges::copy(moved_colour(from + 3 * i), to + 3 * i);
       }
     });
     return moved.to(x.scalar_type());
@@ -54,12 +52,13 @@ class LutMap final : public TransportMap {
  private:
   Place place(float value, int axis) const {
     const float share = (value - lut_.low[axis]) / (lut_.high[axis] - lut_.low[axis]);
-    const float position = std::clamp(share, 0.0f, 1.0f) * static_cast<float>(lut_.size - 1);
+    const float inside = share > 0 ? std::min(share, 1.0f) : 0;  // NaN is the lowest
+    const float position = inside * static_cast<float>(lut_.size - 1);
     const auto point = std::min(static_cast<std::int64_t>(position), lut_.size - 2);
     return {point, position - static_cast<float>(point)};
   }
 
-  Colour at(const float* colour) const {
+  Colour moved_colour(const float* colour) const {
     const std::array<Place, 3> places{place(colour[0], 0), place(colour[1], 1),
                                       place(colour[2], 2)};
     return lut_.axes == 1 ? on_curves(places) : in_tetrahedron(places);
