@@ -18,6 +18,9 @@ PROGRAM = common.MONGE.parent / "benchmarks" / "monge_bench_conv"
 PEER = common.ROOT / "benchmarks" / "peers" / "eager_conv.py"
 SIDES = {"monge": [PROGRAM], "eager": [sys.executable, PEER]}
 TOLERANCE = 1e-4  # of losses and images, relative
+# Of a float32 gradient: rounding switches ReLUs, in some draws of the weights and not in others. One
+# of PyTorch's is off by 1e-5 or by 5e-3, one by Winograd's filtering by the latter more often.
+SWITCHED = 2e-2
 
 # Multiplications and additions of the convolutions of one batch, forward; a derivative in the input
 # or in the weights takes as many again.
@@ -53,36 +56,26 @@ def settings_of_eager():
             for name, flags in variants.items()}
 
 
-def numbers(batch, size, dtype):
+def same_numbers(batch, size, dtype):
     """How far each side is off a step computed in float64 by PyTorch from the same random weights."""
     path = common.OUT / "conv_numbers.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     output([PROGRAM, "numbers", batch, size, dtype, path], 2)
     found = output([*SIDES["eager"], "numbers", path], 2)
     path.unlink()
-    return found
-
-
-def same_numbers(batch, size, dtype, draws=1):
-    """The median gaps over draws of the weights, which have to be those of rounding. A float32
-    gradient is uncertain by the ReLUs that rounding switches, in some draws and not in others, on
-    both sides alike."""
-    found = [numbers(batch, size, dtype) for _ in range(draws)]
-    gaps = {side: {name: statistics.median(draw[side][name] for draw in found)
-                   for name in found[0][side]} for side in SIDES}
-    for name, gap in gaps["monge"].items():
+    for name, gap in found["monge"].items():
         limit = 1e-8 if dtype == "float64" else TOLERANCE
         if dtype == "float32" and name.endswith("gradient"):
-            limit = max(TOLERANCE, 10 * gaps["eager"][name])
+            limit = SWITCHED
         if not gap <= limit:
             raise RuntimeError(f"conv: {name} in {dtype}: expected a gap <= {limit}, got {gap}")
-    return gaps
+    return found
 
 
 def run():
     return {"settings": {"steps": STEPS, "repetitions": REPETITIONS, "batch": BATCH, "size": SIZE},
             "numbers": {"float64": same_numbers(4, 32, "float64"),
-                        "float32": same_numbers(4, 32, "float32", draws=7)},
+                        "float32": same_numbers(4, 32, "float32")},
             "eager_settings": settings_of_eager(),
             "idle": {side: output([*command, "idle"], 1)["peak"]
                      for side, command in SIDES.items()},
