@@ -160,8 +160,9 @@ Experiment build(const Config& config, const std::shared_ptr<ProcessGroup>& grou
       smoothing_declaration().read(config.options("smoothing"), "smoothing");
   const EvaluateOptions evaluate =
       evaluate_declaration().read(config.options("evaluate"), "evaluate");
-  SolverParts parts{config.options("solver"), network ? network->name : "",
-                    config.options("network"), cost.name, config.options("cost"), given};
+  SolverParts parts{config.options("solver"),  network ? network->name : "",
+                    config.options("network"), cost.name,
+                    config.options("cost"),    given};
   require_known_keys(parts.solver, row.info, "solver");
   if (network) require_known_keys(parts.network_options, *network, "network");
   require_known_keys(parts.cost_options, cost, "cost");

@@ -1,6 +1,6 @@
-#include "solvers/passes.h"
-
 #include "monge/error.h"
+
+#include "solvers/passes.h"
 
 namespace monge {
 namespace {
@@ -30,7 +30,9 @@ void copy_to(const Tensor& from, float* out) {
 class RecordedNetwork {
  public:
   RecordedNetwork(std::shared_ptr<const AutogradNetwork> network, DerivativeSums& sums)
-      : network_(std::move(network)), parameters_(tensors_of(network_->parameters())), sums_(sums) {}
+      : network_(std::move(network)),
+        parameters_(tensors_of(network_->parameters())),
+        sums_(sums) {}
 
   const AutogradNetwork& network() const { return *network_; }
   /// Records F at `n` points; [n, outputs].

@@ -208,9 +208,10 @@ void SaddlePoint::require_fit(const AutogradNetwork* map) const {
   if (potential_.noised) require_fit_of_levels();
   const bool icnn = potential_.icnn != nullptr, gradient = options_.map == "gradient";
   if (gradient && (map || potential_.given))
-    fail("solver.map",
-         fmt::format("network, since the {} is a network that was given", map ? "map" : "potential"),
-         "gradient");
+    fail(
+        "solver.map",
+        fmt::format("network, since the {} is a network that was given", map ? "map" : "potential"),
+        "gradient");
   if (noisy() && gradient)
     fail("solver.noise_dimension", "0, since the map is a gradient",
          std::to_string(options_.noise_dimension));
@@ -279,8 +280,9 @@ void SaddlePoint::build(Random& random, const std::shared_ptr<AutogradNetwork>& 
   step_ = std::make_unique<SaddlePointStep>(objective, map_->rows, potential_of(potential_),
                                             map_->passes(options_.residual));
   if (options_.bidirectional)
-    reverse_step_ = std::make_unique<SaddlePointStep>(
-        objective, map_->rows, potential_of(map_->potential), Maps{.potential = potential_}.passes(false));
+    reverse_step_ =
+        std::make_unique<SaddlePointStep>(objective, map_->rows, potential_of(map_->potential),
+                                          Maps{.potential = potential_}.passes(false));
 }
 
 void SaddlePoint::build_map(Random& random, const std::shared_ptr<AutogradNetwork>& given) {
