@@ -61,7 +61,7 @@ class RecordedNetwork {
       if (first) sum.zero_();
       if (derivatives[i].defined()) sum.add_(derivatives[i]);
     }
-    values_ = {};
+    values_ = Tensor();
   }
 
  private:
