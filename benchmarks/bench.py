@@ -11,8 +11,8 @@ import common
 
 NAMES = ["truth", "gaussian", "solvers", "toys", "icnn_ot", "starts", "colour", "kernels", "steps",
          "conv", "images", "sampling", "discrete", "cells", "startup", "race", "otp", "not_toys",
-         "noised", "parallel", "gallery.domain_adaptation", "gallery.density",
-         "gallery.translation"]
+         "noised", "parallel", "libraries", "python_steps", "gallery.domain_adaptation",
+         "gallery.density", "gallery.translation"]
 
 
 def module(name):
@@ -74,7 +74,9 @@ def main(arguments):
         for name in NAMES:
             print(f"{name:{max(map(len, NAMES))}} {module(name).__doc__.splitlines()[0]}")
     elif arguments == ["tables"]:
-        for page in [common.ROOT / "README.md", *(common.ROOT / "docs" / "gallery").glob("*.md")]:
+        docs = common.ROOT / "docs"
+        for page in [common.ROOT / "README.md", docs / "coming-from.md", docs / "python.md",
+                     *(docs / "gallery").glob("*.md")]:
             write_tables(page)
     else:
         names = named(arguments) or NAMES

@@ -11,7 +11,7 @@ set(MONGE_PUBLIC_HEADERS
   report.h run.h safetensors.h sampler.h smoothing.h solver.h tensor.h trainer.h transport_map.h unet_map.h
   measures/array.h measures/file.h measures/gaussian.h measures/gaussian_mixture.h measures/images.h measures/prefetching.h
   measures/pushforward.h measures/registry.h measures/shapes.h measures/sheet.h measures/uniform.h
-  networks/dense_icnn.h networks/mlp.h networks/noised_mlp.h networks/resnet_critic.h networks/unet.h
+  networks/dense_icnn.h networks/mlp.h networks/network.h networks/noised_mlp.h networks/resnet_critic.h networks/unet.h
   solvers/adversarial.h solvers/dual.h solvers/image_saddle_point.h solvers/light_sb.h solvers/regularized_dual.h
   solvers/saddle_point.h solvers/w2gn.h)
 foreach(header IN LISTS MONGE_PUBLIC_HEADERS)

@@ -215,7 +215,7 @@ Config merged(Config base, const Config& over) {
   return base;
 }
 
-Config recipe_config(std::string_view name) {
+Config recipe_config(std::string_view name, std::string_view where) {
   std::vector<std::string> names;
   for (const Recipe& recipe : recipes()) {
     if (recipe.name == name)
@@ -223,7 +223,7 @@ Config recipe_config(std::string_view name) {
                           std::filesystem::current_path());
     names.push_back(recipe.name);
   }
-  throw unknown_name("--recipe", "recipe", name, names);
+  throw unknown_name(where, "recipe", name, names);
 }
 
 }  // namespace monge

@@ -154,20 +154,24 @@ void require_same_points(const Split& split, std::string_view section, std::uint
 
 /// The experiment of a config; its measures are made when the rest of it has proved sound.
 Experiment build(const Config& config, const std::shared_ptr<ProcessGroup>& group,
+                 const GivenNetworks& given,
                  const std::function<std::pair<Split, Split>()>& measures) {
   Config resolved = config;
   const SolverRow& row =
       find_solver(config.part("solver", solver_rows().front().info.name), "solver.name");
   const PartInfo& cost = find_cost(config.part("cost", row.costs.front()), "cost.name");
-  const PartInfo* network = chosen_network(config, row);
+  if ((given.potential || given.map) && !row.takes_given)
+    fail("solver.name", "saddle_point, since a network was given", row.info.name);
+  const PartInfo* network = given.potential ? nullptr : chosen_network(config, row);
   require_served(row, "cost", cost.name, row.costs);
   TrainOptions train = train_declaration().read(config.options("train"), "train");
   SmoothingOptions smoothing =
       smoothing_declaration().read(config.options("smoothing"), "smoothing");
   const EvaluateOptions evaluate =
       evaluate_declaration().read(config.options("evaluate"), "evaluate");
-  SolverParts parts{config.options("solver"), network ? network->name : "",
-                    config.options("network"), cost.name, config.options("cost")};
+  SolverParts parts{config.options("solver"),  network ? network->name : "",
+                    config.options("network"), cost.name,
+                    config.options("cost"),    given};
   require_known_keys(parts.solver, row.info, "solver");
   if (network) require_known_keys(parts.network_options, *network, "network");
   require_known_keys(parts.cost_options, cost, "cost");
@@ -240,15 +244,17 @@ std::pair<Split, Split> build_measures(const Config& config) {
 
 Experiment build_experiment(const Config& config, const std::shared_ptr<ProcessGroup>& group) {
   Experiment experiment =
-      build(with_parts_for_images(config), group, [&] { return build_measures(config); });
+      build(with_parts_for_images(config), group, {}, [&] { return build_measures(config); });
   for (const char* section : {"source", "target"})
     experiment.config.sections[section]["name"] = measure_name(config, section);
   return experiment;
 }
 
-Experiment build_experiment(const Config& config, const Split& source, const Split& target) {
+Experiment build_experiment(const Config& config, const Split& source, const Split& target,
+                            const GivenNetworks& given) {
   require_one_shape(source, target);
-  return build(config, std::make_shared<ProcessGroup>(), [&] { return std::pair(source, target); });
+  return build(config, std::make_shared<ProcessGroup>(), given,
+               [&] { return std::pair(source, target); });
 }
 
 Evaluator Experiment::evaluator() const {

@@ -5,6 +5,7 @@
 #include "monge/error.h"
 #include "monge/mixture_plan.h"
 #include "monge/network_map.h"
+#include "monge/networks/mlp.h"
 #include "monge/registry.h"
 #include "monge/safetensors.h"
 #include "monge/smoothing.h"
@@ -46,13 +47,21 @@ Table table_of(const Json& json) {
   return table;
 }
 
+/// Throws Error on a network of the caller's, which no file could rebuild.
+const Mlp& perceptron(const Network& network) {
+  const auto* own = dynamic_cast<const Mlp*>(&network);
+  if (!own) fail("map file", "a map of Monge's own networks", "one of a network that was given");
+  return *own;
+}
+
 /// The description of one map; its tensors go into `tensors`.
 Json describe_map(const TransportMap& map, State& tensors) {
   if (const auto* affine = dynamic_cast<const AffineTransportMap*>(&map)) {
     tensors = {{"matrix", affine->affine().matrix}, {"offset", affine->affine().offset}};
     return {{"kind", "affine"}, {"dimension", map.dimension()}};
   }
-  const auto free = [&](const char* kind, const Mlp& network, bool residual) -> Json {
+  const auto free = [&](const char* kind, const Network& any, bool residual) -> Json {
+    const Mlp& network = perceptron(any);
     insert_state(tensors, "network", network.parameters());
     return {{"kind", kind},
             {"dimension", map.dimension()},

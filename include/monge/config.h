@@ -54,7 +54,7 @@ struct Recipe {
 };
 const std::vector<Recipe>& recipes();
 
-/// The recipe of that name; throws Error naming the nearest one and the list.
-Config recipe_config(std::string_view name);
+/// The recipe of that name; throws Error at `where` naming the nearest one and the list.
+Config recipe_config(std::string_view name, std::string_view where = "--recipe");
 
 }  // namespace monge

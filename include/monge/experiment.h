@@ -4,6 +4,7 @@
 #include "monge/config.h"
 #include "monge/features.h"
 #include "monge/measure.h"
+#include "monge/networks/network.h"
 #include "monge/plan_check.h"
 #include "monge/solver.h"
 #include "monge/trainer.h"
@@ -75,8 +76,9 @@ Experiment build_experiment(const Config& config, const std::shared_ptr<ProcessG
                                                       std::make_shared<ProcessGroup>());
 
 /// The same of measures that exist already, with hold_out() or without; the config's "source" and
-/// "target" are not read.
-Experiment build_experiment(const Config& config, const Split& source, const Split& target);
+/// "target" are not read, nor is its "network" where the potential is given.
+Experiment build_experiment(const Config& config, const Split& source, const Split& target,
+                            const GivenNetworks& given = {});
 
 /// The split of a measure as build_experiment() makes it of the same points in a file: rows drawn
 /// from the config's seed for `section` ("source" or "target"). Throws Error, naming `where`
