@@ -72,10 +72,11 @@ struct LatentStage;
 /// How an autoencoder is trained where a config asks for one; empty: by train_latent().
 using LatentTraining = std::function<void(LatentStage&)>;
 
-/// Builds the parts of a config and resolves it. Throws Error on every mistake in it: unknown
-/// names, keys and values, files that do not load, measures that do not fit together. Where a
-/// group's processes build it together, they have to have the same points, which is looked at.
-/// The autoencoder of a latent space is loaded, or trained when all else has proved sound.
+/// Builds the parts of a config and resolves it; two measures of images take the recipe not-images
+/// where neither a solver, a network nor a latent space is named. Throws Error on every mistake in
+/// it: unknown names, keys and values, files that do not load, measures that do not fit together.
+/// Where a group's processes build it together, they have to have the same points, which is looked
+/// at. The autoencoder of a latent space is loaded, or trained when all else has proved sound.
 Experiment build_experiment(
     const Config& config,
     const std::shared_ptr<ProcessGroup>& group = std::make_shared<ProcessGroup>(),

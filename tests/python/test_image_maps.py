@@ -81,11 +81,14 @@ def test_measures_that_do_not_fit_are_refused(images):
         *arguments("network.name=mlp", "solver.noise_channels=1"))
 
 
-@pytest.mark.parametrize("recipe", ["not-images", "not-images-paper", "not-images-weak-paper"])
+@pytest.mark.parametrize("recipe", ["", "not-images", "not-images-paper", "not-images-weak-paper"])
 def test_the_recipes_begin(monge, recipe):
-    monge.works("fit", "--recipe", recipe, "--out", "run", "--source", BAGS, "--target", BAGS,
+    """Without one, images take the parts of not-images."""
+    chosen = ["--recipe", recipe] if recipe else []
+    monge.works("fit", *chosen, "--out", "run", "--source", BAGS, "--target", BAGS,
                 *(part for setting in [*SMALL, "source.pad=32", "target.pad=32", "train.max_steps=1",
                                        "solver.inner_steps=1", "solver.micro_batch=6"]
                   for part in ("--set", setting)))
     config = (monge.folder / "run" / "config.toml").read_text()
     assert ("weak_quadratic" in config) == ("weak" in recipe)
+    assert ("residual = true" in config) == ("paper" not in recipe)
