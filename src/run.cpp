@@ -147,7 +147,8 @@ void train_autoencoder(LatentStage& stage, const RunDirectory& run,
 /// The result of a run that was interrupted before its transport began.
 FitResult interrupted_early(LatentInterrupted interrupted) {
   FitResult result{std::move(interrupted.summary), std::nullopt};
-  result.summary.message = "training of the autoencoder " + result.summary.message;
+  result.summary.message =
+      fmt::format("training of the autoencoder {}; its checkpoint is kept", result.summary.message);
   return result;
 }
 

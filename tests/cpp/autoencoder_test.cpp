@@ -305,6 +305,11 @@ TEST(LatentMap, HasTheGradientOfItsParts) {
   }
 }
 
+std::shared_ptr<const Measure> standard_normal(std::int64_t d) {
+  return std::make_shared<GaussianMeasure>(
+      Moments{at::zeros({d}, at::kDouble), at::eye(d, at::kDouble)});
+}
+
 Config generation(const std::string& latent) {
   return parse_config(
       "[source]\nname = \"gaussian\"\ndimension = 2\n"
@@ -319,8 +324,8 @@ TEST(LatentSpace, PointsAreGeneratedAsTheyAre) {
   const Config config = generation(
       "[latent]\nkind = \"autoencoder\"\ndimension = 2\nhidden = [32, 32]\n"
       "steps = 1000\nlearning_rate = 3e-3\n");
-  const Split source{std::make_shared<GaussianMeasure>(at::zeros({2}), at::eye(2)), nullptr};
-  Experiment experiment = build_experiment(config, {source.train, source.train}, {data, data});
+  const Split source{standard_normal(2), standard_normal(2)};
+  Experiment experiment = build_experiment(config, source, {data, data});
   EXPECT_EQ(experiment.problem.source.measure().dimension(), 2);
   Random random(config.seed, "start");
   experiment.solver->start(experiment.problem, random);
@@ -344,8 +349,7 @@ TEST(LatentSpace, PointsAreGeneratedAsTheyAre) {
 TEST(LatentSpace, MeasuresAndSolversThatDoNotFitAreRefusedBeforeTraining) {
   const auto data = std::make_shared<ArrayMeasure>(near_plane(300));
   const auto refused = [&](const std::string& text, std::int64_t dimension) {
-    const auto noise =
-        std::make_shared<GaussianMeasure>(at::zeros({dimension}), at::eye(dimension));
+    const auto noise = standard_normal(dimension);
     return error_text([&] { build_experiment(generation(text), {noise, noise}, {data, data}); });
   };
   const std::string latent = "[latent]\nkind = \"vae\"\nsteps = 1000000000\n";
