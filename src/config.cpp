@@ -10,8 +10,8 @@
 namespace monge {
 namespace {
 
-constexpr std::array<std::string_view, 8> section_names{
-    "source", "target", "smoothing", "cost", "solver", "network", "train", "evaluate"};
+constexpr std::array<std::string_view, 9> section_names{
+    "source", "target", "latent", "smoothing", "cost", "solver", "network", "train", "evaluate"};
 
 std::string line_of(const toml::node& node) {
   return fmt::format("line {}", node.source().begin.line);
@@ -76,6 +76,7 @@ toml::table parse_toml(std::string_view text, std::string_view where) {
 /// The keys of a section that are paths.
 std::vector<std::string_view> path_keys(std::string_view section) {
   if (section == "source" || section == "target") return {"file", "labels_file", "cache"};
+  if (section == "latent") return {"file"};
   if (section == "evaluate") return {"features", "perceptual", "statistics"};
   return {};
 }

@@ -4,6 +4,7 @@
 #include "monge/experiment.h"
 #include "monge/measures/registry.h"
 #include "monge/metric.h"
+#include "monge/networks/autoencoder.h"
 #include "monge/networks/dense_icnn.h"
 #include "monge/networks/mlp.h"
 #include "monge/networks/noised_mlp.h"
@@ -256,6 +257,7 @@ std::vector<PartInfo> all_parts() {
                    "",
                    {}});
   for (const PartInfo& info : metrics()) parts.push_back(info);
+  parts.push_back(latent_declaration().info());
   parts.push_back(smoothing_declaration().info());
   parts.push_back(train_declaration().info());
   parts.push_back(evaluate_declaration().info());

@@ -126,6 +126,8 @@ void bind_maps(py::module_& module) {
            py::arg("noise_dimension") = 0)
       .def_property_readonly("dimension", &TransportMap::dimension)
       .def_property_readonly("shape", &TransportMap::shape, "[d], or [c, h, w] of images.")
+      .def_property_readonly("target_shape", &TransportMap::target_shape,
+                             "The shape of T(x), where the map leads to another space.")
       .def_property_readonly("stochastic",
                              [](const TransportMap& map) {
                                return dynamic_cast<const StochasticMap*>(&map) != nullptr;

@@ -53,6 +53,7 @@ class Potential:
 class TransportMap:
     dimension: int
     shape: list[int]
+    target_shape: list[int]
     stochastic: bool
     noise_dimension: int
     has_log_det: bool

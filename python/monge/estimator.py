@@ -190,6 +190,9 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _apply(self, function, X):
         points = Points(self, X, "X", use_rep=self.use_rep)
+        shape = tuple(self._map().target_shape)
+        if len(shape) == 3 and np.prod(shape) != points.tensor.shape[1]:  # from codes to images
+            points.shape = shape
         return points.like(function(points.tensor))
 
     def _map(self, inverse=False):
