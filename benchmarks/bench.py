@@ -12,7 +12,8 @@ import common
 NAMES = ["truth", "gaussian", "solvers", "toys", "icnn_ot", "starts", "colour", "kernels", "steps",
          "conv", "images", "sampling", "discrete", "cells", "startup", "race", "otp", "not_toys",
          "noised", "parallel", "libraries", "python_steps", "gallery.domain_adaptation",
-         "gallery.density", "gallery.translation", "gallery.latent"]
+         "gallery.density", "gallery.translation", "gallery.latent", "gallery.colour",
+         "gallery.cells"]
 
 
 def module(name):

@@ -1,4 +1,6 @@
 #include "monge/arrays.h"
+#include "monge/cells.h"
+#include "monge/colour_space.h"
 #include "monge/density.h"
 #include "monge/error.h"
 #include "monge/experiment.h"
@@ -46,6 +48,15 @@ std::int64_t rows_at_once(std::int64_t dimension) {
 /// The rows of an array that belong to the rows of another one.
 using RowFunction = std::function<Tensor(const Tensor&)>;
 
+/// Between AnnData files the cells that the rows belong to come along.
+std::unique_ptr<ArrayWriter> output_for(const RowFormat& format, const ApplyArguments& arguments,
+                                        Existing existing) {
+  if (format.shape.size() == 1 && is_cells_location(arguments.in) &&
+      is_cells_location(arguments.out))
+    return create_cells(arguments.out, format.columns(), arguments.in, existing);
+  return create_array(arguments.out, format, existing);
+}
+
 /// Throws Error where the points of an array are not of that dimension.
 std::unique_ptr<ArrayReader> open_points(const ApplyArguments& arguments, std::int64_t dimension) {
   auto reader = open_array(arguments.in);
@@ -70,22 +81,23 @@ void apply_to_rows(const RowFunction& function, ArrayReader& reader, ArrayWriter
 void apply_to_array(const RowFunction& function, std::int64_t dimension, const RowFormat& format,
                     const ApplyArguments& arguments, Existing existing) {
   const auto reader = open_points(arguments, dimension);
-  apply_to_rows(function, *reader, *create_array(arguments.out, format, existing), arguments);
+  apply_to_rows(function, *reader, *output_for(format, arguments, existing), arguments);
 }
 
-void apply_to_image(const TransportMap& map, const ApplyArguments& arguments, Existing existing) {
+/// The map as one of sRGB colours.
+ColourFunction recolouring(const LoadedMap& loaded, const TransportMap& map,
+                           const ApplyArguments& arguments) {
   if (arguments.seed >= 0 || arguments.samples > 1)
     throw Error("--seed, --samples: expected points or images, got a picture for a map of colours");
   if (map.dimension() != 3)
     throw Error(arguments.in + ": a picture needs a map of colours (dimension 3), got dimension " +
                 std::to_string(map.dimension()));
-  Photograph(arguments.in)
-      .recolour(
-          [&](const Tensor& colours) {
-            StopOnInterrupt::check();
-            return arguments.moved(map, colours);
-          },
-          arguments.out, existing);
+  return in_space(
+      [&](const Tensor& colours) {
+        StopOnInterrupt::check();
+        return arguments.moved(map, colours);
+      },
+      loaded.colour_space());
 }
 
 /// One column, and its standard error beside it where it is estimated.
@@ -174,7 +186,7 @@ void require_sound(const ApplyArguments& arguments) {
     throw Error("--time: expected none with " + option + ", which is of the whole map, got one");
   if (!is_array_location(arguments.in))
     throw Error(arguments.in + ": " + option +
-                " expected an array (npy, npz, safetensors, csv), got another extension");
+                " expected an array (npy, npz, safetensors, csv, h5ad), got another extension");
 }
 
 std::int64_t rows_in(const std::string& location) {
@@ -244,6 +256,12 @@ ImageOptions preparation_of(const ApplyArguments& arguments) {
   return images_declaration().read(config.options(side), side);
 }
 
+void print_folder(const MappedFolder& done, std::int64_t samples, const ApplyArguments& arguments) {
+  if (!done.skipped.empty()) log::warning(arguments.in + ": " + summary_of(done.skipped));
+  std::printf("%lld images to %s\n", static_cast<long long>(done.images * samples),
+              arguments.out.c_str());
+}
+
 void apply_to_folder(ImageMapping mapping, const ApplyArguments& arguments, Existing existing) {
   std::int64_t begun = 0;
   mapping.function = [&begun, function = std::move(mapping.function)](const Tensor& rows) {
@@ -252,27 +270,38 @@ void apply_to_folder(ImageMapping mapping, const ApplyArguments& arguments, Exis
     return results;
   };
   try {
-    const MappedFolder done = map_image_folder(mapping, arguments.in, arguments.out, existing);
-    if (!done.skipped.empty()) log::warning(arguments.in + ": " + summary_of(done.skipped));
-    std::printf("%lld images to %s\n", static_cast<long long>(done.images * mapping.samples),
-                arguments.out.c_str());
+    print_folder(map_image_folder(mapping, arguments.in, arguments.out, existing), mapping.samples,
+                 arguments);
   } catch (const Interrupted&) {
     throw Interrupted{"those of " + std::to_string(begun) + " pictures were written to " +
                       arguments.out};
   }
 }
 
-/// Whether the input is images for a map of images, and then maps it.
+void recolour_to_folder(const ColourFunction& map, const ApplyArguments& arguments,
+                        Existing existing) {
+  try {
+    print_folder(recolour_folder(map, arguments.in, arguments.out, existing), 1, arguments);
+  } catch (const Interrupted&) {
+    throw Interrupted{"the pictures that were finished are in " + arguments.out};
+  }
+}
+
+/// Whether the input is a folder, or images for a map of images, and then maps it.
 bool apply_to_images(const LoadedMap& loaded, const TransportMap& map,
                      const ApplyArguments& arguments, Existing existing) {
   const bool own = map.shape().size() > 1 || map.target_dimension() != map.dimension();
   const std::vector<std::int64_t> shape = own ? map.shape() : loaded.shape();
   const bool folder = std::filesystem::is_directory(arguments.in);
   if (shape.size() != 3) {
+    if (folder && map.dimension() == 3) {
+      recolour_to_folder(recolouring(loaded, map, arguments), arguments, existing);
+      return true;
+    }
     if (folder)
       throw Error(arguments.in + ": expected an array of points of dimension " +
                   std::to_string(map.dimension()) +
-                  ", since the map moves no images, got a folder");
+                  ", since the map moves no images and no colours, got a folder");
     return false;
   }
   ImageMapping mapping{.function =
@@ -352,12 +381,17 @@ bool apply_between_spaces(const TransportMap& map, const ApplyArguments& argumen
   return true;
 }
 
+/// A LUT has no inverse and moves sRGB colours.
+LoadedMap load(const std::filesystem::path& path) {
+  if (is_cube_path(path)) return {{read_cube(path), nullptr}, {}};
+  return load_map(std::filesystem::is_directory(path) ? open_run(path).map() : path);
+}
+
 void apply(const ApplyArguments& arguments) {
   require_sound(arguments);
   const Existing existing = arguments.force ? Existing::replace : Existing::keep;
   const std::filesystem::path path = arguments.map;
-  const LoadedMap loaded =
-      load_map(std::filesystem::is_directory(path) ? open_run(path).map() : path);
+  const LoadedMap loaded = load(path);
   const auto& map = arguments.inverse ? loaded.solution.inverse : loaded.solution.map;
   if (!map) throw Error(arguments.map + ": this map has no inverse");
   const StopOnInterrupt stop;
@@ -373,12 +407,13 @@ void apply(const ApplyArguments& arguments) {
     apply_to_array(moving(*map, arguments), map->dimension(), row_format(*map, arguments),
                    arguments, existing);
   else if (is_image_path(arguments.in))
-    apply_to_image(*map, arguments, existing);
+    Photograph(arguments.in)
+        .recolour(recolouring(loaded, *map, arguments), arguments.out, existing);
   else
-    throw Error(
-        arguments.in +
-        ": expected an array (npy, npz, safetensors, csv), a picture, or a folder or IDX file of "
-        "images, got another extension");
+    throw Error(arguments.in +
+                ": expected an array (npy, npz, safetensors, csv, h5ad), a picture, or a folder or "
+                "IDX file of "
+                "images, got another extension");
 }
 
 }  // namespace
@@ -387,12 +422,13 @@ void add_apply(CLI::App& app) {
   auto arguments = std::make_shared<ApplyArguments>();
   CLI::App* command = app.add_subcommand(
       "apply", "Moves new points, images, or a picture's colours through a map.");
-  command->add_option("map", arguments->map, "A run directory or a map file.")->required();
+  command->add_option("map", arguments->map, "A run directory, a map file, or a LUT (.cube).")
+      ->required();
   command
-      ->add_option(
-          "--in", arguments->in,
-          "Points (npy, npz, safetensors, csv) or a picture; for a map of images also a folder "
-          "or an IDX file of them.")
+      ->add_option("--in", arguments->in,
+                   "Points (npy, npz, safetensors, csv, h5ad), a picture, or a folder of pictures; "
+                   "for a map "
+                   "of images also an IDX file of them.")
       ->required();
   command
       ->add_option("--out", arguments->out,

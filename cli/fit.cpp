@@ -151,8 +151,10 @@ void add_fit(CLI::App& app, const Launch& launch, int& exit_code) {
   command->add_option("config", arguments->config, "A TOML file that describes the experiment.");
   command->add_option("--recipe", arguments->recipe,
                       "Starts from a recipe (monge list shows them).");
-  command->add_option("--source", arguments->source,
-                      "Points of the source: npy, npz, safetensors, csv, or a photograph.");
+  command->add_option(
+      "--source", arguments->source,
+      "Points of the source: npy, npz, safetensors, csv, h5ad (cells.h5ad:X_pca:day=2), "
+      "or a photograph.");
   command->add_option("--target", arguments->target, "Points of the target.");
   command->add_option("--latent", arguments->latent,
                       "In the latent space of an autoencoder that is learned first: autoencoder or "

@@ -3,7 +3,7 @@
 include(CMakePackageConfigHelpers)
 
 set(MONGE_PUBLIC_HEADERS
-  adam.h affine.h affine_span.h arrays.h check_gradients.h conditional.h config.h conjugate.h cost.h density.h
+  adam.h affine.h affine_span.h arrays.h average_map.h cells.h check_gradients.h colour_space.h conditional.h config.h conjugate.h cost.h density.h
   differentiable.h discrete.h error.h events.h experiment.h features.h fid.h files.h frozen.h image.h latent_map.h latent_stage.h log.h map_file.h
   map_images.h measure.h metric.h mixture_plan.h moments.h
   network_map.h options.h

@@ -1,5 +1,6 @@
 #include "monge/arrays.h"
 
+#include "monge/cells.h"
 #include "monge/error.h"
 
 #include "arrays/location.h"
@@ -19,6 +20,8 @@ std::unique_ptr<ArrayReader> open_array(const std::string& text) {
       return open_safetensors(location);
     case ArrayFormat::csv:
       return open_csv(location);
+    case ArrayFormat::h5ad:
+      return open_h5ad(location);
   }
   fail_extension(location.path);
 }
@@ -59,6 +62,11 @@ std::unique_ptr<ArrayWriter> create_array(const std::filesystem::path& path, con
       return write_safetensors_array(path, rows, existing);
     case ArrayFormat::csv:
       return write_csv(path, rows, existing);
+    case ArrayFormat::h5ad:
+      if (rows.shape.size() != 1 || rows.type != at::kFloat)
+        fail(path.string(), "rows of float32 numbers for an AnnData file",
+             fmt::format("[{}] of {}", fmt::join(rows.shape, ", "), c10::toString(rows.type)));
+      return create_cells(path, rows.columns(), "", existing);
   }
   fail_extension(path);
 }

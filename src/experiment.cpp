@@ -83,6 +83,18 @@ Split build_measure(const Config& config, std::string_view section) {
   return hold_out(read_array_measure(file), config, section, file);
 }
 
+/// The space of a side's colours; "" of other measures.
+std::string space_of(const Config& config, std::string_view section) {
+  if (measure_name(config, section) != "pixels") return "";
+  return pixels_declaration().read(config.options(section), section).space;
+}
+
+void require_one_space(const Config& config) {
+  const std::string source = space_of(config, "source"), target = space_of(config, "target");
+  if (!source.empty() && !target.empty() && source != target)
+    fail("target.space", fmt::format("{}, as the source's", source), target);
+}
+
 /// Of the points that a solver is to learn from: that of both measures, [d] where they are not of
 /// one shape.
 std::vector<std::int64_t> common_shape(const Measure& source, const Measure& target) {
@@ -307,6 +319,7 @@ Split hold_out(const std::shared_ptr<const Measure>& measure, const Config& conf
 }
 
 std::pair<Split, Split> build_measures(const Config& config) {
+  require_one_space(config);
   const Split source = build_measure(config, "source");
   const Split target = build_measure(config, "target");
   require_sides(source, target, latent_options(config));

@@ -1,6 +1,7 @@
 #include "monge/map_file.h"
 
 #include "monge/affine_span.h"
+#include "monge/average_map.h"
 #include "monge/conjugate.h"
 #include "monge/error.h"
 #include "monge/latent_map.h"
@@ -120,6 +121,16 @@ Json describe_map(const TransportMap& map, State& tensors) {
     return of_plan("mixture_plan", *plan);
   if (const auto* barycentric = dynamic_cast<const BarycentricMap*>(&map))
     return of_plan("mixture_barycentric", barycentric->plan());
+  if (const auto* average = dynamic_cast<const AverageMap*>(&map)) {
+    Json json{{"kind", "average"}, {"dimension", map.dimension()}, {"weights", average->weights()}};
+    json["inner"] = Json::array();
+    for (std::size_t i = 0; i < average->maps().size(); ++i) {
+      State inside;
+      json["inner"].push_back(describe_map(*average->maps()[i], inside));
+      insert_state(tensors, fmt::format("inner.{}", i), inside);
+    }
+    return json;
+  }
   const auto wrapped = [&](const char* kind, const TransportMap& inner) -> Json {
     State inside;
     Json json{
@@ -230,7 +241,7 @@ std::shared_ptr<const TransportMap> rebuild_wrapped_map(const Json& description,
   const Json& within = description.at("inner");
   const bool smoothed = description.at("kind") == "smoothed";
   const auto kind = within.at("kind").get<std::string>();
-  if (kind == "smoothed" || (kind == "span" && !smoothed))
+  if (kind == "smoothed" || kind == "average" || (kind == "span" && !smoothed))
     fail(where, "a map with at most one noise and one span", "more of them");
   auto inner = rebuild_map(within, extract_state(tensors, "inner"), where);
   if (!smoothed)
@@ -243,6 +254,24 @@ std::shared_ptr<const TransportMap> rebuild_wrapped_map(const Json& description,
          fmt::format("{:g} x + {:g} n, {} dimensions", noise.keep, noise.variance,
                      inner->dimension()));
   return std::make_shared<SmoothedMap>(std::move(inner), noise);
+}
+
+/// Averages do not nest either.
+std::shared_ptr<const TransportMap> rebuild_average(const Json& description, const State& tensors,
+                                                    const std::string& where) {
+  constexpr std::size_t most = 256;
+  const Json& within = description.at("inner");
+  if (!within.is_array() || within.empty() || within.size() > most)
+    fail(where, fmt::format("an average of 1 to {} maps", most),
+         fmt::format("{}", within.is_array() ? within.size() : 0));
+  std::vector<std::shared_ptr<const TransportMap>> maps;
+  for (const Json& one : within) {
+    if (one.at("kind") == "average") fail(where, "an average of maps", "one of averages");
+    maps.push_back(
+        rebuild_map(one, extract_state(tensors, fmt::format("inner.{}", maps.size())), where));
+  }
+  return std::make_shared<AverageMap>(std::move(maps),
+                                      description.at("weights").get<std::vector<double>>());
 }
 
 std::shared_ptr<const TransportMap> rebuild_map(const Json& description, const State& tensors,
@@ -266,12 +295,13 @@ std::shared_ptr<const TransportMap> rebuild_map(const Json& description, const S
     return rebuild_image_map(description, tensors, where);
   if (kind == "mixture_plan" || kind == "mixture_barycentric")
     return rebuild_mixture_plan(description, tensors, where);
+  if (kind == "average") return rebuild_average(description, tensors, where);
   if (kind == "smoothed" || kind == "span") return rebuild_wrapped_map(description, tensors, where);
   if (kind != "brenier" && kind != "conjugate" && kind != "kantorovich")
     fail(
         where,
         "a map of kind affine, brenier, conjugate, kantorovich, network, stochastic_network, unet, "
-        "stochastic_unet, mixture_plan, mixture_barycentric, smoothed, span or latent",
+        "stochastic_unet, mixture_plan, mixture_barycentric, average, smoothed, span or latent",
         kind);
   return rebuild_potential_map(description, tensors, where);
 }
@@ -362,6 +392,11 @@ std::vector<std::int64_t> LoadedMap::shape() const {
   for (const std::int64_t length : noted) product *= static_cast<double>(length);
   const bool fits = noted.size() == 3 && product == static_cast<double>(own[0]);
   return fits ? noted : own;
+}
+
+ColourSpace LoadedMap::colour_space() const {
+  const auto note = notes.find("space");
+  return note == notes.end() ? ColourSpace::srgb : colour_space_of(note->second, "space");
 }
 
 LoadedMap load_map(const std::filesystem::path& path) {

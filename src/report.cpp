@@ -28,6 +28,29 @@ std::string figures_section(std::string_view title, const std::vector<Figure>& f
           rows + "</tbody></table></div>\n");
 }
 
+/// The first column heads the rows.
+std::string table_section(const ReportTable& table) {
+  std::string text;
+  if (!table.note.empty()) text += fmt::format("<p class=\"note\">{}</p>\n", escape(table.note));
+  text += "<div class=\"table\"><table>\n<thead><tr>";
+  for (const std::string& name : table.header)
+    text += fmt::format("<th scope=\"col\">{}</th>", escape(name));
+  text += "</tr></thead>\n<tbody>\n";
+  for (const std::vector<std::string>& row : table.rows) {
+    text += fmt::format("<tr><th scope=\"row\">{}</th>", escape(row.front()));
+    for (std::size_t i = 1; i < row.size(); ++i)
+      text += fmt::format("<td class=\"value\">{}</td>", escape(row[i]));
+    text += "</tr>\n";
+  }
+  return section(escape(table.title), text + "</tbody></table></div>\n");
+}
+
+std::string tables_sections(const std::vector<ReportTable>& tables) {
+  std::string text;
+  for (const ReportTable& table : tables) text += table_section(table);
+  return text;
+}
+
 /// The first two pictures are a pair that the page lays one over the other.
 bool compared(const std::vector<Picture>& pictures) {
   return pictures.size() >= 2 && pictures[0].caption == "before" && pictures[1].caption == "after";
@@ -121,6 +144,7 @@ std::string report_page(const Report& report) {
                      {"summary", summary},
                      {"figures", figures_section("Figures", report.figures)},
                      {"plan_figures", figures_section("Plan check", report.plan_figures)},
+                     {"tables", tables_sections(report.tables)},
                      {"pictures", pictures_section(report.pictures)},
                      {"scatters", scatters_section(report, plots)},
                      {"curves", curves_section(report, plots)},

@@ -1,3 +1,5 @@
+#include "monge/cells.h"
+#include "monge/colour_space.h"
 #include "monge/density.h"
 #include "monge/error.h"
 #include "monge/image.h"
@@ -6,6 +8,7 @@
 #include "monge/report.h"
 #include "monge/run.h"
 
+#include "cells/cell_report.h"
 #include "evaluation.h"
 #include "image/png.h"
 #include "image_evaluation.h"
@@ -72,45 +75,45 @@ class Projection {
 };
 
 /// A photograph's preview moved through a map of colours, as JPEG or PNG bytes.
-Picture mapped_preview(const std::string& file, const TransportMap& map,
+Picture mapped_preview(const PixelsOptions& pixels, const TransportMap& map,
                        const std::string& caption) {
   Picture picture{.caption = caption};
-  const std::string small = Photograph(file).preview(preview_side, &picture.mime);
+  const std::string small = Photograph(pixels.file).preview(preview_side, &picture.mime);
   const std::string extension = picture.mime == "image/png" ? ".png" : ".jpg";
   const auto folder = std::filesystem::temp_directory_path();
   const auto before = folder / fmt::format("monge-preview-{}-in{}", getpid(), extension);
   const auto after = folder / fmt::format("monge-preview-{}-out{}", getpid(), extension);
   write_text(before, small);
-  Photograph(before).recolour([&](const Tensor& colours) { return map.transport(colours); }, after,
-                              Existing::replace);
+  const auto moved = in_space([&](const Tensor& colours) { return map.transport(colours); },
+                              colour_space_of(pixels.space, "space"));
+  Photograph(before).recolour(moved, after, Existing::replace);
   picture.bytes = read_text(after);
   std::filesystem::remove(before);
   std::filesystem::remove(after);
   return picture;
 }
 
-Picture plain_preview(const std::string& file, const std::string& caption) {
+Picture plain_preview(const PixelsOptions& pixels, const std::string& caption) {
   Picture picture{.caption = caption};
-  picture.bytes = Photograph(file).preview(preview_side, &picture.mime);
+  picture.bytes = Photograph(pixels.file).preview(preview_side, &picture.mime);
   return picture;
 }
 
-std::string pixels_file(const Config& config, std::string_view section) {
-  if (config.part(section, "") != "pixels") return "";
-  return pixels_declaration().read(config.options(section), section).file;
+/// Those of a side, if its measure is a photograph's colours.
+std::optional<PixelsOptions> pixels_of(const Config& config, std::string_view section) {
+  if (config.part(section, "") != "pixels") return std::nullopt;
+  return pixels_declaration().read(config.options(section), section);
 }
 
 void add_pictures(Report& report, const Config& config, const Solution& solution) {
-  const std::string source = pixels_file(config, "source");
-  const std::string target = pixels_file(config, "target");
-  if (!source.empty()) {
-    report.pictures.push_back(plain_preview(source, "before"));
-    report.pictures.push_back(mapped_preview(source, *solution.map, "after"));
+  if (const auto source = pixels_of(config, "source")) {
+    report.pictures.push_back(plain_preview(*source, "before"));
+    report.pictures.push_back(mapped_preview(*source, *solution.map, "after"));
   }
-  if (!target.empty()) {
-    report.pictures.push_back(plain_preview(target, "the palette"));
+  if (const auto target = pixels_of(config, "target")) {
+    report.pictures.push_back(plain_preview(*target, "the palette"));
     if (solution.inverse)
-      report.pictures.push_back(mapped_preview(target, *solution.inverse,
+      report.pictures.push_back(mapped_preview(*target, *solution.inverse,
                                                "the palette's picture in the source's colours"));
   }
 }
@@ -169,11 +172,12 @@ void add_scatter(Report& report, const Config& config, const Solution& solution,
   const Tensor x = source.held_out->sample(count, random);
   const Tensor y = target.held_out->sample(count, random);
   const Tensor mapped = solution.map->transport(x);
-  const bool colours =
-      config.part("source", "") == "pixels" && config.part("target", "") == "pixels";
+  const auto pixels = pixels_of(config, "source");
+  const bool colours = pixels && pixels_of(config, "target");
   const Projection project(y);
   const auto cloud = [&](const std::string& name, const Tensor& points) {
-    return Cloud{name, project(points), colours ? points.clamp(0, 1) : Tensor()};
+    return Cloud{name, project(points),
+                 colours ? to_srgb(points, colour_space_of(pixels->space, "space")) : Tensor()};
   };
   Scatter scatter{.title = project.reduces() ? "Points on the target's two principal components"
                            : colours         ? "Palettes"
@@ -196,9 +200,11 @@ void add_scatter(Report& report, const Config& config, const Solution& solution,
 /// "china.jpg", or the name of a measure that is not a file.
 std::string described(const Config& config, std::string_view section) {
   const Table options = config.options(section);
-  const auto file = options.find("file");
-  if (file == options.end()) return readable(config.part(section, "?"));
-  return std::filesystem::path(std::get<std::string>(file->second)).filename().string();
+  const auto entry = options.find("file");
+  if (entry == options.end()) return readable(config.part(section, "?"));
+  const auto& file = std::get<std::string>(entry->second);
+  if (is_cells_location(file)) return cells_title(file);
+  return std::filesystem::path(file).filename().string();
 }
 
 void add_figures(Report& report, const Evaluation& evaluation) {
@@ -231,6 +237,7 @@ void report_run(const RunDirectory& run) {
   report.configuration = config_text(config);
   const auto [source, target] = build_measures(config);
   add_figures(report, evaluate_run(run, source, target));
+  report.tables = cell_tables(config, loaded.solution, source, target);
   add_pictures(report, config, loaded.solution);
   if (makes_images(*source.held_out, *target.held_out))
     add_grids(report, config, loaded.solution, source, target);

@@ -12,12 +12,12 @@ from matplotlib import pyplot as plt  # noqa: E402
 __all__ = ["plt", "save"]
 
 
-def save(figure, name):
+def save(figure, name, colours=64):
     """Writes build/bench/NAME.png, in a palette: small enough for the repository."""
     common.OUT.mkdir(parents=True, exist_ok=True)
     figure.tight_layout()
     drawn = io.BytesIO()
     figure.savefig(drawn, dpi=90)
     plt.close(figure)
-    Image.open(drawn).convert("RGB").quantize(64, dither=Image.Dither.NONE).save(
+    Image.open(drawn).convert("RGB").quantize(colours, dither=Image.Dither.NONE).save(
         common.OUT / f"{name}.png", optimize=True)

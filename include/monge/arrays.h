@@ -15,8 +15,9 @@
 namespace monge {
 
 /// A table of points on disk, read in chunks: npy, npz (`file.npz:key`), safetensors
-/// (`file.safetensors:key`) or csv (a header line is recognised and skipped). A key may be left
-/// out where the file holds one array. A csv header is a first row without any number. An array [n,
+/// (`file.safetensors:key`), csv (a header line is recognised and skipped) or h5ad (cells.h). A key
+/// may be left out where the file holds one array. A csv header is a first row without any number.
+/// An array [n,
 /// ...] is read as [n, d] with the rest flattened, [n] as [n, 1]. Integers and floats of any width
 /// and byte order become float32.
 class ArrayReader {
@@ -41,11 +42,12 @@ std::unique_ptr<ArrayReader> open_array(const std::string& location);
 /// The whole array, [n, d] float32, n >= 1 and all values finite; otherwise throws Error.
 Tensor read_array(const std::string& location);
 
-/// True where the extension (before any `:key`) is one of npy, npz, safetensors, csv.
+/// True where the extension (before any `:key`) is one of npy, npz, safetensors, csv, h5ad.
 bool is_array_location(const std::string& location);
 
 /// An array on disk written in chunks, atomically. Format by extension: npy, npz (array "points"),
-/// safetensors (tensor "points"), csv (no header, shortest text that reads back to the same float).
+/// safetensors (tensor "points"), csv (no header, shortest text that reads back to the same float),
+/// h5ad (X).
 class ArrayWriter {
  public:
   virtual ~ArrayWriter() = default;

@@ -11,6 +11,8 @@
 
 namespace monge {
 
+class TransportMap;
+
 /// A function of colours: [n, 3] float32 sRGB in [0, 1] to [n, 3] float32 (clipped by the caller).
 using ColourFunction = std::function<Tensor(const Tensor&)>;
 
@@ -64,5 +66,14 @@ bool is_writable_image_path(const std::filesystem::path& path);
 /// domain 0 to 1. 2 <= size <= 256. Atomic.
 void write_cube(const std::filesystem::path& path, const ColourFunction& map, int size,
                 const std::string& title, Existing existing);
+
+/// True where the extension is .cube.
+bool is_cube_path(const std::filesystem::path& path);
+
+/// Reads a .cube file (Adobe Cube LUT Specification 1.0) as a map of sRGB colours [n, 3]: a 3-D
+/// LUT, interpolated linearly in tetrahedra, or a 1-D one, a curve for each channel. DOMAIN_MIN,
+/// DOMAIN_MAX and DaVinci Resolve's LUT_3D_INPUT_RANGE are kept to; colours outside of the domain
+/// are clipped to it. Throws Error, naming the line, on anything else.
+std::shared_ptr<const TransportMap> read_cube(const std::filesystem::path& path);
 
 }  // namespace monge

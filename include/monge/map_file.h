@@ -1,5 +1,6 @@
 #pragma once
 
+#include "monge/colour_space.h"
 #include "monge/files.h"
 #include "monge/networks/autoencoder.h"
 #include "monge/solver.h"
@@ -26,6 +27,8 @@ struct LoadedMap {
   /// The shape of the points: that of the map, or where it is of plain points the note "shape"
   /// ("3x64x64"), so that a map between rows of pixels is known to move images.
   std::vector<std::int64_t> shape() const;
+  /// The space of the colours that it moves, by the note "space"; sRGB where there is none.
+  ColourSpace colour_space() const;
 };
 
 /// Reads a map file. Nothing in it executes. Throws Error on a file that is not a map, of a newer

@@ -2,6 +2,7 @@
 
 #include "monge/arrays.h"
 #include "monge/files.h"
+#include "monge/image.h"
 #include "monge/measures/images.h"
 #include "monge/tensor.h"
 
@@ -36,6 +37,12 @@ struct MappedFolder {
 /// holds files and `existing` is keep, and where it is `in`.
 MappedFolder map_image_folder(const ImageMapping& mapping, const std::filesystem::path& in,
                               const std::filesystem::path& out, Existing existing);
+
+/// Recolours every picture of a folder and the folders in it, to the same names under `out`, as
+/// Photograph::recolour() does: at its own size and depth. Damaged pictures are skipped. Throws
+/// Error as map_image_folder() does.
+MappedFolder recolour_folder(const ColourFunction& map, const std::filesystem::path& in,
+                             const std::filesystem::path& out, Existing existing);
 
 /// Maps one picture to another; of one sample only.
 void map_image(const ImageMapping& mapping, const std::filesystem::path& in,

@@ -37,6 +37,14 @@ struct Scatter {
   std::vector<Cloud> clouds;
 };
 
+/// A table of texts.
+struct ReportTable {
+  std::string title;
+  std::string note = {};  ///< one sentence
+  std::vector<std::string> header = {};
+  std::vector<std::vector<std::string>> rows = {};  ///< each as long as the header
+};
+
 struct Picture {
   std::string caption;
   std::string mime;  ///< "image/jpeg"
@@ -49,6 +57,7 @@ struct Report {
   std::string summary = {};  ///< one or two sentences
   std::vector<Figure> figures = {};
   std::vector<Figure> plan_figures = {};  ///< of the plan check
+  std::vector<ReportTable> tables = {};
   std::vector<Picture> pictures = {};
   std::vector<Scatter> scatters = {};
   std::vector<Curve> curves = {};

@@ -19,7 +19,8 @@ struct Extension {
 constexpr Extension extensions[] = {{".npy", ArrayFormat::npy, false},
                                     {".npz", ArrayFormat::npz, true},
                                     {".safetensors", ArrayFormat::safetensors, true},
-                                    {".csv", ArrayFormat::csv, false}};
+                                    {".csv", ArrayFormat::csv, false},
+                                    {".h5ad", ArrayFormat::h5ad, true}};
 
 const Extension* find_extension(const std::filesystem::path& path) {
   std::string text = path.extension().string();
@@ -62,7 +63,7 @@ std::optional<ArrayFormat> array_format(const std::filesystem::path& path) {
 
 void fail_extension(const std::filesystem::path& path) {
   const std::string extension = path.extension().string();
-  fail(path.string(), "one of the extensions .npy, .npz, .safetensors, .csv",
+  fail(path.string(), "one of the extensions .npy, .npz, .safetensors, .csv, .h5ad",
        extension.empty() ? "none" : in_quotes(extension));
 }
 

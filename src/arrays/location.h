@@ -8,7 +8,7 @@
 
 namespace monge {
 
-enum class ArrayFormat { npy, npz, safetensors, csv };
+enum class ArrayFormat { npy, npz, safetensors, csv, h5ad };
 
 /// A location as the user writes it, `FILE` or `FILE:KEY`, taken apart.
 struct ArrayLocation {

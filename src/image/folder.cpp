@@ -2,6 +2,8 @@
 
 #include "monge/error.h"
 
+#include "image/format.h"
+
 #include <ATen/Parallel.h>
 
 #include <variant>
@@ -68,6 +70,30 @@ FolderListing list_pictures(const fs::path& folder) {
                        : fmt::format("{} files that are none, such as {}", names.size(),
                                      listing.skipped.front().name));
   return listing;
+}
+
+std::string output_name(const std::string& name, std::int64_t sample, std::int64_t samples) {
+  const fs::path path = find_format(name) ? name : name + ".png";
+  if (samples == 1) return path.string();
+  const std::string last =
+      fmt::format("{}-{}{}", path.stem().string(), sample + 1, path.extension().string());
+  return (path.parent_path() / last).string();
+}
+
+void make_folder(const fs::path& folder) {
+  std::error_code failure;
+  fs::create_directories(folder, failure);
+  if (failure) fail(folder.string(), "a folder that can be made", failure.message());
+}
+
+void require_place(const fs::path& in, const fs::path& out, Existing existing) {
+  std::error_code failure;
+  if (!fs::exists(out, failure)) return;
+  if (!fs::is_directory(out, failure)) fail(out.string(), "a folder for the images", "a file");
+  if (fs::equivalent(in, out, failure))
+    fail(out.string(), "another folder than that of the pictures", "the same");
+  if (existing == Existing::keep && !fs::is_empty(out, failure))
+    throw Error(fmt::format("{}: exists; pass --force to write into it", out.string()));
 }
 
 std::int64_t common_channels(const fs::path& folder, const std::vector<FolderPicture>& pictures,

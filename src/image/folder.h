@@ -1,5 +1,6 @@
 #pragma once
 
+#include "monge/files.h"
 #include "monge/measures/images.h"
 
 #include "image/decode.h"
@@ -31,6 +32,14 @@ FolderListing list_pictures(const std::filesystem::path& folder);
 
 /// What an error that names its file says of it.
 std::string reason_of(const std::exception& error, const std::filesystem::path& path);
+
+/// The name of what is made of a picture: its own, "a/b.jpg", or of the second of several samples
+/// "a/b-2.jpg"; with .png behind it where its format cannot be written.
+std::string output_name(const std::string& name, std::int64_t sample, std::int64_t samples);
+void make_folder(const std::filesystem::path& folder);
+/// Throws Error where the results for the folder `in` cannot go to `out`.
+void require_place(const std::filesystem::path& in, const std::filesystem::path& out,
+                   Existing existing);
 
 /// The channels that images of these pictures have: `asked`, or where that is 0 those of all of
 /// them. Throws Error, naming two of them, where they differ.

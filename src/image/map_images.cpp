@@ -16,7 +16,10 @@ namespace {
 
 namespace fs = std::filesystem;
 using image::FolderImages;
+using image::make_folder;
 using image::Order;
+using image::output_name;
+using image::require_place;
 
 std::string sides_text(at::IntArrayRef sides) {
   return fmt::format("[{}]", fmt::join(sides, ", "));
@@ -64,31 +67,6 @@ Tensor mapped(const ImageMapping& mapping, const Tensor& images, const std::stri
 Tensor middle(const Tensor& images, std::int64_t height, std::int64_t width) {
   return images.narrow(-2, (images.size(-2) - height) / 2, height)
       .narrow(-1, (images.size(-1) - width) / 2, width);
-}
-
-/// "a/b.jpg", or "a/b-2.jpg" of the second of several samples.
-std::string output_name(const std::string& name, std::int64_t sample, std::int64_t samples) {
-  const fs::path path = image::find_format(name) ? name : name + ".png";
-  if (samples == 1) return path.string();
-  const std::string last =
-      fmt::format("{}-{}{}", path.stem().string(), sample + 1, path.extension().string());
-  return (path.parent_path() / last).string();
-}
-
-void make_folder(const fs::path& folder) {
-  std::error_code failure;
-  fs::create_directories(folder, failure);
-  if (failure) fail(folder.string(), "a folder that can be made", failure.message());
-}
-
-void require_place(const fs::path& in, const fs::path& out, Existing existing) {
-  std::error_code failure;
-  if (!fs::exists(out, failure)) return;
-  if (!fs::is_directory(out, failure)) fail(out.string(), "a folder for the images", "a file");
-  if (fs::equivalent(in, out, failure))
-    fail(out.string(), "another folder than that of the pictures", "the same");
-  if (existing == Existing::keep && !fs::is_empty(out, failure))
-    throw Error(fmt::format("{}: exists; pass --force to write into it", out.string()));
 }
 
 /// The pictures of a folder as far as they can be read, in batches.

@@ -243,9 +243,10 @@ TEST(Arrays, ArchivesNameTheirArrays) {
 TEST(Arrays, LocationsThatNameNoArray) {
   const TemporaryFolder folder;
   expect_message(message_of(""), "a file name");
-  expect_message(message_of("points.txt"),
-                 "points.txt: expected one of the extensions .npy, .npz, .safetensors, .csv, got "
-                 "'.txt'");
+  expect_message(
+      message_of("points.txt"),
+      "points.txt: expected one of the extensions .npy, .npz, .safetensors, .csv, .h5ad, got "
+      "'.txt'");
   expect_message(message_of("points"), "got none");
   for (const char* name : {"a.npy", "a.npz", "a.npz:x", "a.safetensors", "a.csv"})
     expect_message(message_of((folder / name).string()), "expected a file, got none");

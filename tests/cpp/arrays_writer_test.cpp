@@ -156,7 +156,7 @@ TEST(ArrayWriter, WrongRequestsAreRefused) {
   const auto create = [&](const std::string& name, std::int64_t columns) {
     return error_text([&] { create_array(folder / name, columns, Existing::keep); });
   };
-  expect_message(create("a.txt", 2), "one of the extensions .npy, .npz, .safetensors, .csv");
+  expect_message(create("a.txt", 2), "one of the extensions .npy, .npz, .safetensors, .csv, .h5ad");
   expect_message(create("a.npy", 0), "at least one column");
   expect_message(create("none/a.npy", 2), "to exist, got none");
   write_text(folder / "there.csv", "1\n");

@@ -202,7 +202,7 @@ def test_bad_images(bad, source, chosen, words):
 
 
 @pytest.mark.parametrize("more, words", [
-    (["--in", "colour", "--out", "new"], "the map moves no images, got a folder"),
+    (["--in", "colour", "--out", "new"], "the map moves no images and no colours, got a folder"),
     (["--in", "a.npy", "--out", "new.npy", "--samples", "2"], "--samples expected a map with noise"),
     (["--in", "a.npy", "--out", "new.npy", "--samples", "0"], "--samples")])
 def test_what_a_map_of_points_refuses(bad, more, words):
