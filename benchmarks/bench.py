@@ -11,7 +11,9 @@ import common
 
 NAMES = ["truth", "gaussian", "solvers", "toys", "icnn_ot", "starts", "colour", "kernels", "steps",
          "conv", "images", "sampling", "discrete", "cells", "startup", "race", "otp", "not_toys",
-         "noised", "parallel", "gallery.domain_adaptation", "gallery.density", "gallery.colour", "gallery.cells"]
+         "noised", "parallel", "libraries", "python_steps", "gallery.domain_adaptation",
+         "gallery.density", "gallery.translation", "gallery.latent", "gallery.colour",
+         "gallery.cells"]
 
 
 def module(name):
@@ -73,7 +75,9 @@ def main(arguments):
         for name in NAMES:
             print(f"{name:{max(map(len, NAMES))}} {module(name).__doc__.splitlines()[0]}")
     elif arguments == ["tables"]:
-        for page in [common.ROOT / "README.md", *(common.ROOT / "docs" / "gallery").glob("*.md")]:
+        docs = common.ROOT / "docs"
+        for page in [common.ROOT / "README.md", docs / "coming-from.md", docs / "python.md",
+                     *(docs / "gallery").glob("*.md")]:
             write_tables(page)
     else:
         names = named(arguments) or NAMES

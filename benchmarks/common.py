@@ -142,7 +142,7 @@ def text_of(values):
     return f"{digits(s['median'])} ({digits(s['low'])}–{digits(s['high'])})"
 
 
-def interval(ratios):
+def interval(ratios, decimals=2):
     """The median of paired ratios with the 95 % interval of a bootstrap."""
     import numpy
 
@@ -150,7 +150,8 @@ def interval(ratios):
     ratios = numpy.asarray(ratios)
     medians = numpy.median(rng.choice(ratios, (2000, len(ratios))), axis=1)
     low, high = numpy.percentile(medians, [2.5, 97.5])
-    return f"{numpy.median(ratios):.2f} ({low:.2f}–{high:.2f})"
+    return (f"{numpy.median(ratios):.{decimals}f} "
+            f"({low:.{decimals}f}–{high:.{decimals}f})")
 
 
 def markdown(header, rows):

@@ -13,6 +13,7 @@
 #include "commands.h"
 #include "interrupt.h"
 
+#include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
@@ -56,21 +57,31 @@ std::unique_ptr<ArrayWriter> output_for(const RowFormat& format, const ApplyArgu
   return create_array(arguments.out, format, existing);
 }
 
-void apply_to_array(const RowFunction& function, std::int64_t dimension, const RowFormat& format,
-                    const ApplyArguments& arguments, Existing existing) {
-  const auto reader = open_array(arguments.in);
+/// Throws Error where the points of an array are not of that dimension.
+std::unique_ptr<ArrayReader> open_points(const ApplyArguments& arguments, std::int64_t dimension) {
+  auto reader = open_array(arguments.in);
   if (reader->columns() != dimension)
     throw Error(arguments.in + ": expected points of dimension " + std::to_string(dimension) +
                 ", that of the map, got " + std::to_string(reader->columns()));
-  const auto writer = output_for(format, arguments, existing);
-  const std::int64_t count = rows_at_once(dimension);
-  Tensor rows = reader->next(count);
+  return reader;
+}
+
+void apply_to_rows(const RowFunction& function, ArrayReader& reader, ArrayWriter& writer,
+                   const ApplyArguments& arguments) {
+  const std::int64_t count = rows_at_once(reader.columns());
+  Tensor rows = reader.next(count);
   if (rows.size(0) == 0) throw Error(arguments.in + ": expected at least one row, got none");
-  for (; rows.size(0) > 0; rows = reader->next(count)) {
+  for (; rows.size(0) > 0; rows = reader.next(count)) {
     StopOnInterrupt::check();
-    writer->append(function(rows));
+    writer.append(function(rows));
   }
-  writer->close();
+  writer.close();
+}
+
+void apply_to_array(const RowFunction& function, std::int64_t dimension, const RowFormat& format,
+                    const ApplyArguments& arguments, Existing existing) {
+  const auto reader = open_points(arguments, dimension);
+  apply_to_rows(function, *reader, *output_for(format, arguments, existing), arguments);
 }
 
 /// The map as one of sRGB colours.
@@ -279,7 +290,8 @@ void recolour_to_folder(const ColourFunction& map, const ApplyArguments& argumen
 /// Whether the input is a folder, or images for a map of images, and then maps it.
 bool apply_to_images(const LoadedMap& loaded, const TransportMap& map,
                      const ApplyArguments& arguments, Existing existing) {
-  const std::vector<std::int64_t> shape = loaded.shape();
+  const bool own = map.shape().size() > 1 || map.target_dimension() != map.dimension();
+  const std::vector<std::int64_t> shape = own ? map.shape() : loaded.shape();
   const bool folder = std::filesystem::is_directory(arguments.in);
   if (shape.size() != 3) {
     if (folder && map.dimension() == 3) {
@@ -316,8 +328,57 @@ bool apply_to_images(const LoadedMap& loaded, const TransportMap& map,
 
 /// [n, d], or [n, samples, d] of several samples.
 RowFormat row_format(const TransportMap& map, const ApplyArguments& arguments) {
-  if (arguments.samples == 1) return {{map.dimension()}};
-  return {{arguments.samples, map.dimension()}};
+  if (arguments.samples == 1) return {{map.target_dimension()}};
+  return {{arguments.samples, map.target_dimension()}};
+}
+
+/// Codes of a latent space to images: an array of them, a picture or a folder.
+void apply_to_codes(const TransportMap& map, const ApplyArguments& arguments, Existing existing) {
+  if (arguments.samples > 1)
+    throw Error(arguments.map +
+                ": --samples expected a map of images or points, got one from codes "
+                "to images");
+  const auto reader = open_points(arguments, map.dimension());
+  const auto writer =
+      create_points(arguments.out, map.target_shape(), rows_in(arguments.in), existing);
+  apply_to_rows(moving(map, arguments), *reader, *writer, arguments);
+}
+
+/// Images to codes of a latent space, in the order of the images.
+void apply_to_codes_of(const TransportMap& map, const ApplyArguments& arguments,
+                       Existing existing) {
+  require_writable(arguments.out, existing);
+  ImageOptions options = preparation_of(arguments);
+  options.file = arguments.in;
+  options.labels.clear();
+  options.flip = false;
+  const auto images = make_images(options, "--in");
+  if (images->shape() != map.shape())
+    throw Error(arguments.in + ": expected images of " + std::to_string(map.dimension()) +
+                " numbers, those of the map, got " + std::to_string(images->dimension()));
+  const auto& finite = dynamic_cast<const FiniteMeasure&>(*images);
+  const auto writer = create_array(arguments.out, row_format(map, arguments), existing);
+  const RowFunction function = moving(map, arguments);
+  for (const Tensor& some : at::arange(finite.size()).split(rows_at_once(map.dimension()))) {
+    StopOnInterrupt::check();
+    writer->append(function(finite.points(some)));
+  }
+  writer->close();
+}
+
+/// Whether the map leads from codes to images or back, and then applies it.
+bool apply_between_spaces(const TransportMap& map, const ApplyArguments& arguments,
+                          Existing existing) {
+  const bool from_images = map.shape().size() == 3, to_images = map.target_shape().size() == 3;
+  if (from_images == to_images) return false;
+  if (from_images)
+    apply_to_codes_of(map, arguments, existing);
+  else if (is_array_location(arguments.in))
+    apply_to_codes(map, arguments, existing);
+  else
+    throw Error(arguments.in + ": expected an array of codes [n, " +
+                std::to_string(map.dimension()) + "] for a map from a latent space to images");
+  return true;
 }
 
 /// A LUT has no inverse and moves sRGB colours.
@@ -335,6 +396,7 @@ void apply(const ApplyArguments& arguments) {
   if (!map) throw Error(arguments.map + ": this map has no inverse");
   const StopOnInterrupt stop;
   const bool densities = arguments.log_det || arguments.log_density;
+  if (!densities && apply_between_spaces(*map, arguments, existing)) return;
   if (!densities && apply_to_images(loaded, *map, arguments, existing)) return;
   require_writable(arguments.out, existing);
   if (densities)

@@ -10,6 +10,7 @@ namespace monge::cli {
 /// value it leaves in `exit_code` is the program's.
 void add_fit(CLI::App& app, const Launch& launch, int& exit_code);
 void add_apply(CLI::App& app);
+void add_sample(CLI::App& app);
 void add_evaluate(CLI::App& app);
 void add_report(CLI::App& app);
 void add_list(CLI::App& app);

@@ -15,7 +15,7 @@ namespace monge::cli {
 namespace {
 
 struct FitArguments {
-  std::string config, recipe, source, target, out;
+  std::string config, recipe, source, target, latent, out;
   std::vector<std::string> settings;
   bool resume = false, force = false;
 };
@@ -30,6 +30,7 @@ Config assembled(const FitArguments& arguments) {
     if (!file.empty())
       config.sections[section] = {
           {"file", absolute_location(file, std::filesystem::current_path())}};
+  if (!arguments.latent.empty()) config.sections["latent"]["kind"] = arguments.latent;
   for (const std::string& setting : arguments.settings) apply_setting(config, setting);
   return config;
 }
@@ -62,7 +63,7 @@ void require_sound(const FitArguments& arguments, const Launch& launch) {
   if (!arguments.resume) return;
   if (arguments.out.empty()) throw Error("fit --resume: expected --out RUN, got none");
   if (!arguments.config.empty() || !arguments.recipe.empty() || !arguments.source.empty() ||
-      !arguments.target.empty())
+      !arguments.target.empty() || !arguments.latent.empty())
     throw Error(
         "fit --resume: the run keeps its own config; expected only --out and --set train...");
 }
@@ -73,7 +74,7 @@ FitResult lead(const FitArguments& arguments, const RunDirectory& run, const Lau
                std::span<Callback* const> callbacks) {
   if (arguments.resume) return resume_run(run, arguments.settings, callbacks, launch.group);
   const std::string begun = "begun " + std::filesystem::absolute(run.folder).string();
-  if (launch.count(begun, 0) > 0 && std::filesystem::exists(run.checkpoint()))
+  if (launch.count(begun, 0) > 0 && can_resume(run))
     return resume_run(run, {}, callbacks, launch.group);
   const Config config = assembled(arguments);
   const bool replace = arguments.force || launch.count(begun, 0) > 0;
@@ -155,6 +156,9 @@ void add_fit(CLI::App& app, const Launch& launch, int& exit_code) {
       "Points of the source: npy, npz, safetensors, csv, h5ad (cells.h5ad:X_pca:day=2), "
       "or a photograph.");
   command->add_option("--target", arguments->target, "Points of the target.");
+  command->add_option("--latent", arguments->latent,
+                      "In the latent space of an autoencoder that is learned first: autoencoder or "
+                      "vae.");
   command->add_option("--out", arguments->out, "The run directory (default: runs/NAME-N).");
   command
       ->add_option("--set", arguments->settings,

@@ -59,6 +59,7 @@ void run_command(int count, const char* const* arguments, const Launch& launch, 
   app.require_subcommand(1);
   add_fit(app, launch, exit_code);
   add_apply(app);
+  add_sample(app);
   add_evaluate(app);
   add_report(app);
   add_list(app);

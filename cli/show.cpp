@@ -21,7 +21,7 @@ Next ShowProgress::on_step(const Training& training, const StepReport&) {
 }
 
 void ShowProgress::on_evaluation(const Training& training, const Quality& quality, bool) {
-  line_->quality("energy distance", quality.value, training.state.best_quality);
+  line_->quality(quality.figures.front().first, quality.value, training.state.best_quality);
 }
 
 void ShowProgress::on_rollback(const Training&, const std::string& why) { log::warning(why); }

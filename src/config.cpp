@@ -10,8 +10,8 @@
 namespace monge {
 namespace {
 
-constexpr std::array<std::string_view, 8> section_names{
-    "source", "target", "smoothing", "cost", "solver", "network", "train", "evaluate"};
+constexpr std::array<std::string_view, 9> section_names{
+    "source", "target", "latent", "smoothing", "cost", "solver", "network", "train", "evaluate"};
 
 std::string line_of(const toml::node& node) {
   return fmt::format("line {}", node.source().begin.line);
@@ -76,6 +76,7 @@ toml::table parse_toml(std::string_view text, std::string_view where) {
 /// The keys of a section that are paths.
 std::vector<std::string_view> path_keys(std::string_view section) {
   if (section == "source" || section == "target") return {"file", "labels_file", "cache"};
+  if (section == "latent") return {"file"};
   if (section == "evaluate") return {"features", "perceptual", "statistics"};
   return {};
 }
@@ -215,7 +216,7 @@ Config merged(Config base, const Config& over) {
   return base;
 }
 
-Config recipe_config(std::string_view name) {
+Config recipe_config(std::string_view name, std::string_view where) {
   std::vector<std::string> names;
   for (const Recipe& recipe : recipes()) {
     if (recipe.name == name)
@@ -223,7 +224,7 @@ Config recipe_config(std::string_view name) {
                           std::filesystem::current_path());
     names.push_back(recipe.name);
   }
-  throw unknown_name("--recipe", "recipe", name, names);
+  throw unknown_name(where, "recipe", name, names);
 }
 
 }  // namespace monge

@@ -4,6 +4,7 @@
 #include "monge/conjugate.h"
 #include "monge/error.h"
 #include "monge/frozen.h"
+#include "monge/latent_map.h"
 #include "monge/mixture_plan.h"
 #include "monge/network_map.h"
 #include "monge/smoothing.h"
@@ -88,6 +89,15 @@ Tensor moved(const SmoothedMap& map, const Tensor& x) {
   return differentiable_transport(*map.map(), smoothed);
 }
 
+/// D(T(E(x))).
+Tensor moved_through(const LatentParts& parts, const Tensor& x) {
+  const LatentSpace& space = parts.space;
+  const Frozen frozen(space.autoencoder->parameters());
+  const Tensor codes = differentiable_transport(
+      *parts.map, space.source_is_data ? space.autoencoder->encode(x, Graph::create) : x);
+  return space.target_is_data ? space.autoencoder->decode(codes, Graph::create) : codes;
+}
+
 /// T(x) as that one of these kinds that the map is; undefined where it is none of them.
 template <class... Maps>
 Tensor moved_by_kind(const TransportMap& map, const Tensor& x) {
@@ -106,6 +116,8 @@ Tensor differentiable_transport(const TransportMap& map, const Tensor& x) {
   if (x.dim() != 2 || x.size(1) != map.dimension())
     fail("points", fmt::format("[n, {}]", map.dimension()), shape_text(x));
   const at::AutoGradMode graph(true);
+  if (const auto parts = latent_parts(map))
+    return moved_through(*parts, x.to(at::kFloat)).to(x.scalar_type());
   const Tensor result = moved_by_kind<AffineTransportMap, BrenierMap, ConjugateMap, KantorovichMap,
                                       NetworkMap, StochasticNetworkMap, UNetMap, StochasticUNetMap,
                                       BarycentricMap, SpanMap, SmoothedMap>(map, x.to(at::kFloat));

@@ -7,6 +7,7 @@
 #include "monge/discrete.h"
 #include "monge/error.h"
 #include "monge/experiment.h"
+#include "monge/latent_map.h"
 #include "monge/measures/array.h"
 #include "monge/measures/gaussian.h"
 #include "monge/measures/gaussian_mixture.h"
@@ -26,14 +27,6 @@ std::int64_t set_size(const Measure& measure, std::int64_t points) {
   return finite ? std::clamp<std::int64_t>(finite->size() / 2, 2, points) : points;
 }
 
-/// 2n points of a measure, without repetition where it is finite.
-Tensor draw(const Measure& measure, std::int64_t count, Random& random) {
-  if (const auto* finite = dynamic_cast<const FiniteMeasure*>(&measure))
-    return finite->points(
-        random.permutation(finite->size()).narrow(0, 0, std::min(count, finite->size())));
-  return measure.sample(count, random);
-}
-
 /// The mean distance of two samples, 1 where it is 0. In float64: squares of large coordinates
 /// overflow float32.
 double mean_distance(const Tensor& a, const Tensor& b) {
@@ -44,7 +37,7 @@ double mean_distance(const Tensor& a, const Tensor& b) {
 /// The optimal map where both measures are Gaussian.
 std::optional<AffineMap> known_map(const Measure& source, const Measure& target) {
   if (!dynamic_cast<const GaussianMeasure*>(&source) ||
-      !dynamic_cast<const GaussianMeasure*>(&target))
+      !dynamic_cast<const GaussianMeasure*>(&target) || source.dimension() != target.dimension())
     return std::nullopt;
   return bures_wasserstein_map(*source.moments(), *target.moments());
 }
@@ -139,6 +132,28 @@ void add_divergence(std::vector<EvaluatedFigure>& figures, const Solution& solut
                        fmt::format("standard error of kl_pushed over {} points", points.size(0))});
 }
 
+/// For maps through a latent space: how right they are between the codes, where they were learned.
+void add_latent_figures(std::vector<EvaluatedFigure>& figures, const Solution& solution,
+                        const Measure& source, const Measure& target, std::int64_t points,
+                        std::uint64_t seed) {
+  const auto parts = latent_parts(*solution.map);
+  if (!parts) return;
+  const LatentSpace& space = parts->space;
+  const EvaluationPoints set =
+      draw_evaluation_points(*side_of(source, space.source_is_data, space),
+                             *side_of(target, space.target_is_data, space), points, seed);
+  const Tensor mapped = parts->map->transport(set.x);
+  const QuadraticCost cost;
+  figures.push_back({"latent_energy_distance", energy_distance(mapped, set.y),
+                     "between mapped source and target in the latent space"});
+  figures.push_back({"latent_energy_distance_floor", energy_distance(set.y_other, set.y),
+                     "the same between two samples of the target"});
+  figures.push_back(
+      {"latent_transport_cost", transport_cost(set.x, mapped, cost), "½ E|u - T(u)|² of codes u"});
+  figures.push_back({"latent_optimal_cost", exact_plan(set.x, set.y, cost).cost,
+                     "the cost of the exact discrete plan between these very codes"});
+}
+
 /// Whether the points of the figures are those of the training, and finitely many.
 bool trained_on_all(const Split& split) {
   return split.train == split.held_out &&
@@ -148,14 +163,25 @@ bool trained_on_all(const Split& split) {
 constexpr const char* conditional_variance = "conditional_variance";
 constexpr const char* conditional_target = "conditional_variance_target";
 
-/// For stochastic maps: what of their variety comes of the noise.
+/// The measure itself, which is the caller's, or that of its codes.
+std::shared_ptr<const Measure> side_of(const Measure& measure, bool is_data,
+                                       const LatentSpace& space) {
+  const std::shared_ptr<const Measure> held(std::shared_ptr<void>(), &measure);
+  return is_data ? encoded(held, space.autoencoder) : held;
+}
+
+/// For stochastic maps: what of their variety comes of the noise; of codes where they are through a
+/// latent space.
 void add_spread(std::vector<EvaluatedFigure>& figures, const Solution& solution,
                 const Measure& source, double gamma, std::uint64_t seed) {
+  if (const auto parts = latent_parts(*solution.map))
+    return add_spread(figures, {parts->map, nullptr},
+                      *side_of(source, parts->space.source_is_data, parts->space), gamma, seed);
   const auto* map = dynamic_cast<const StochasticMap*>(solution.map.get());
   if (!map) return;
   const bool costly = is_image(source.shape());  // a network's pass for every draw
   Random random(seed, "conditional spread");
-  const Tensor x = draw(source, costly ? 128 : 512, random);
+  const Tensor x = distinct_points(source, costly ? 128 : 512, random);
   const ConditionalSpread spread = conditional_spread(*map, x, gamma, costly ? 4 : 8, random);
   figures.push_back({"diversity", spread.diversity, "E |T(x, z) - T(x, z')|"});
   figures.push_back({conditional_variance, spread.variance,
@@ -163,6 +189,17 @@ void add_spread(std::vector<EvaluatedFigure>& figures, const Solution& solution,
   if (gamma > 0)
     figures.push_back({conditional_target, spread.target,
                        "what the weak cost wants it to be, from mixing the map's own points"});
+}
+
+EvaluatedFigure unfinished_searches(const ConjugateMap::Unfinished& searches) {
+  std::string meaning = "share of target points whose search for the inverse does not come to rest";
+  if (searches.not_convex > 0)
+    meaning +=
+        fmt::format("; {:.2g} of all: the potential is not convex there", searches.not_convex);
+  if (searches.unbounded > 0)
+    meaning += fmt::format("; {:.2g} of all: no source point goes near, the conjugate is infinite",
+                           searches.unbounded);
+  return {"inverse_unfinished", searches.share, meaning};
 }
 
 /// For gradients of potentials: whether the potential is convex, as it must be.
@@ -202,6 +239,13 @@ const Declaration<EvaluateOptions>& evaluate_declaration() {
   return declaration;
 }
 
+Tensor distinct_points(const Measure& measure, std::int64_t count, Random& random) {
+  if (const auto* finite = dynamic_cast<const FiniteMeasure*>(&measure))
+    return finite->points(
+        random.permutation(finite->size()).narrow(0, 0, std::min(count, finite->size())));
+  return measure.sample(count, random);
+}
+
 std::int64_t affordable(const Measure& measure, std::int64_t points, std::int64_t numbers) {
   constexpr std::int64_t least = 64;
   return std::min(points, std::max(numbers / measure.dimension(), least));
@@ -211,8 +255,8 @@ EvaluationPoints draw_evaluation_points(const Measure& source, const Measure& ta
                                         std::int64_t points, std::uint64_t seed) {
   const std::int64_t n = std::min(set_size(source, points), set_size(target, points));
   Random random(seed, "evaluation");
-  const Tensor x = draw(source, 2 * n, random);
-  const Tensor y = draw(target, 2 * n, random);
+  const Tensor x = distinct_points(source, 2 * n, random);
+  const Tensor y = distinct_points(target, 2 * n, random);
   const auto second = [n](const Tensor& both) { return both.narrow(0, both.size(0) - n, n); };
   EvaluationPoints drawn{x.narrow(0, 0, n), second(x), y.narrow(0, 0, n), second(y), 0, 0,
                          target.shape()};
@@ -249,8 +293,9 @@ std::vector<EvaluatedFigure> evaluate_solution(const Solution& solution, const M
                                                const Measure& target, std::int64_t points,
                                                std::uint64_t seed,
                                                const EvaluationSettings& settings) {
-  if (is_image(source.shape()) && source.shape() == target.shape()) {
+  if (makes_images(source, target)) {
     auto figures = evaluate_images(solution, source, target, points, seed, settings.images);
+    add_latent_figures(figures, solution, source, target, points, seed);
     add_spread(figures, solution, source, settings.gamma, seed);
     return figures;
   }
@@ -275,25 +320,25 @@ std::vector<EvaluatedFigure> evaluate_solution(const Solution& solution, const M
                      "exact squared W2 between mapped source and target on samples"});
   figures.push_back({"w2_squared_floor", exact_w2_squared(set.y_other, set.y),
                      "the same between two samples of the target"});
-  figures.push_back({"transport_cost", transport_cost(set.x, mapped, cost), "½ E|x - T(x)|²"});
-  figures.push_back(
-      {"optimal_cost", exact_plan(set.x, set.y, cost).cost,
-       "the cost of the exact discrete plan between these very points, which varies with them"});
+  if (source.dimension() == target.dimension()) {
+    figures.push_back({"transport_cost", transport_cost(set.x, mapped, cost), "½ E|x - T(x)|²"});
+    figures.push_back(
+        {"optimal_cost", exact_plan(set.x, set.y, cost).cost,
+         "the cost of the exact discrete plan between these very points, which varies with them"});
+  }
   if (solution.inverse) {
     const Tensor returned = solution.inverse->transport(mapped);
     figures.push_back({"inverse_energy_distance",
                        energy_distance(solution.inverse->transport(set.y), set.x),
                        "between the target mapped back and the source"});
     if (const auto* search = dynamic_cast<const ConjugateMap*>(solution.inverse.get()))
-      figures.push_back(
-          {"inverse_unfinished", search->unfinished(set.y),
-           "share of target points whose search for the inverse does not come to rest: "
-           "the potential is not convex there, or no source point goes near"});
+      figures.push_back(unfinished_searches(search->unfinished(set.y)));
     const double variance = set.x.to(at::kDouble).var(0, false).sum().item<double>();
     if (variance > 0)
       figures.push_back({"cycle_error", l2_uvp(returned, set.x, variance),
                          "100 · E|S(T(x)) - x|² / Var(P), %, of the inverse map S"});
   }
+  add_latent_figures(figures, solution, source, target, points, seed);
   add_divergence(figures, solution, source, target, set.x);
   add_mode_figures(figures, solution, source, target, seed);
   add_convexity(figures, solution, set, seed);
@@ -331,6 +376,11 @@ std::vector<std::string> warnings_of(std::span<const EvaluatedFigure> figures) {
 PlanCheck judge_plan(const Solution& solution, const Measure& source, const Measure& target,
                      std::string_view cost, std::int64_t points, std::uint64_t seed) {
   constexpr std::int64_t most_points = 1000;  // exact plans take seconds
+  if (const auto parts = latent_parts(*solution.map)) {
+    const LatentSpace& space = parts->space;
+    return judge_plan({parts->map, nullptr}, *side_of(source, space.source_is_data, space),
+                      *side_of(target, space.target_is_data, space), cost, points, seed);
+  }
   const TransportMap& map = *solution.map;
   const bool entropic =
       dynamic_cast<const MixturePlan*>(&map) || dynamic_cast<const BarycentricMap*>(&map);

@@ -15,6 +15,10 @@ struct EvaluationPoints {
   std::vector<std::int64_t> shape;    ///< of a point of either
 };
 
+/// `count` points of a measure, [count, d]; of a finite one no point twice, and fewer where it has
+/// fewer.
+Tensor distinct_points(const Measure& measure, std::int64_t count, Random& random);
+
 /// `points`, or where they are large, as images, those that make about so many numbers, 64 at
 /// least.
 std::int64_t affordable(const Measure& measure, std::int64_t points, std::int64_t numbers);

@@ -4,12 +4,15 @@
 #include "monge/arrays.h"
 #include "monge/error.h"
 #include "monge/image.h"
+#include "monge/latent_map.h"
+#include "monge/latent_stage.h"
 #include "monge/measures/file.h"
 #include "monge/measures/images.h"
 #include "monge/measures/registry.h"
 #include "monge/registry.h"
 
 #include "evaluation.h"
+#include "latent_space.h"
 
 namespace monge {
 namespace {
@@ -57,6 +60,17 @@ std::string measure_name(const Config& config, std::string_view section) {
   return config.part(section, path && is_image_path(*path) ? "pixels" : "array");
 }
 
+/// Images are played by the networks for them where a config names neither solver nor network, and
+/// no latent space in which they are plain points.
+Config with_parts_for_images(const Config& config) {
+  const bool images =
+      measure_name(config, "source") == "images" && measure_name(config, "target") == "images";
+  if (!images || uses_latent(latent_options(config)) || !config.part("solver", "").empty() ||
+      !config.part("network", "").empty())
+    return config;
+  return merged(recipe_config("not-images"), config);
+}
+
 Split build_measure(const Config& config, std::string_view section) {
   const std::string name = measure_name(config, section);
   if (name.empty())
@@ -79,18 +93,6 @@ void require_one_space(const Config& config) {
   const std::string source = space_of(config, "source"), target = space_of(config, "target");
   if (!source.empty() && !target.empty() && source != target)
     fail("target.space", fmt::format("{}, as the source's", source), target);
-}
-
-/// Images may meet plain points of as many numbers, but no images of another shape.
-void require_one_shape(const Split& source, const Split& target) {
-  const auto from = source.train->shape(), to = target.train->shape();
-  if (source.train->dimension() != target.train->dimension() && from.size() == 1 && to.size() == 1)
-    fail("source and target", "points of the same dimension",
-         fmt::format("{} and {}", from[0], to[0]));
-  if (source.train->dimension() != target.train->dimension() ||
-      (from.size() == to.size() && from != to))
-    fail("source and target", "points of one shape",
-         fmt::format("[{}] and [{}]", fmt::join(from, ", "), fmt::join(to, ", ")));
 }
 
 /// Of the points that a solver is to learn from: that of both measures, [d] where they are not of
@@ -155,63 +157,145 @@ void require_same_points(const Split& split, std::string_view section, std::uint
          fmt::format("others in process {}", others.argmax().item<std::int64_t>()));
 }
 
-/// The experiment of a config; its measures are made when the rest of it has proved sound.
-Experiment build(const Config& config, const std::shared_ptr<ProcessGroup>& group,
-                 const std::function<std::pair<Split, Split>()>& measures) {
-  Config resolved = config;
+/// What a config chooses; every name and key of it has been looked at.
+struct Choices {
+  const SolverRow& row;
+  const PartInfo& cost;
+  const PartInfo* network;  // null: none
+  TrainOptions train;
+  SmoothingOptions smoothing;
+  LatentOptions latent;
+  EvaluateOptions evaluate;
+  SolverParts parts;
+};
+
+Choices choices_of(const Config& config, const GivenNetworks& given) {
   const SolverRow& row =
       find_solver(config.part("solver", solver_rows().front().info.name), "solver.name");
   const PartInfo& cost = find_cost(config.part("cost", row.costs.front()), "cost.name");
-  const PartInfo* network = chosen_network(config, row);
+  if ((given.potential || given.map) && !row.takes_given)
+    fail("solver.name", "saddle_point, since a network was given", row.info.name);
+  const PartInfo* network = given.potential ? nullptr : chosen_network(config, row);
   require_served(row, "cost", cost.name, row.costs);
-  TrainOptions train = train_declaration().read(config.options("train"), "train");
-  SmoothingOptions smoothing =
-      smoothing_declaration().read(config.options("smoothing"), "smoothing");
-  const EvaluateOptions evaluate =
-      evaluate_declaration().read(config.options("evaluate"), "evaluate");
-  SolverParts parts{config.options("solver"), network ? network->name : "",
-                    config.options("network"), cost.name, config.options("cost")};
-  require_known_keys(parts.solver, row.info, "solver");
-  if (network) require_known_keys(parts.network_options, *network, "network");
-  require_known_keys(parts.cost_options, cost, "cost");
+  Choices choices{row,
+                  cost,
+                  network,
+                  train_declaration().read(config.options("train"), "train"),
+                  smoothing_declaration().read(config.options("smoothing"), "smoothing"),
+                  latent_options(config),
+                  evaluate_declaration().read(config.options("evaluate"), "evaluate"),
+                  {config.options("solver"), network ? network->name : "",
+                   config.options("network"), cost.name, config.options("cost"), given}};
+  require_known_keys(choices.parts.solver, row.info, "solver");
+  if (network) require_known_keys(choices.parts.network_options, *network, "network");
+  require_known_keys(choices.parts.cost_options, cost, "cost");
+  return choices;
+}
 
+/// Throws Error on what the solver or the smoothing would refuse, before an autoencoder is trained.
+void require_solvable(Choices choices, std::uint64_t seed) {
+  Random random(seed, "network");
+  choices.row.make({choices.latent.dimension}, choices.parts, random);
+  if (choices.smoothing.kind == "none") return;
+  choices.smoothing.steps = std::max<std::int64_t>(choices.smoothing.steps, 1);
+  const Smoothing sound(choices.smoothing);
+}
+
+/// The latent space that a config asks for, its autoencoder read or trained; nullopt for none.
+std::optional<LatentSpace> latent_space(const Choices& choices, const Config& config,
+                                        const Split& source, const Split& target,
+                                        const std::shared_ptr<ProcessGroup>& group,
+                                        const LatentTraining& train_autoencoder) {
+  const LatentOptions& options = choices.latent;
+  if (!uses_latent(options)) return std::nullopt;
+  if (!options.file.empty()) return read_latent_space(config, *source.train, *target.train, *group);
+  const auto [source_is_data, target_is_data] =
+      sides_of_data(*source.train, *target.train, options.dimension);
+  require_solvable(choices, config.seed);
+  LatentStage stage = make_latent_stage(options, choices.train, source_is_data ? source : target,
+                                        target_is_data ? target : source, config.seed, group);
+  train_autoencoder ? train_autoencoder(stage) : train_latent(stage);
+  return LatentSpace{stage.autoencoder, source_is_data, target_is_data};
+}
+
+/// The options of a latent space as its autoencoder has them.
+LatentOptions described(const LatentSpace& space, const std::string& file) {
+  LatentOptions options = space.autoencoder->options();
+  options.file = file;
+  return options;
+}
+
+/// What a solver learns from.
+struct Sides {
+  std::shared_ptr<const Measure> source, target;
+};
+
+/// The points that are trained on, or their codes.
+Sides sides_of(const Split& source, const Split& target, const std::optional<LatentSpace>& latent) {
+  const auto side = [&](const Split& split, bool is_data) {
+    return latent && is_data ? encoded(split.train, latent->autoencoder) : split.train;
+  };
+  return {side(source, latent && latent->source_is_data),
+          side(target, latent && latent->target_is_data)};
+}
+
+/// The config with every option of the parts as it is.
+Config resolved(Config config, const Choices& choices) {
+  auto& sections = config.sections;
+  sections["latent"] = latent_declaration().write(choices.latent);
+  sections["smoothing"] = smoothing_declaration().write(choices.smoothing);
+  sections["cost"] = choices.parts.cost_options;
+  sections["cost"]["name"] = choices.cost.name;
+  sections["solver"] = choices.parts.solver;
+  sections["solver"]["name"] = choices.row.info.name;
+  if (choices.network) {
+    sections["network"] = choices.parts.network_options;
+    sections["network"]["name"] = choices.network->name;
+  }
+  sections["train"] = train_declaration().write(choices.train);
+  sections["evaluate"] = evaluate_declaration().write(choices.evaluate);
+  return config;
+}
+
+/// The experiment of a config; its measures are made when the rest of it has proved sound.
+Experiment build(const Config& config, const std::shared_ptr<ProcessGroup>& group,
+                 const GivenNetworks& given, const LatentTraining& train_autoencoder,
+                 const std::function<std::pair<Split, Split>()>& measures) {
+  Choices choices = choices_of(config, given);
   const auto [source, target] = measures();
   require_same_points(source, "source", config.seed, *group);
   require_same_points(target, "target", config.seed, *group);
-  ProblemOptions setting{.group = group};
-  if (row.in_span) setting.span = ProblemSpan::of(*source.train, *target.train, config.seed);
+  ProblemOptions setting{
+      .latent = latent_space(choices, config, source, target, group, train_autoencoder),
+      .group = group};
+  if (setting.latent) choices.latent = described(*setting.latent, choices.latent.file);
+  const Sides sides = sides_of(source, target, setting.latent);
+  if (choices.row.in_span)
+    setting.span = ProblemSpan::of(*sides.source, *sides.target, config.seed);
   const std::vector<std::int64_t> shape = setting.span ? std::vector{setting.span->target.rank()}
-                                                       : common_shape(*source.train, *target.train);
+                                                       : common_shape(*sides.source, *sides.target);
   const std::int64_t dimension = c10::multiply_integers(shape);
   Random random(config.seed, "network");
-  auto solver = row.make(shape, parts, random);
+  auto solver = choices.row.make(shape, choices.parts, random);
 
-  if (train.max_steps == 0 && train.max_seconds == 0) train.max_steps = row.usual_steps(dimension);
+  TrainOptions& train = choices.train;
+  SmoothingOptions& smoothing = choices.smoothing;
+  if (train.max_steps == 0 && train.max_seconds == 0)
+    train.max_steps = choices.row.usual_steps(dimension);
   train = sized_for(train);
   if (smoothing.kind != "none") {
     if (smoothing.steps == 0) smoothing.steps = 7 * train.max_steps / 10;
     setting.smoothing.emplace(smoothing, smoothing.unit == "source"
-                                             ? coordinate_variance(*source.train, config.seed)
+                                             ? coordinate_variance(*sides.source, config.seed)
                                              : 1);
   }
-  resolved.sections["smoothing"] = smoothing_declaration().write(smoothing);
-  resolved.sections["cost"] = parts.cost_options;
-  resolved.sections["cost"]["name"] = cost.name;
-  resolved.sections["solver"] = parts.solver;
-  resolved.sections["solver"]["name"] = row.info.name;
-  if (network) {
-    resolved.sections["network"] = parts.network_options;
-    resolved.sections["network"]["name"] = network->name;
-  }
-  resolved.sections["train"] = train_declaration().write(train);
-  resolved.sections["evaluate"] = evaluate_declaration().write(evaluate);
-  return {std::move(resolved),
+  return {resolved(config, choices),
           source,
           target,
           std::move(solver),
-          make_problem(source.train, target.train, config.seed, setting),
+          make_problem(sides.source, sides.target, config.seed, setting),
           train,
-          evaluate};
+          choices.evaluate};
 }
 
 }  // namespace
@@ -238,27 +322,30 @@ std::pair<Split, Split> build_measures(const Config& config) {
   require_one_space(config);
   const Split source = build_measure(config, "source");
   const Split target = build_measure(config, "target");
-  require_one_shape(source, target);
+  require_sides(source, target, latent_options(config));
   return {source, target};
 }
 
-Experiment build_experiment(const Config& config, const std::shared_ptr<ProcessGroup>& group) {
-  Experiment experiment = build(config, group, [&] { return build_measures(config); });
+Experiment build_experiment(const Config& config, const std::shared_ptr<ProcessGroup>& group,
+                            const LatentTraining& train_autoencoder) {
+  Experiment experiment = build(with_parts_for_images(config), group, {}, train_autoencoder,
+                                [&] { return build_measures(config); });
   for (const char* section : {"source", "target"})
     experiment.config.sections[section]["name"] = measure_name(config, section);
   return experiment;
 }
 
-Experiment build_experiment(const Config& config, const Split& source, const Split& target) {
-  require_one_shape(source, target);
-  return build(config, std::make_shared<ProcessGroup>(), [&] { return std::pair(source, target); });
+Experiment build_experiment(const Config& config, const Split& source, const Split& target,
+                            const GivenNetworks& given) {
+  require_sides(source, target, latent_options(config));
+  return build(config, std::make_shared<ProcessGroup>(), given, {},
+               [&] { return std::pair(source, target); });
 }
 
 Evaluator Experiment::evaluator() const {
   constexpr std::int64_t most_images = 256;  // each costs a UNet's pass, again and again
-  const std::int64_t count = source.held_out->shape().size() == 3
-                                 ? std::min(evaluate.points, most_images)
-                                 : evaluate.points;
+  const bool images = source.held_out->shape().size() == 3 || target.held_out->shape().size() == 3;
+  const std::int64_t count = images ? std::min(evaluate.points, most_images) : evaluate.points;
   const auto points = std::make_shared<const EvaluationPoints>(
       draw_evaluation_points(*source.held_out, *target.held_out, count, config.seed));
   return [points](const Solution& solution) { return watched_quality(solution, *points); };

@@ -2,6 +2,7 @@
 
 #include "monge/error.h"
 #include "monge/fid.h"
+#include "monge/latent_map.h"
 #include "monge/metric.h"
 #include "monge/moments.h"
 
@@ -100,11 +101,12 @@ struct Gathered {
   Gathered(const FeatureNetwork& network, std::span<const std::int64_t> shape)
       : x(network, shape), mapped(network, shape), y(network, shape), y_other(network, shape) {}
 
-  FeatureSet x, mapped, y, y_other;
+  FeatureSet x, mapped, y, y_other;  // x, of codes decoded
   Sample mapped_pixels, y_pixels, y_other_pixels;
-  Mean change, cost, look;             // of x to T(x)
-  Mean diversity_look;                 // of T(x, z) to T(x, z')
-  std::optional<FeatureSet> returned;  // of the inverse map
+  Mean change, cost, look;                  // of x to T(x)
+  Mean diversity_look;                      // of T(x, z) to T(x, z')
+  std::optional<FeatureSet> returned;       // of the inverse map, where it makes images
+  std::optional<FeatureSet> reconstructed;  // y through the autoencoder, where there is one
 };
 
 /// T(x), or T(x, z) with other noise for every batch.
@@ -125,27 +127,35 @@ Gathered gather(const Solution& solution, const Measure& source, const Measure& 
   };
   Gathered sets(*metrics.features, shape);
   Random noise(seed, "evaluation noise");
+  const auto parts = latent_parts(*solution.map);
+  const bool codes = parts && !parts->space.source_is_data;
   std::int64_t seen = 0;
   Stream sources(source, Random(seed, "evaluation source"));
   sources.next(n, [&](const Tensor& x) {
     const Tensor mapped = moved(*solution.map, x, noise);
-    sets.x.add(x);
+    const Tensor looked = codes ? parts->space.autoencoder->decode(x) : x;
+    sets.x.add(looked);
     sets.mapped.add(mapped);
     sets.mapped_pixels.add(mapped);
-    const Tensor length = lengths(mapped - x);
+    const Tensor length = lengths(mapped - looked);
     sets.change.add(length);
     sets.cost.add(length.square() / 2);
-    sets.look.add(look(x, mapped));
+    sets.look.add(look(looked, mapped));
     if (dynamic_cast<const StochasticMap*>(solution.map.get()) && seen < few)
       sets.diversity_look.add(look(mapped, moved(*solution.map, x, noise)));
     seen += x.size(0);
   });
   Stream targets(target, Random(seed, "evaluation target"));
-  if (solution.inverse) sets.returned.emplace(*metrics.features, shape);
+  if (solution.inverse && !codes) sets.returned.emplace(*metrics.features, shape);
+  if (parts) sets.reconstructed.emplace(*metrics.features, shape);
   targets.next(n, [&](const Tensor& y) {
     sets.y.add(y);
     sets.y_pixels.add(y);
-    if (solution.inverse) sets.returned->add(moved(*solution.inverse, y, noise));
+    if (parts) {
+      const Autoencoder& autoencoder = *parts->space.autoencoder;
+      sets.reconstructed->add(autoencoder.decode(autoencoder.encode(y)));
+    }
+    if (sets.returned) sets.returned->add(moved(*solution.inverse, y, noise));
   });
   targets.next(n, [&](const Tensor& y) {
     sets.y_other.add(y);
@@ -167,7 +177,11 @@ void add_feature_figures(std::vector<EvaluatedFigure>& figures, const Gathered& 
   figures.push_back({frechet + "_floor", frechet_distance(sets.y_other.moments(), y),
                      "the same between two sets of target images: what so few images alone give"});
   figures.push_back({frechet + "_identity", frechet_distance(sets.x.moments(), y),
-                     "the same of the source images as they are: what the map has to beat"});
+                     "the same of the source as it is, codes decoded: what the map has to beat"});
+  if (sets.reconstructed)
+    figures.push_back({frechet + "_reconstruction",
+                       frechet_distance(sets.reconstructed->moments(), y),
+                       "the same of target images through the autoencoder alone"});
   if (metrics.target)
     figures.push_back({frechet + "_statistics", frechet_distance(mapped, *metrics.target),
                        "the same to the statistics of the whole target"});
@@ -183,6 +197,11 @@ void add_feature_figures(std::vector<EvaluatedFigure>& figures, const Gathered& 
 
 bool is_image(std::span<const std::int64_t> shape) {
   return shape.size() == 3 && (shape[0] == 1 || shape[0] == 3);
+}
+
+bool makes_images(const Measure& source, const Measure& target) {
+  return is_image(target.shape()) &&
+         (source.shape() == target.shape() || source.dimension() != target.dimension());
 }
 
 Tensor as_images(const Tensor& rows, std::span<const std::int64_t> shape) {
@@ -201,7 +220,7 @@ double feature_energy_distance(const Tensor& x, const Tensor& y,
 std::vector<EvaluatedFigure> evaluate_images(const Solution& solution, const Measure& source,
                                              const Measure& target, std::int64_t points,
                                              std::uint64_t seed, const ImageMetrics& metrics) {
-  const std::vector<std::int64_t> shape = source.shape();
+  const std::vector<std::int64_t> shape = target.shape();
   const std::int64_t n =
       std::min({points, size_of(source, points), size_of(target, 2 * points) / 2});
   if (n < 2) fail("evaluate", "at least 2 source and 4 target images", fmt::format("{} pairs", n));
@@ -215,7 +234,8 @@ std::vector<EvaluatedFigure> evaluate_images(const Solution& solution, const Mea
        fmt::format("of pixels, between mapped and target images, {} of each", y.size(0))});
   figures.push_back({"energy_distance_floor", energy_distance(sets.y_other_pixels.rows(), y),
                      "the same between two sets of target images"});
-  figures.push_back({"l2", sets.change.value(), "E |x - T(x)|, pixels in [-1, 1]"});
+  figures.push_back({"l2", sets.change.value(),
+                     "E |x - T(x)|, pixels in [-1, 1]; of codes x that of their images"});
   figures.push_back({"transport_cost", sets.cost.value(), "½ E|x - T(x)|²"});
   figures.push_back(
       {metrics.perceptual->key(), sets.look.value(),

@@ -11,6 +11,9 @@ namespace monge {
 /// Whether points of that shape are images that feature networks see: grey or in colour.
 bool is_image(std::span<const std::int64_t> shape);
 
+/// Whether a map between the measures makes images, of images or of points of another space.
+bool makes_images(const Measure& source, const Measure& target);
+
 /// Rows [n, d] as images [n, c, h, w].
 Tensor as_images(const Tensor& rows, std::span<const std::int64_t> shape);
 

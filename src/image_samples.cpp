@@ -1,5 +1,8 @@
 #include "image_samples.h"
 
+#include "monge/latent_map.h"
+
+#include "evaluation.h"
 #include "image/png.h"
 #include "image_evaluation.h"
 
@@ -33,25 +36,33 @@ Tensor along_noise(const StochasticMap& map, const Tensor& x, std::int64_t steps
 
 Tensor sample_images(const Measure& measure, std::int64_t count, std::uint64_t seed) {
   Random random(seed, "sample grids");
-  const auto* finite = dynamic_cast<const FiniteMeasure*>(&measure);
-  if (!finite) return measure.sample(count, random);
-  return finite->points(
-      random.permutation(finite->size()).narrow(0, 0, std::min(count, finite->size())));
+  return distinct_points(measure, count, random);
+}
+
+std::vector<std::int64_t> mapped_shape(const TransportMap& map,
+                                       std::span<const std::int64_t> shape) {
+  if (map.target_dimension() != map.dimension()) return map.target_shape();
+  return {shape.begin(), shape.end()};
 }
 
 std::vector<SampleGrid> sample_grids(const TransportMap& map, const Tensor& x,
-                                     std::span<const std::int64_t> shape) {
+                                     std::span<const std::int64_t> source_shape) {
   const std::int64_t n = x.size(0);
+  const std::vector<std::int64_t> shape = mapped_shape(map, source_shape);
+  const auto parts = latent_parts(map);
+  const bool codes = parts && !parts->space.source_is_data;
+  const Tensor seen = codes ? parts->space.autoencoder->decode(x) : x;
+  const std::string what = codes ? "held-out x, decoded as they are" : "held-out x";
   const auto* stochastic = dynamic_cast<const StochasticMap*>(&map);
   if (!stochastic)
-    return {{"samples", "held-out x, below each T(x)",
-             shown(at::cat({x, map.transport(x)}), n, shape)}};
+    return {{"samples", what + ", below each T(x)",
+             shown(at::cat({seen, map.transport(x)}), n, shape)}};
   constexpr std::int64_t draws = 4, ways = 4, steps = 8;
   Random random(0, "noise of sample grids");  // the same at every step of a run
-  std::vector<Tensor> rows{x};
+  std::vector<Tensor> rows{seen};
   for (std::int64_t k = 0; k < draws; ++k) rows.push_back(stochastic->sample(x, random));
   const Tensor some = x.narrow(0, 0, std::min(ways, n));
-  return {{"samples", fmt::format("held-out x, below each T(x, z) for {} draws of z", draws),
+  return {{"samples", fmt::format("{}, below each T(x, z) for {} draws of z", what, draws),
            shown(at::cat(rows), n, shape)},
           {"noise", "T(x, z) along a way from one z to another, an x a row",
            shown(along_noise(*stochastic, some, steps, random), steps, shape)}};

@@ -20,8 +20,13 @@ struct SampleGrid {
 /// `count` images of a measure, rows [count, d]; fewer where it has fewer.
 Tensor sample_images(const Measure& measure, std::int64_t count, std::uint64_t seed);
 
+/// The shape of T(x) for points x of `shape`, as which a map of plain points takes images.
+std::vector<std::int64_t> mapped_shape(const TransportMap& map,
+                                       std::span<const std::int64_t> shape);
+
 /// What a map makes of images, rows x [n, d]: below each x its T(x), or several T(x, z); of a
-/// stochastic map also T(x, z) along a way from one z to another.
+/// stochastic map also T(x, z) along a way from one z to another. Where the map makes images of
+/// codes, x is shown as they are decoded.
 std::vector<SampleGrid> sample_grids(const TransportMap& map, const Tensor& x,
                                      std::span<const std::int64_t> shape);
 

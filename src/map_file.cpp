@@ -4,8 +4,10 @@
 #include "monge/average_map.h"
 #include "monge/conjugate.h"
 #include "monge/error.h"
+#include "monge/latent_map.h"
 #include "monge/mixture_plan.h"
 #include "monge/network_map.h"
+#include "monge/networks/mlp.h"
 #include "monge/registry.h"
 #include "monge/safetensors.h"
 #include "monge/smoothing.h"
@@ -47,13 +49,21 @@ Table table_of(const Json& json) {
   return table;
 }
 
+/// Throws Error on a network of the caller's, which no file could rebuild.
+const Mlp& perceptron(const Network& network) {
+  const auto* own = dynamic_cast<const Mlp*>(&network);
+  if (!own) fail("map file", "a map of Monge's own networks", "one of a network that was given");
+  return *own;
+}
+
 /// The description of one map; its tensors go into `tensors`.
 Json describe_map(const TransportMap& map, State& tensors) {
   if (const auto* affine = dynamic_cast<const AffineTransportMap*>(&map)) {
     tensors = {{"matrix", affine->affine().matrix}, {"offset", affine->affine().offset}};
     return {{"kind", "affine"}, {"dimension", map.dimension()}};
   }
-  const auto free = [&](const char* kind, const Mlp& network, bool residual) -> Json {
+  const auto free = [&](const char* kind, const Network& any, bool residual) -> Json {
+    const Mlp& network = perceptron(any);
     insert_state(tensors, "network", network.parameters());
     return {{"kind", kind},
             {"dimension", map.dimension()},
@@ -291,9 +301,53 @@ std::shared_ptr<const TransportMap> rebuild_map(const Json& description, const S
     fail(
         where,
         "a map of kind affine, brenier, conjugate, kantorovich, network, stochastic_network, unet, "
-        "stochastic_unet, mixture_plan, mixture_barycentric, average, smoothed or span",
+        "stochastic_unet, mixture_plan, mixture_barycentric, average, smoothed, span or latent",
         kind);
   return rebuild_potential_map(description, tensors, where);
+}
+
+/// An autoencoder, which the maps of a solution share in the file.
+Json describe_autoencoder(const Autoencoder& autoencoder) {
+  return {{"shape", autoencoder.shape()},
+          {"options", json_of(latent_declaration().write(autoencoder.options()))}};
+}
+
+std::shared_ptr<const Autoencoder> rebuild_autoencoder(const Json& description,
+                                                       const State& tensors,
+                                                       const std::string& where) {
+  const auto shape = description.at("shape").get<std::vector<std::int64_t>>();
+  constexpr std::int64_t most = 1 << 24;
+  double numbers = 1;  // cannot overflow
+  for (const std::int64_t side : shape)
+    numbers *= side < 1 ? most + 1.0 : static_cast<double>(side);
+  if ((shape.size() != 1 && shape.size() != 3) || numbers > most)
+    fail(where, "an autoencoder of points [d] or images [channels, height, width]",
+         fmt::format("[{}]", fmt::join(shape, ", ")));
+  Random random(0, "network");
+  auto autoencoder = std::make_shared<Autoencoder>(
+      latent_declaration().read(table_of(description.at("options")), where), shape, random);
+  copy_parameters(autoencoder->state(), tensors, where);
+  return autoencoder;
+}
+
+/// A map of a solution: a map through a latent space holds the one between codes.
+Json describe_side(const TransportMap& map, State& tensors) {
+  const auto parts = latent_parts(map);
+  if (!parts) return describe_map(map, tensors);
+  return {{"kind", "latent"},
+          {"source_is_data", parts->space.source_is_data},
+          {"target_is_data", parts->space.target_is_data},
+          {"inner", describe_map(*parts->map, tensors)}};
+}
+
+std::shared_ptr<const TransportMap> rebuild_side(
+    const Json& description, const State& tensors,
+    const std::shared_ptr<const Autoencoder>& autoencoder, const std::string& where) {
+  if (description.at("kind") != "latent") return rebuild_map(description, tensors, where);
+  if (!autoencoder) fail(where, "the autoencoder of the latent space", "none");
+  return through_latent_space(rebuild_map(description.at("inner"), tensors, where),
+                              {autoencoder, description.at("source_is_data").get<bool>(),
+                               description.at("target_is_data").get<bool>()});
 }
 
 }  // namespace
@@ -307,9 +361,14 @@ void save_map(const std::filesystem::path& path, const Solution& solution,
   const auto add = [&](const char* name, const std::shared_ptr<const TransportMap>& map) {
     if (!map) return;
     State tensors;
-    file.metadata[name] = describe_map(*map, tensors).dump();
+    file.metadata[name] = describe_side(*map, tensors).dump();
     insert_state(file.tensors, name, tensors);
   };
+  if (const auto parts = latent_parts(*solution.map)) {
+    const Autoencoder& autoencoder = *parts->space.autoencoder;
+    file.metadata["autoencoder"] = describe_autoencoder(autoencoder).dump();
+    insert_state(file.tensors, "autoencoder", autoencoder.state());
+  }
   add("map", solution.map);
   add("inverse", solution.inverse);
   write_safetensors(path, file, existing);
@@ -355,8 +414,13 @@ LoadedMap load_map(const std::filesystem::path& path) {
   LoadedMap loaded;
   loaded.notes = file.metadata;
   try {
+    std::shared_ptr<const Autoencoder> autoencoder;
+    if (!text("autoencoder").empty())
+      autoencoder = rebuild_autoencoder(Json::parse(text("autoencoder")),
+                                        extract_state(file.tensors, "autoencoder"), where);
     const auto rebuild = [&](const char* name) {
-      return rebuild_map(Json::parse(text(name)), extract_state(file.tensors, name), where);
+      return rebuild_side(Json::parse(text(name)), extract_state(file.tensors, name), autoencoder,
+                          where);
     };
     loaded.solution.map = rebuild("map");
     if (!text("inverse").empty()) loaded.solution.inverse = rebuild("inverse");
@@ -367,6 +431,21 @@ LoadedMap load_map(const std::filesystem::path& path) {
     fail(where, "a readable description of the map", error.what());
   }
   return loaded;
+}
+
+std::shared_ptr<const Autoencoder> load_autoencoder(const std::filesystem::path& path) {
+  const bool folder = std::filesystem::is_directory(path);
+  const auto file = folder ? path / "map.safetensors" : path;
+  const auto parts = latent_parts(*load_map(file).solution.map);
+  if (!parts)
+    fail(file.string(), "a map through the latent space of an autoencoder", "another map");
+  return parts->space.autoencoder;
+}
+
+void save_autoencoder(const std::filesystem::path& path,
+                      const std::shared_ptr<const Autoencoder>& autoencoder) {
+  save_map(path, {reconstruction_map(autoencoder), nullptr},
+           {{"solver", autoencoder->options().kind}});
 }
 
 }  // namespace monge

@@ -4,7 +4,7 @@
 
 namespace monge {
 
-NetworkMap::NetworkMap(std::shared_ptr<const Mlp> network, bool residual, AffineFrame frame)
+NetworkMap::NetworkMap(std::shared_ptr<const Network> network, bool residual, AffineFrame frame)
     : network_(std::move(network)), residual_(residual), frame_(std::move(frame)) {
   const std::int64_t d = frame_.from.size(0);
   if (network_->inputs() != d || network_->outputs() != d)
@@ -19,7 +19,7 @@ Tensor NetworkMap::transport(const Tensor& x) const {
   return frame_.leave(residual_ ? moved + inside : moved);
 }
 
-StochasticNetworkMap::StochasticNetworkMap(std::shared_ptr<const Mlp> network, bool residual)
+StochasticNetworkMap::StochasticNetworkMap(std::shared_ptr<const Network> network, bool residual)
     : network_(std::move(network)), residual_(residual) {
   if (network_->inputs() <= network_->outputs())
     fail("map", "a network with noise among its inputs",

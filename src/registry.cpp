@@ -4,6 +4,7 @@
 #include "monge/experiment.h"
 #include "monge/measures/registry.h"
 #include "monge/metric.h"
+#include "monge/networks/autoencoder.h"
 #include "monge/networks/dense_icnn.h"
 #include "monge/networks/mlp.h"
 #include "monge/networks/noised_mlp.h"
@@ -71,8 +72,12 @@ std::unique_ptr<Solver> make_saddle_point(const Shape& shape, SolverParts& parts
   const std::int64_t dimension = c10::multiply_integers(shape);
   const auto options = saddle_point_declaration().read(parts.solver, "solver");
   const WeakCost cost = saddle_point_cost(parts);
+  const auto& [potential, map] = parts.given;
   std::unique_ptr<Solver> solver;
-  if (parts.network == "resnet_critic") {
+  if (potential) {
+    solver = std::make_unique<SaddlePoint>(dimension, options, cost, potential, random, map);
+  } else if (parts.network == "resnet_critic") {
+    if (map) fail("network.name", "mlp, since the map is a network that was given", parts.network);
     const auto critic = sized_for(parts.network_options, shape);
     parts.network_options = resnet_critic_declaration().write(critic);
     solver = std::make_unique<ImageSaddlePoint>(critic, options, cost, random);
@@ -80,16 +85,16 @@ std::unique_ptr<Solver> make_saddle_point(const Shape& shape, SolverParts& parts
     const auto icnn =
         sized_for(dense_icnn_declaration().read(parts.network_options, "network"), dimension);
     parts.network_options = dense_icnn_declaration().write(icnn);
-    solver = std::make_unique<SaddlePoint>(dimension, options, cost, icnn, random);
+    solver = std::make_unique<SaddlePoint>(dimension, options, cost, icnn, random, map);
   } else if (parts.network == "noised_mlp") {
     const auto noised =
         noised_mlp_declaration().read(parts.network_options, "network").sized_for(dimension);
     parts.network_options = noised_mlp_declaration().write(noised);
-    solver = std::make_unique<SaddlePoint>(dimension, options, cost, noised, random);
+    solver = std::make_unique<SaddlePoint>(dimension, options, cost, noised, random, map);
   } else {
     const auto mlp = sized_for(mlp_declaration().read(parts.network_options, "network"), dimension);
     parts.network_options = mlp_declaration().write(mlp);
-    solver = std::make_unique<SaddlePoint>(dimension, options, cost, mlp, random);
+    solver = std::make_unique<SaddlePoint>(dimension, options, cost, mlp, random, map);
   }
   parts.solver = solver->options();
   return solver;
@@ -152,7 +157,9 @@ std::span<const SolverRow> solver_rows() {
        {"mlp", "dense_icnn", "resnet_critic", "noised_mlp"},
        {"quadratic", "weak_quadratic", "kernel_weak"},
        make_saddle_point,
-       saddle_point_usual_steps},
+       saddle_point_usual_steps,
+       false,
+       true},
       {regularized_dual_declaration().info(),
        {"mlp"},
        {"quadratic"},
@@ -250,6 +257,7 @@ std::vector<PartInfo> all_parts() {
                    "",
                    {}});
   for (const PartInfo& info : metrics()) parts.push_back(info);
+  parts.push_back(latent_declaration().info());
   parts.push_back(smoothing_declaration().info());
   parts.push_back(train_declaration().info());
   parts.push_back(evaluate_declaration().info());

@@ -1,187 +1,23 @@
 #include "monge/run.h"
 
 #include "monge/error.h"
-#include "monge/events.h"
+#include "monge/latent_stage.h"
 #include "monge/log.h"
 #include "monge/map_file.h"
-#include "monge/measures/file.h"
 #include "monge/measures/images.h"
-#include "monge/safetensors.h"
 
-#include "image/png.h"
-#include "image_evaluation.h"
-#include "image_samples.h"
+#include "run_writer.h"
 
 #include <nlohmann/json.hpp>
 #include <sys/file.h>
 
 #include <fcntl.h>
-#include <fstream>
-#include <sstream>
 #include <unistd.h>
 
 namespace monge {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-constexpr const char* checkpoint_format = "monge-checkpoint";
-constexpr const char* checkpoint_version = "1";
-
-struct KeptMetrics {
-  std::string text;
-  std::int64_t last_step = -1;
-};
-
-/// The lines of metrics.jsonl up to a step: what a resumed run keeps. A line that a killed run left
-/// half-written is dropped.
-KeptMetrics kept_metrics(const std::filesystem::path& path, std::int64_t step) {
-  std::ifstream file(path);
-  KeptMetrics kept;
-  for (std::string line; std::getline(file, line);) {
-    const Json entry = Json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (!entry.is_object() || !entry.contains("step") || !entry["step"].is_number_integer())
-      continue;
-    const auto at = entry["step"].get<std::int64_t>();
-    if (at < 0 || at > step) continue;
-    kept.text += line + "\n";
-    kept.last_step = at;
-  }
-  return kept;
-}
-
-/// Writes what a run leaves behind: metrics and events at every evaluation, the best map, and
-/// checkpoints at intervals.
-class RunWriter final : public Callback {
- public:
-  RunWriter(const RunDirectory& run, const Experiment& experiment)
-      : run_(run),
-        config_(experiment.config),
-        source_(*experiment.source.held_out),
-        shape_(shape_of(experiment)) {}
-
-  void on_start(const Training& training) override {
-    const KeptMetrics kept = training.state.best_step < 0
-                                 ? KeptMetrics()
-                                 : kept_metrics(run_.metrics(), training.state.step);
-    write_text(run_.config(), config_text(config_));  // by now a checkpoint has proved sound
-    write_text(run_.metrics(), kept.text);
-    written_step_ = kept.last_step;
-    std::error_code failure;
-    std::filesystem::create_directories(run_.events(), failure);
-    if (failure) fail(run_.events().string(), "a folder that can be created", failure.message());
-    events_.emplace(run_.events());
-    last_checkpoint_ = training.state.seconds;
-    constexpr std::int64_t shown_images = 8;
-    if (is_image(source_.shape())) images_ = sample_images(source_, shown_images, config_.seed);
-  }
-
-  Next on_step(const Training& training, const StepReport& report) override {
-    latest_ = report;
-    const std::int64_t every = training.options.image_every;
-    if (every > 0 && training.state.step % every == 0) write_images(training);
-    return Next::go_on;
-  }
-
-  void on_evaluation(const Training& training, const Quality& quality, bool improved) override {
-    write_metrics(training, quality);
-    if (improved) write_map(training, training.state.step, quality);
-    if (training.options.image_every == 0) write_images(training);
-    const bool due =
-        training.state.seconds - last_checkpoint_ >= training.options.checkpoint_seconds;
-    if (due || training.state.step == 0) write_checkpoint(training);
-  }
-
-  void on_end(const Training& training, const TrainSummary& summary) override {
-    events_->flush();
-    // The map first: a run killed in between then ends again, from the checkpoint before.
-    if (summary.reason != StopReason::interrupted)
-      write_map(training, summary.kept_step, summary.quality);
-    write_checkpoint(training);
-  }
-
- private:
-  void write_metrics(const Training& training, const Quality& quality) {
-    const TrainState& state = training.state;
-    // A run that was killed after its last evaluation evaluates that step once more.
-    if (state.step == written_step_) return;
-    Json line{{"step", state.step}, {"seconds", state.seconds}, {"quality", quality.value}};
-    if (state.step > 0) line.update({{"loss", state.smoothed_loss}, {"rate", training.rate}});
-    for (const auto& [name, value] : quality.figures) line[name] = value;
-    for (const auto& [name, value] : latest_.terms) line[std::string(name)] = value;
-    std::ofstream file(run_.metrics(), std::ios::app);
-    file << line.dump() << std::endl;
-    if (!file) fail(run_.metrics().string(), "room for another line", std::strerror(errno));
-    for (const auto& [name, value] : line.items())
-      if (value.is_number() && name != "step")
-        events_->scalar(name, state.step, value.get<double>());
-    events_->flush();
-  }
-
-  /// What the map makes of a few held-out images by now, of runs on images.
-  void write_images(const Training& training) {
-    if (!images_.defined()) return;
-    const Solution solution = learned(training.solver, training.problem);
-    for (const SampleGrid& grid : sample_grids(*solution.map, images_, source_.shape()))
-      events_->image(
-          grid.tag, training.state.step,
-          {grid.image.size(1), grid.image.size(2), grid.image.size(0), image::png_of(grid.image)});
-    events_->flush();
-  }
-
-  void write_map(const Training& training, std::int64_t step, const Quality& quality) {
-    std::map<std::string, std::string> notes{{"solver", training.solver.name()},
-                                             {"step", std::to_string(step)},
-                                             {"seed", std::to_string(config_.seed)},
-                                             {"quality", fmt::format("{:.6g}", quality.value)}};
-    if (shape_.size() > 1) notes["shape"] = fmt::format("{}", fmt::join(shape_, "x"));
-    if (config_.part("source", "") == "pixels")
-      notes["space"] = pixels_declaration().read(config_.options("source"), "source").space;
-    save_map(run_.map(), learned(training.solver, training.problem), notes);
-  }
-
-  void write_checkpoint(const Training& training) {
-    write_safetensors(run_.checkpoint(), {training.checkpoint(),
-                                          {{"format", checkpoint_format},
-                                           {"version", checkpoint_version},
-                                           {"solver", training.solver.name()}}});
-    last_checkpoint_ = training.state.seconds;
-  }
-
-  /// That of the points of both measures: an image's, where one of them has images.
-  static std::vector<std::int64_t> shape_of(const Experiment& experiment) {
-    const auto from = experiment.source.train->shape(), to = experiment.target.train->shape();
-    return from.size() > to.size() ? from : to;
-  }
-
-  const RunDirectory& run_;
-  const Config& config_;
-  const Measure& source_;  // held out
-  std::vector<std::int64_t> shape_;
-  Tensor images_;  // of the source, where it has images
-  std::optional<EventWriter> events_;
-  StepReport latest_;
-  std::int64_t written_step_ = -1;
-  double last_checkpoint_ = 0;
-};
-
-State read_checkpoint(const RunDirectory& run, const std::string& solver) {
-  TensorFile file = read_safetensors(run.checkpoint());
-  const std::string where = run.checkpoint().string();
-  const auto text = [&](const char* key) -> std::string {
-    const auto entry = file.metadata.find(key);
-    return entry == file.metadata.end() ? "none" : entry->second;
-  };
-  if (text("format") != checkpoint_format)
-    fail(where, "a checkpoint written by monge", "another safetensors file");
-  if (text("version") != checkpoint_version)
-    fail(where, fmt::format("a checkpoint of version {}", checkpoint_version),
-         "version " + text("version"));
-  if (text("solver") != solver)
-    fail(where, fmt::format("a checkpoint of solver '{}'", solver),
-         fmt::format("one of '{}'", text("solver")));
-  return std::move(file.tensors);
-}
 
 /// Removes what writes that were killed have left.
 void remove_partial_files(const std::filesystem::path& folder) {
@@ -232,10 +68,11 @@ bool create_folder(const RunDirectory& run) {
 void clear_folder(const RunDirectory& run) {
   std::error_code failure;
   remove_partial_files(run.folder);
-  for (const auto& path :
-       {run.metrics(), run.checkpoint(), run.map(), run.evaluation(), run.report(), run.skipped()})
+  for (const auto& path : {run.metrics(), run.checkpoint(), run.map(), run.autoencoder(),
+                           run.evaluation(), run.report(), run.skipped()})
     std::filesystem::remove(path, failure);
-  std::filesystem::remove_all(run.events(), failure);
+  for (const auto& folder : {run.events(), run.autoencoder_training().folder})
+    std::filesystem::remove_all(folder, failure);
 }
 
 /// Lists in the run's folder the files that its measures skip, and says in a log line how many of
@@ -264,10 +101,87 @@ class SkippedFiles {
   std::map<std::string, std::size_t> reported_;
 };
 
+/// The folder of a new run, made or cleared when there is something to put into it. What is left of
+/// a run that holds nothing to come back to goes with it.
+class NewRun {
+ public:
+  explicit NewRun(const RunDirectory& run) : run_(run) {}
+
+  void open(const Config& config) {
+    if (!lock_) {
+      created_ = create_folder(run_);
+      lock_.emplace(run_);
+      clear_folder(run_);
+    }
+    write_text(run_.config(), config_text(config));
+  }
+
+  void discard() {
+    std::error_code failure;
+    if (created_ && !can_resume(run_)) std::filesystem::remove_all(run_.folder, failure);
+  }
+
+ private:
+  const RunDirectory& run_;
+  bool created_ = false;
+  std::optional<RunLock> lock_;
+};
+
+/// Trains an autoencoder into the run's folder, from its checkpoint where there is one.
+void train_autoencoder(LatentStage& stage, const RunDirectory& run,
+                       std::span<Callback* const> callbacks) {
+  const RunDirectory training = run.autoencoder_training();
+  create_folder(training);
+  remove_partial_files(training.folder);
+  std::optional<State> checkpoint;
+  if (std::filesystem::exists(training.checkpoint()))
+    checkpoint = read_checkpoint(training, stage.solver->name());
+  TrainingWriter writer(training, *stage.target.held_out, stage.seed);
+  std::vector<Callback*> all{&writer};
+  all.insert(all.end(), callbacks.begin(), callbacks.end());
+  train_latent(stage, all, checkpoint ? &*checkpoint : nullptr);
+  save_autoencoder(run.autoencoder(), stage.autoencoder);
+  std::filesystem::remove(training.checkpoint());
+}
+
+/// The result of a run that was interrupted before its transport began.
+FitResult interrupted_early(LatentInterrupted interrupted) {
+  FitResult result{std::move(interrupted.summary), std::nullopt};
+  result.summary.message =
+      fmt::format("training of the autoencoder {}; its checkpoint is kept", result.summary.message);
+  return result;
+}
+
 /// What all processes of a group build together, of the first one's config.
-Experiment build_together(const Config& config, const std::shared_ptr<ProcessGroup>& group) {
+Experiment build_together(const Config& config, const std::shared_ptr<ProcessGroup>& group,
+                          const LatentTraining& training) {
   if (!group->alone()) broadcast(*group, config_text(config));
-  return build_experiment(config, group);
+  return build_experiment(config, group, training);
+}
+
+/// A run keeps the autoencoder that it was given, too.
+void keep_autoencoder(const Experiment& experiment, const RunDirectory& run) {
+  const auto& latent = experiment.problem.latent;
+  if (latent && !std::filesystem::exists(run.autoencoder()))
+    save_autoencoder(run.autoencoder(), latent->autoencoder);
+}
+
+/// The experiment of a run that goes on, with the autoencoder that the run holds.
+Experiment build_again(const Config& config, const RunDirectory& run,
+                       std::span<Callback* const> callbacks,
+                       const std::shared_ptr<ProcessGroup>& group) {
+  Config kept = config;
+  const bool trained = std::filesystem::exists(run.autoencoder());
+  if (trained) kept.sections["latent"]["file"] = run.autoencoder().string();
+  Experiment experiment = build_together(kept, group, [&](LatentStage& stage) {
+    if (std::filesystem::exists(run.checkpoint()))
+      fail(run.autoencoder().string(), "the autoencoder that the run began with", "none");
+    train_autoencoder(stage, run, callbacks);
+  });
+  if (trained)
+    experiment.config.sections["latent"]["file"] =
+        latent_declaration().read(config.options("latent"), "latent").file;
+  return experiment;
 }
 
 Evaluation evaluate(const RunDirectory& run, const Config& config, const Split& source,
@@ -330,24 +244,32 @@ RunDirectory open_run(const std::filesystem::path& folder) {
   return run;
 }
 
+bool can_resume(const RunDirectory& run) {
+  const auto exists = [](const auto& path) { return std::filesystem::exists(path); };
+  return exists(run.checkpoint()) ||
+         (exists(run.config()) &&
+          (exists(run.autoencoder()) || exists(run.autoencoder_training().checkpoint())));
+}
+
 FitResult fit_run(const Config& config, const RunDirectory& run, Existing existing,
                   std::span<Callback* const> callbacks,
                   const std::shared_ptr<ProcessGroup>& group) {
   require_place(run, existing);
-  Experiment experiment = build_together(config, group);
-  const bool created = create_folder(run);
-  const RunLock lock(run);
-  clear_folder(run);
+  NewRun folder(run);
   try {
-    write_text(run.config(), config_text(experiment.config));
+    Experiment experiment = build_together(config, group, [&](LatentStage& stage) {
+      folder.open(config);
+      train_autoencoder(stage, run, callbacks);
+    });
+    folder.open(experiment.config);
+    keep_autoencoder(experiment, run);
     Random random(config.seed, "start");
     experiment.solver->start(experiment.problem, random);
     return train_into(experiment, run, callbacks, nullptr);
+  } catch (LatentInterrupted& interrupted) {
+    return interrupted_early(std::move(interrupted));
   } catch (...) {
-    // Before its first checkpoint a run holds nothing to come back to.
-    std::error_code failure;
-    if (created && !std::filesystem::exists(run.checkpoint(), failure))
-      std::filesystem::remove_all(run.folder, failure);
+    folder.discard();
     throw;
   }
 }
@@ -361,22 +283,35 @@ FitResult resume_run(const RunDirectory& run, const std::vector<std::string>& se
       throw Error(fmt::format("--set {}: a resumed run can only change [train] options", setting));
     apply_setting(config, setting);
   }
-  if (!std::filesystem::exists(run.checkpoint()))
+  if (!can_resume(run))
     throw Error(
         fmt::format("{}: expected a checkpoint to resume from, got none; fit it anew with --force",
                     run.folder.string()));
   const RunLock lock(run);
-  const State checkpoint = read_checkpoint(run, config.part("solver", ""));
-  Experiment experiment = build_together(config, group);
-  remove_partial_files(run.folder);
-  return train_into(experiment, run, callbacks, &checkpoint);
+  std::optional<State> checkpoint;
+  if (std::filesystem::exists(run.checkpoint()))
+    checkpoint = read_checkpoint(run, config.part("solver", ""));
+  try {
+    Experiment experiment = build_again(config, run, callbacks, group);
+    remove_partial_files(run.folder);
+    Random random(config.seed, "start");
+    if (!checkpoint) experiment.solver->start(experiment.problem, random);
+    return train_into(experiment, run, callbacks, checkpoint ? &*checkpoint : nullptr);
+  } catch (LatentInterrupted& interrupted) {
+    return interrupted_early(std::move(interrupted));
+  }
 }
 
 TrainSummary follow_run(std::span<Callback* const> callbacks,
                         const std::shared_ptr<ProcessGroup>& group) {
   const Config config = parse_config(broadcast(*group, std::string()), "config", {});
-  Experiment experiment = build_experiment(config, group);
-  return train(*experiment.solver, experiment.problem, experiment.train, {}, callbacks);
+  try {
+    Experiment experiment = build_experiment(
+        config, group, [&](LatentStage& stage) { train_latent(stage, callbacks); });
+    return train(*experiment.solver, experiment.problem, experiment.train, {}, callbacks);
+  } catch (const LatentInterrupted& interrupted) {
+    return interrupted.summary;
+  }
 }
 
 Evaluation evaluate_run(const RunDirectory& run, const std::vector<std::string>& settings) {

@@ -156,10 +156,10 @@ std::optional<Cloud> density_cloud(const Solution& solution, const Measure& sour
 void add_grids(Report& report, const Config& config, const Solution& solution, const Split& source,
                const Split& target) {
   constexpr std::int64_t shown = 8;
-  const std::vector<std::int64_t> shape = source.held_out->shape();
   const Tensor x = sample_images(*source.held_out, shown, config.seed);
-  std::vector<SampleGrid> grids = sample_grids(*solution.map, x, shape);
-  grids.push_back(target_grid(sample_images(*target.held_out, shown, config.seed), shape));
+  std::vector<SampleGrid> grids = sample_grids(*solution.map, x, source.held_out->shape());
+  grids.push_back(
+      target_grid(sample_images(*target.held_out, shown, config.seed), target.held_out->shape()));
   for (const SampleGrid& grid : grids)
     report.pictures.push_back({grid.caption, "image/png", image::png_of(grid.image)});
 }
@@ -182,8 +182,11 @@ void add_scatter(Report& report, const Config& config, const Solution& solution,
   Scatter scatter{.title = project.reduces() ? "Points on the target's two principal components"
                            : colours         ? "Palettes"
                                              : "Points"};
-  scatter.clouds = {cloud("source", x), cloud("mapped source", mapped), cloud("target", y)};
-  if (solution.inverse)
+  const bool one_space = source.held_out->dimension() == target.held_out->dimension();
+  if (one_space) scatter.clouds.push_back(cloud("source", x));
+  scatter.clouds.push_back(cloud("mapped source", mapped));
+  scatter.clouds.push_back(cloud("target", y));
+  if (one_space && solution.inverse)
     scatter.clouds.push_back(cloud("target mapped back", solution.inverse->transport(y)));
   if (auto density = density_cloud(solution, *source.held_out, y))
     scatter.clouds.push_back(std::move(*density));
@@ -236,7 +239,7 @@ void report_run(const RunDirectory& run) {
   add_figures(report, evaluate_run(run, source, target));
   report.tables = cell_tables(config, loaded.solution, source, target);
   add_pictures(report, config, loaded.solution);
-  if (is_image(source.held_out->shape()) && source.held_out->shape() == target.held_out->shape())
+  if (makes_images(*source.held_out, *target.held_out))
     add_grids(report, config, loaded.solution, source, target);
   else
     add_scatter(report, config, loaded.solution, source, target);

@@ -119,6 +119,7 @@ State Problem::state() const {
   insert_state(whole, "source", source.state());
   insert_state(whole, "target", target.state());
   if (span) insert_state(whole, "span", span->target.state());
+  if (latent) whole["autoencoder"] = latent->autoencoder->fingerprint();
   return whole;
 }
 
@@ -131,6 +132,11 @@ void Problem::restore(const State& state) {
         !at::allclose(before.basis, span->target.basis, 0, rounding))
       fail("data streams", "the coordinates of the target's span that the run began with",
            "others; fit it anew");
+  }
+  if (latent) {
+    const Tensor& before = require_tensor(state, "autoencoder", "data streams");
+    if (!at::equal(before, latent->autoencoder->fingerprint()))
+      fail("data streams", "the autoencoder that the run began with", "another; fit it anew");
   }
   source.restore(extract_state(state, "source"));
   target.restore(extract_state(state, "target"));
@@ -162,7 +168,8 @@ Problem make_problem(std::shared_ptr<const Measure> source, std::shared_ptr<cons
   Problem problem{options.smoothing ? Sampler(std::move(source), points, *options.smoothing,
                                               Random(seed, "smoothing"))
                                     : Sampler(std::move(source), points),
-                  Sampler(std::move(target), Random(seed, "target")), options.span, options.group};
+                  Sampler(std::move(target), Random(seed, "target")), options.span, options.latent,
+                  options.group};
   problem.source.join(options.group);
   problem.target.join(options.group);
   return problem;

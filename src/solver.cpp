@@ -11,7 +11,12 @@ Solution learned(const Solver& solver, const Problem& problem) {
           span->source ? std::make_shared<SpanMap>(solution.inverse, *span->source) : nullptr;
   }
   if (const auto noise = problem.source.noise())
-    return {std::make_shared<SmoothedMap>(solution.map, *noise), nullptr};
+    solution = {std::make_shared<SmoothedMap>(solution.map, *noise), nullptr};
+  if (const auto& latent = problem.latent) {
+    solution.map = through_latent_space(std::move(solution.map), *latent);
+    if (solution.inverse)
+      solution.inverse = through_latent_space(std::move(solution.inverse), latent->reversed());
+  }
   return solution;
 }
 

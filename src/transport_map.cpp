@@ -8,6 +8,10 @@ void require_time(double time) {
   if (!(time >= 0 && time <= 1)) fail("time", "0 to 1", fmt::format("{}", time));
 }
 
+std::int64_t TransportMap::target_dimension() const {
+  return c10::multiply_integers(target_shape());
+}
+
 Tensor TransportMap::at_time(const Tensor& x, double time) const {
   require_time(time);
   return at::lerp(x, transport(x), time);

@@ -36,6 +36,12 @@ def lenet():
 
 
 def train_classifier(target, seed):
+    """The features of train_network(), and its accuracy."""
+    network, accuracy = train_network(target, seed)
+    return network[0], accuracy
+
+
+def train_network(target, seed):
     """A LeNet of the target's pictures but the last CHECKED, on which its accuracy is taken, %."""
     torch.manual_seed(seed)
     order = torch.randperm(len(target.images))
@@ -54,7 +60,7 @@ def train_classifier(target, seed):
             schedule.step()
     with torch.no_grad():
         guesses = network.eval()(target.images[order[count:]]).argmax(1)
-    return network[0], 100 * (guesses == labels[order[count:]]).double().mean().item()
+    return network, 100 * (guesses == labels[order[count:]]).double().mean().item()
 
 
 def extract(network, images):

@@ -15,7 +15,7 @@ namespace monge {
 struct Config {
   std::uint64_t seed = 0;
   /// Sections "source", "target", "cost", "solver", "network", in which the key "name" chooses
-  /// the part, "smoothing", "train" and "evaluate".
+  /// the part, "latent", "smoothing", "train" and "evaluate".
   std::map<std::string, Table, std::less<>> sections;
 
   /// The value of "name" in a section, or `fallback`.
@@ -26,7 +26,7 @@ struct Config {
 
 /// Reads TOML text. Throws Error with `where`, line and key: syntax, an unknown section (the
 /// nearest one is named), nested tables, values of no known type. Relative paths of source and
-/// target (`file`, `labels_file`, `cache`) and of evaluate are taken from `folder`.
+/// target (`file`, `labels_file`, `cache`), of latent and of evaluate are taken from `folder`.
 Config parse_config(std::string_view text, std::string_view where,
                     const std::filesystem::path& folder);
 Config read_config(const std::filesystem::path& path);
@@ -54,7 +54,7 @@ struct Recipe {
 };
 const std::vector<Recipe>& recipes();
 
-/// The recipe of that name; throws Error naming the nearest one and the list.
-Config recipe_config(std::string_view name);
+/// The recipe of that name; throws Error at `where` naming the nearest one and the list.
+Config recipe_config(std::string_view name, std::string_view where = "--recipe");
 
 }  // namespace monge

@@ -4,11 +4,13 @@
 #include "monge/config.h"
 #include "monge/features.h"
 #include "monge/measure.h"
+#include "monge/networks/network.h"
 #include "monge/plan_check.h"
 #include "monge/solver.h"
 #include "monge/trainer.h"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -67,15 +69,24 @@ struct Experiment {
   Evaluator evaluator() const;
 };
 
-/// Builds the parts of a config and resolves it. Throws Error on every mistake in it: unknown
-/// names, keys and values, files that do not load, measures that do not fit together. Where a
-/// group's processes build it together, they have to have the same points, which is looked at.
-Experiment build_experiment(const Config& config, const std::shared_ptr<ProcessGroup>& group =
-                                                      std::make_shared<ProcessGroup>());
+struct LatentStage;
+/// How an autoencoder is trained where a config asks for one; empty: by train_latent().
+using LatentTraining = std::function<void(LatentStage&)>;
+
+/// Builds the parts of a config and resolves it; two measures of images take the recipe not-images
+/// where neither a solver, a network nor a latent space is named. Throws Error on every mistake in
+/// it: unknown names, keys and values, files that do not load, measures that do not fit together.
+/// Where a group's processes build it together, they have to have the same points, which is looked
+/// at. The autoencoder of a latent space is loaded, or trained when all else has proved sound.
+Experiment build_experiment(
+    const Config& config,
+    const std::shared_ptr<ProcessGroup>& group = std::make_shared<ProcessGroup>(),
+    const LatentTraining& train_autoencoder = {});
 
 /// The same of measures that exist already, with hold_out() or without; the config's "source" and
-/// "target" are not read.
-Experiment build_experiment(const Config& config, const Split& source, const Split& target);
+/// "target" are not read, nor is its "network" where the potential is given.
+Experiment build_experiment(const Config& config, const Split& source, const Split& target,
+                            const GivenNetworks& given = {});
 
 /// The split of a measure as build_experiment() makes it of the same points in a file: rows drawn
 /// from the config's seed for `section` ("source" or "target"). Throws Error, naming `where`
@@ -97,7 +108,8 @@ struct EvaluatedFigure {
 /// distance and exact W2² of T#P to Q with their sampling floors, transport cost beside the exact
 /// one, cycle error, and L2-UVP and cosine where the true map is known (both measures Gaussian). Of
 /// images (docs/metrics-images.md) distances in features with their floor and that of the source
-/// itself, and the change of the images. Of stochastic maps the spread over z.
+/// itself, and the change of the images. Of stochastic maps the spread over z. Of maps through a
+/// latent space also the figures between the codes.
 std::vector<EvaluatedFigure> evaluate_solution(const Solution& solution, const Measure& source,
                                                const Measure& target, std::int64_t points,
                                                std::uint64_t seed,
@@ -113,7 +125,8 @@ std::vector<EvaluatedFigure> evaluate_splits(const Solution& solution, const Spl
 std::vector<std::string> warnings_of(std::span<const EvaluatedFigure> figures);
 
 /// The plan check of `monge evaluate`: of at most 1000 points of each measure, and of the cost only
-/// where the map was made for |x - y|², which weak costs and entropic plans are not.
+/// where the map was made for |x - y|², which weak costs and entropic plans are not. A plan through
+/// a latent space is judged there.
 PlanCheck judge_plan(const Solution& solution, const Measure& source, const Measure& target,
                      std::string_view cost, std::int64_t points, std::uint64_t seed);
 

@@ -44,6 +44,9 @@ class PerceptualDistance {
 std::shared_ptr<const FeatureNetwork> offline_features();
 /// The perceptual distance on its layers, each weighing the same.
 std::shared_ptr<const PerceptualDistance> offline_perceptual();
+/// That distance as a loss: of images as they are, not clipped and rounded, with a graph to both;
+/// [n] float32. Throws Error where the shapes differ or are not of images.
+Tensor offline_perceptual_loss(const Tensor& x, const Tensor& y);
 
 /// The 2048 features of InceptionV3 that FID is defined by (pool3), of weights that
 /// `python -m monge.convert_features inception` has written; images are resized to 299 pixels

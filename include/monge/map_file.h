@@ -2,11 +2,13 @@
 
 #include "monge/colour_space.h"
 #include "monge/files.h"
+#include "monge/networks/autoencoder.h"
 #include "monge/solver.h"
 
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -32,5 +34,13 @@ struct LoadedMap {
 /// Reads a map file. Nothing in it executes. Throws Error on a file that is not a map, of a newer
 /// version, damaged, or of an unknown network.
 LoadedMap load_map(const std::filesystem::path& path);
+
+/// The autoencoder of a map through a latent space, from a map file, an autoencoder.safetensors or
+/// a run directory. Throws Error as load_map() and where there is none.
+std::shared_ptr<const Autoencoder> load_autoencoder(const std::filesystem::path& path);
+
+/// Writes one, as the map file of its reconstruction D(E(x)).
+void save_autoencoder(const std::filesystem::path& path,
+                      const std::shared_ptr<const Autoencoder>& autoencoder);
 
 }  // namespace monge

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "monge/arrays.h"
 #include "monge/files.h"
 #include "monge/image.h"
 #include "monge/measures/images.h"
@@ -8,6 +9,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -53,6 +55,14 @@ void map_image_array(const ImageMapping& mapping, const std::string& in,
 
 /// Whether an array or IDX file holds images, by the sides of its points.
 bool holds_images(const std::string& location);
+
+/// Where `count` points of that shape go as they come, [k, d] at a time: an array file [count,
+/// ...]; or, of images [1 or 3, height, width] in [-1, 1], a picture of all of them in rows, or a
+/// folder of PNG files 01.png, 02.png, ... that is made where it is missing. Throws Error on other
+/// points and where something stands there that `existing` keeps.
+std::unique_ptr<ArrayWriter> create_points(const std::filesystem::path& path,
+                                           const std::vector<std::int64_t>& shape,
+                                           std::int64_t count, Existing existing);
 
 /// A PNG of images [n, channels, height, width], floats in [-1, 1] or bytes, in rows of `columns`,
 /// with white lines between them. Throws Error on another shape. Atomic.

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "monge/networks/mlp.h"
+#include "monge/networks/network.h"
 #include "monge/transport_map.h"
 
 #include <memory>
@@ -13,17 +13,17 @@ class NetworkMap final : public TransportMap {
  public:
   /// `residual`: whether x is added to the network's output. Throws Error on a network whose inputs
   /// or outputs are not the frame's dimension.
-  NetworkMap(std::shared_ptr<const Mlp> network, bool residual, AffineFrame frame);
+  NetworkMap(std::shared_ptr<const Network> network, bool residual, AffineFrame frame);
 
   std::int64_t dimension() const override { return network_->outputs(); }
   Tensor transport(const Tensor& x) const override;
 
-  const Mlp& network() const { return *network_; }
+  const Network& network() const { return *network_; }
   bool residual() const { return residual_; }
   const AffineFrame& frame() const { return frame_; }
 
  private:
-  std::shared_ptr<const Mlp> network_;
+  std::shared_ptr<const Network> network_;
   bool residual_;
   AffineFrame frame_;
 };
@@ -32,17 +32,17 @@ class NetworkMap final : public TransportMap {
 /// et al. 2023, section 4.1).
 class StochasticNetworkMap final : public StochasticMap {
  public:
-  StochasticNetworkMap(std::shared_ptr<const Mlp> network, bool residual);
+  StochasticNetworkMap(std::shared_ptr<const Network> network, bool residual);
 
   std::int64_t dimension() const override { return network_->outputs(); }
   std::int64_t noise_dimension() const override { return network_->inputs() - dimension(); }
   Tensor transport(const Tensor& x, const Tensor& z) const override;
 
-  const Mlp& network() const { return *network_; }
+  const Network& network() const { return *network_; }
   bool residual() const { return residual_; }
 
  private:
-  std::shared_ptr<const Mlp> network_;
+  std::shared_ptr<const Network> network_;
   bool residual_;
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "monge/cost.h"
+#include "monge/networks/network.h"
 #include "monge/options.h"
 #include "monge/potential.h"
 #include "monge/random.h"
@@ -21,6 +22,7 @@ struct SolverParts {
   Table network_options;
   std::string cost;
   Table cost_options;
+  GivenNetworks given = {};  ///< with a potential, `network` is empty
 };
 
 /// A solver in the table of solvers: what `monge fit` can choose by name.
@@ -35,7 +37,8 @@ struct SolverRow {
       make;
   /// Steps that usually suffice in that dimension; the budget where the user names none.
   std::function<std::int64_t(std::int64_t dimension)> usual_steps;
-  bool in_span = false;  ///< solved in the span of a target of lower dimension
+  bool in_span = false;      ///< solved in the span of a target of lower dimension
+  bool takes_given = false;  ///< whether it trains networks of the caller's
 };
 
 /// A network that a map file can hold.

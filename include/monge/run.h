@@ -24,6 +24,10 @@ struct RunDirectory {
   std::filesystem::path events() const { return folder / "events"; }
   std::filesystem::path checkpoint() const { return folder / "checkpoint.safetensors"; }
   std::filesystem::path map() const { return folder / "map.safetensors"; }
+  /// Of a run in a latent space.
+  std::filesystem::path autoencoder() const { return folder / "autoencoder.safetensors"; }
+  /// Metrics, events and checkpoint of the autoencoder's training, which comes first.
+  RunDirectory autoencoder_training() const { return {folder / "autoencoder"}; }
   std::filesystem::path evaluation() const { return folder / "evaluation.json"; }
   std::filesystem::path report() const { return folder / "report.html"; }
   /// The files in folders of images that are none, with the reasons; only where there are some.
@@ -49,10 +53,15 @@ struct FitResult {
 /// keep, or other things than a run.
 void require_place(const RunDirectory& run, Existing existing);
 
+/// Whether a run has something to go on from: a checkpoint, its autoencoder or a checkpoint of
+/// that.
+bool can_resume(const RunDirectory& run);
+
 /// Fits a config into a run directory: config.toml, metrics.jsonl, TensorBoard events, checkpoints,
-/// the best map so far, and at the end the evaluation. Nothing is written before the whole config
-/// has been built. Throws Error as require_place() does. Where it is to be fitted by the processes
-/// of a group, this is the first one, and the others call follow_run().
+/// the best map so far, and at the end the evaluation; before that, with [latent], the autoencoder.
+/// Nothing is written before the whole config has been built. Throws Error as require_place() does.
+/// Where it is to be fitted by the processes of a group, this is the first one, and the others call
+/// follow_run().
 FitResult fit_run(const Config& config, const RunDirectory& run, Existing existing,
                   std::span<Callback* const> callbacks = {},
                   const std::shared_ptr<ProcessGroup>& group = std::make_shared<ProcessGroup>());

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "monge/affine_span.h"
+#include "monge/latent_map.h"
 #include "monge/measure.h"
 #include "monge/process_group.h"
 #include "monge/random.h"
@@ -90,7 +91,8 @@ struct ProblemSpan {
 struct Problem {
   Sampler source;
   Sampler target;
-  std::optional<ProblemSpan> span = {};  ///< the streams are in its coordinates
+  std::optional<ProblemSpan> span = {};    ///< the streams are in its coordinates
+  std::optional<LatentSpace> latent = {};  ///< the streams are of codes
   /// Who learns from them together, never null.
   std::shared_ptr<ProcessGroup> group = std::make_shared<ProcessGroup>();
 
@@ -101,12 +103,14 @@ struct Problem {
 /// What a problem is beyond its measures.
 struct ProblemOptions {
   std::optional<ProblemSpan> span = {};
+  std::optional<LatentSpace> latent = {};
   std::optional<Smoothing> smoothing = {};
   std::shared_ptr<ProcessGroup> group = std::make_shared<ProcessGroup>();
 };
 
 /// The problem of transporting `source` to `target`: streams "source", "target" and "smoothing" of
-/// `seed`. Throws Error where the dimensions differ.
+/// `seed`. The measures are those of codes where there is a latent space. Throws Error where the
+/// dimensions differ.
 Problem make_problem(std::shared_ptr<const Measure> source, std::shared_ptr<const Measure> target,
                      std::uint64_t seed, const ProblemOptions& options = {});
 

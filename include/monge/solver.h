@@ -35,7 +35,8 @@ struct Solution {
 class Solver;
 
 /// What a solver has learned of a problem, between the measures themselves: out of the span's
-/// coordinates, and where the source is smoothed the plan at the last level, which has no inverse.
+/// coordinates and the latent space, and where the source is smoothed the plan at the last level,
+/// which has no inverse.
 Solution learned(const Solver& solver, const Problem& problem);
 
 /// Learns a transport map by steps. A solver is mathematics only: no files, flags or printing.

@@ -18,7 +18,11 @@ class TransportMap {
   virtual std::int64_t dimension() const = 0;
   /// The shape of one point, whose product is d: [d], or [channels, height, width] of an image.
   virtual std::vector<std::int64_t> shape() const { return {dimension()}; }
-  /// T(x) for x [n, d]; [n, d]. No graph.
+  /// The shape of T(x): that of x, unless the map leads to another space.
+  virtual std::vector<std::int64_t> target_shape() const { return shape(); }
+  /// Its product.
+  std::int64_t target_dimension() const;
+  /// T(x) for x [n, d]; [n, d], or [n, target_dimension()]. No graph.
   virtual Tensor transport(const Tensor& x) const = 0;
   /// Where x is at `time` in [0, 1] of its way to T(x), [n, d]: the displacement interpolation
   /// (1 - t) x + t T(x) (McCann 1997), unless the map says otherwise. Throws Error on another time.

@@ -3,9 +3,10 @@
 #include "monge/differentiable.h"
 #include "monge/error.h"
 #include "monge/map_file.h"
+#include "monge/network_map.h"
 #include "monge/run.h"
 
-#include "bindings.h"
+#include "networks.h"
 
 #include <c10/core/GradMode.h>
 
@@ -71,9 +72,31 @@ std::shared_ptr<const Potential> potential_of(const std::shared_ptr<const Transp
   return nullptr;
 }
 
+py::object described(const py::object& module, const char* name, std::int64_t inputs,
+                     std::int64_t outputs) {
+  return py::module_::import("monge._modules").attr("Network")(module, name, inputs, outputs);
+}
+
+std::shared_ptr<Potential> potential_of_module(const py::object& module, std::int64_t dimension) {
+  return std::make_shared<NetworkPotential>(
+      network_of(described(module, "potential", dimension, 1)));
+}
+
+std::shared_ptr<TransportMap> map_of_module(const py::object& module, std::int64_t dimension,
+                                            std::int64_t noise_dimension) {
+  const auto network = network_of(described(module, "map", dimension + noise_dimension, dimension));
+  if (noise_dimension > 0) return std::make_shared<StochasticNetworkMap>(network, false);
+  return std::make_shared<NetworkMap>(network, false,
+                                      identity_frame(dimension).to_dtype(at::kFloat));
+}
+
 void bind_potential(py::module_& module) {
-  py::class_<Potential, std::shared_ptr<Potential>>(module, "Potential",
-                                                    "A scalar function of a point.")
+  py::class_<Potential, std::shared_ptr<Potential>>(
+      module, "Potential",
+      "A scalar function of a point; of a torch.nn.Module from [n, d] to [n] or [n, 1] by "
+      "autograd, "
+      "which shares its parameters.")
+      .def(py::init(&potential_of_module), py::arg("module"), py::arg("dimension"))
       .def_property_readonly("dimension", &Potential::dimension)
       .def_property_readonly("name", &Potential::name)
       .def_property_readonly("options", &Potential::options)
@@ -96,9 +119,15 @@ void bind_potential(py::module_& module) {
 void bind_maps(py::module_& module) {
   bind_potential(module);
   py::class_<TransportMap, std::shared_ptr<TransportMap>>(
-      module, "TransportMap", "A map T that moves points of the source to points of the target.")
+      module, "TransportMap",
+      "A map T that moves points of the source to points of the target; of a torch.nn.Module from "
+      "[n, d], or [n, d + noise_dimension], to [n, d], whose parameters it shares.")
+      .def(py::init(&map_of_module), py::arg("module"), py::arg("dimension"),
+           py::arg("noise_dimension") = 0)
       .def_property_readonly("dimension", &TransportMap::dimension)
       .def_property_readonly("shape", &TransportMap::shape, "[d], or [c, h, w] of images.")
+      .def_property_readonly("target_shape", &TransportMap::target_shape,
+                             "The shape of T(x), where the map leads to another space.")
       .def_property_readonly("stochastic",
                              [](const TransportMap& map) {
                                return dynamic_cast<const StochasticMap*>(&map) != nullptr;

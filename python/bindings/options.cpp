@@ -1,3 +1,4 @@
+#include "monge/config.h"
 #include "monge/registry.h"
 
 #include "bindings.h"
@@ -28,6 +29,10 @@ void bind_options(py::module_& module) {
       py::arg("solver"),
       "The networks and the costs that a solver takes, the default first. Raises ValueError on an "
       "unknown one, naming the nearest.");
+  module.def(
+      "recipe", [](const std::string& name) { return recipe_config(name, "recipe").sections; },
+      py::arg("name"),
+      "The sections of a recipe. Raises ValueError on an unknown one, naming the nearest.");
   module.def("nearest", &nearest, py::arg("word"), py::arg("candidates"),
              "The candidate with the smallest edit distance to the word; '' where there is none.");
 }

@@ -3,7 +3,7 @@
 #include "monge/registry.h"
 #include "monge/run.h"
 
-#include "bindings.h"
+#include "networks.h"
 
 #include <chrono>
 #include <limits>
@@ -174,12 +174,16 @@ void bind_training(py::module_& module) {
   py::class_<Experiment>(module, "Experiment", "Measures, a solver and a budget, ready to train.")
       .def(
           py::init([](std::uint64_t seed, Sections sections, const std::shared_ptr<Measure>& source,
-                      const std::shared_ptr<Measure>& target) {
+                      const std::shared_ptr<Measure>& target, const py::object& potential,
+                      const py::object& map) {
             const Config config = config_of(seed, std::move(sections));
             return build_experiment(config, hold_out(source, config, "source"),
-                                    hold_out(target, config, "target"));
+                                    hold_out(target, config, "target"),
+                                    {network_of(potential), network_of(map)});
           }),
-          py::arg("seed"), py::arg("sections"), py::arg("source"), py::arg("target"), Unlocked())
+          py::arg("seed"), py::arg("sections"), py::arg("source"), py::arg("target"),
+          py::arg("potential") = py::none(), py::arg("map") = py::none(), Unlocked(),
+          "`potential` and `map`: monge._modules.Network in place of the solver's own, or None.")
       .def("train", &train_watched, py::arg("watcher"))
       .def_property_readonly(
           "sections", [](const Experiment& experiment) { return experiment.config.sections; },

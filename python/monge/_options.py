@@ -13,17 +13,32 @@ TYPES = {"bool": "bool", "integer": "int", "number": "float", "text": "str",
 _CONFIGURED = ("solver", "network", "cost", "section")
 
 
+def keyword(section, option):
+    """An option's name as a keyword: its own, but of [smoothing] `smoothing` for its kind and
+    `smoothing_level` for its level."""
+    if section != "smoothing":
+        return option
+    return section if option == "kind" else f"{section}_{option}"
+
+
 def declared():
-    """Name to [(part, option), ...] of everything that a fit can be told, in order."""
+    """Keyword to [(part, option), ...] of everything that a fit can be told, in order."""
     options = {}
     for part in PARTS.values():
         if part.kind in _CONFIGURED:
             for option in part.options:
-                options.setdefault(option.name, []).append((part, option))
+                options.setdefault(keyword(part.name, option.name), []).append((part, option))
     return options
 
 
 DECLARED = declared()
+
+
+def keywords(sections):
+    """The options in the sections of a config as keywords."""
+    return {keyword(section, name): value for section, options in sections.items()
+            if section not in ("source", "target") for name, value in options.items()
+            if name != "name"}
 
 
 def plain(name, value):
@@ -67,28 +82,57 @@ def require_known(names):
             raise ValueError(f"unknown option '{name}'; did you mean '{hint}'?")
 
 
-def sections(solver, network, cost, options):
-    """The sections of a config; an option goes to the part of it that declares it."""
+def _choose(result, section, name, fallback):
+    """The part of a section: by its name, that of the recipe, or else `fallback`. Another part
+    than the recipe's has none of its options."""
+    before = result.pop(section, {})
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"{section}: expected a name, got {type(name).__name__}")
+    if name is not None and name != before.get("name", fallback):
+        before = {}
+    chosen = name or before.get("name", fallback)
+    if chosen is not None:
+        result[section] = before | {"name": chosen}
+    return chosen
+
+
+def _require_smoothing(result, options):
+    """ValueError on options of a smoothing that is none."""
+    if result.get("smoothing", {}).get("kind", "none") == "none":
+        for name in options:
+            if name.startswith("smoothing_"):
+                raise ValueError(f"{name}: expected smoothing='gaussian' or 'variance_preserving' "
+                                 "beside it, got none")
+
+
+def sections(solver, network, cost, options, *, recipe=None, own_network=True):
+    """The sections of a config: those of the recipe, with the options over them, each in the
+    section of the part that declares it. Without `own_network` the potential is not Monge's."""
+    result = {} if recipe is None else _core.recipe(recipe)
+    for measured in ("source", "target"):
+        result.pop(measured, None)
+    solver = _choose(result, "solver", solver, "dual")
     networks, costs = _core.choices(solver)
-    chosen = [("solver", PARTS["solver", solver])]
-    network = network or (networks[0] if networks else None)
-    for kind, name in (("network", network), ("cost", cost or costs[0])):
-        if name is not None and (kind, name) in PARTS:
-            chosen.append((kind, PARTS[kind, name]))
-    chosen += [(name, PARTS["section", name]) for name in ("train", "evaluate")]
-    result = {"solver": {"name": solver}}
-    if network is not None:
-        result["network"] = {"name": network}
-    if cost is not None:
-        result["cost"] = {"name": cost}
-    known = {option.name: section for section, part in chosen for option in part.options}
+    chosen = {"solver": ("solver", solver),
+              "network": ("network", _choose(result, "network", network,
+                                             networks[0] if networks else None)),
+              "cost": ("cost", _choose(result, "cost", cost, costs[0])),
+              **{name: ("section", name) for name in ("smoothing", "train", "evaluate")}}
+    if not own_network:
+        result.pop("network", None)
+        del chosen["network"]
+    known = {keyword(section, option.name): (section, option.name)
+             for section, part in chosen.items() if part in PARTS
+             for option in PARTS[part].options}
     require_known(options)
     for name, value in options.items():
         if name not in known:
             hint = _core.nearest(name, list(known))
             raise ValueError(f"option '{name}' is not one of solver '{solver}' and its parts; "
                              f"did you mean '{hint}'?")
-        result.setdefault(known[name], {})[name] = plain(f"{known[name]}.{name}", value)
+        section, option = known[name]
+        result.setdefault(section, {})[option] = plain(f"{section}.{option}", value)
+    _require_smoothing(result, options)
     return result
 
 

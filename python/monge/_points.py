@@ -34,7 +34,8 @@ def unwrap(data, use_rep=None):
 
 
 def is_bytes(data):
-    return data.dtype == (torch.uint8 if isinstance(data, torch.Tensor) else np.uint8)
+    kind = torch.uint8 if isinstance(data, torch.Tensor) else np.uint8
+    return getattr(data, "dtype", None) == kind
 
 
 def flat_images(data):

@@ -39,10 +39,13 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    solver : str, default="dual"
-        What ``monge list`` shows.
+    solver : str, default=None
+        What ``monge list`` shows; None: the recipe's, or ``dual``.
+    recipe : str, default=None
+        A recipe that ``monge list`` shows, whose options hold where none are given here; its
+        measures do not count.
     network, cost : str, default=None
-        Of those that the solver takes; None: the first.
+        Of those that the solver takes; None: the recipe's, or the first.
     target : points, measure or its name, default=None
         The target where ``fit`` is given none; "gaussian" is the standard normal law.
     seed : int, default=0
@@ -88,10 +91,11 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     True
     """
 
-    def __init__(self, solver="dual", *, network=None, cost=None, target=None, seed=0, use_rep=None,
-                 progress="auto", on_evaluation=None, **options):
+    def __init__(self, solver=None, *, recipe=None, network=None, cost=None, target=None, seed=0,
+                 use_rep=None, progress="auto", on_evaluation=None, **options):
         _options.require_known(options)
         self.solver = solver
+        self.recipe = recipe
         self.network = network
         self.cost = cost
         self.target = target
@@ -135,13 +139,13 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         target = fitted._target_measure(target)
         given = {name: getattr(self, name) for name in _options.DECLARED
                  if getattr(self, name) is not None}
-        experiment = _core.Experiment(
-            _options.seed(self.seed),
-            _options.sections(self.solver, self.network, self.cost, given), source, target)
+        sections = _options.sections(self.solver, self.network, self.cost, given,
+                                     recipe=self.recipe)
+        experiment = _core.Experiment(_options.seed(self.seed), sections, source, target)
         callbacks = ([types.SimpleNamespace(on_evaluation=self.on_evaluation)]
                      if self.on_evaluation is not None else [])
-        fitted.outcome_, fitted.history_ = _watch.run(experiment, self.solver, self.progress,
-                                                      callbacks)
+        fitted.outcome_, fitted.history_ = _watch.run(experiment, sections["solver"]["name"],
+                                                      self.progress, callbacks)
         fitted.solution_ = experiment.solution
         fitted.options_ = experiment.sections
         fitted._splits = experiment.source, experiment.target
@@ -186,6 +190,9 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _apply(self, function, X):
         points = Points(self, X, "X", use_rep=self.use_rep)
+        shape = tuple(self._map().target_shape)
+        if len(shape) == 3 and np.prod(shape) != points.tensor.shape[1]:  # from codes to images
+            points.shape = shape
         return points.like(function(points.tensor))
 
     def _map(self, inverse=False):
@@ -193,8 +200,16 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         if not inverse:
             return self.solution_.map
         if self.solution_.inverse is None:
-            raise ValueError(f"inverse: the maps of solver '{self.solver}' have no inverse")
+            smoothed = self._option("smoothing", "kind", "none") != "none"
+            raise ValueError(f"inverse: the maps of solver '{self._option('solver', 'name')}' have "
+                             f"no inverse{' where the source is smoothed' if smoothed else ''}")
         return self.solution_.inverse
+
+    def _option(self, section, name, otherwise=None):
+        """An option of the fit; of a map file only the solver's name is known."""
+        if (section, name) == ("solver", "name"):
+            otherwise = self.solver
+        return getattr(self, "options_", {}).get(section, {}).get(name, otherwise)
 
     def transform(self, X):
         """T(X) for X [n, d], in the same kind; of a stochastic map one draw, always the same."""
@@ -297,7 +312,7 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             sides = [split.held_out for split in self._evaluated_on()]
         else:
             sides = self._sides(source, target)
-        cost = self.options_.get("cost", {}).get("name", "quadratic")
+        cost = self._option("cost", "name", "quadratic")
         verdict, reason, figures = _core.judge_plan(self.solution_, *sides, cost,
                                                     *self._evaluation())
         return {"verdict": verdict, "reason": reason, **dict(figures)}
@@ -336,7 +351,7 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         _core.save_map(path, self.solution_, self._notes(), overwrite)
 
     def _notes(self):
-        notes = {"solver": self.solver, "seed": str(self.seed)}
+        notes = {"solver": self._option("solver", "name"), "seed": str(self.seed)}
         if hasattr(self, "outcome_"):
             notes |= {"step": str(self.outcome_.kept_step),
                       "quality": f"{self.outcome_.quality:.6g}"}
@@ -352,9 +367,7 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         solution, notes = _core.load_map(path)
         run = pathlib.Path(path).is_dir()
         seed, sections = _core.read_run(path) if run else (int(notes.get("seed", 0)), {})
-        parameters = {name: value for section, options in sections.items()
-                      if section in ("solver", "network", "cost", "train", "evaluate")
-                      for name, value in options.items() if name != "name"}
+        parameters = _options.keywords(sections)
         names = {kind: sections.get(kind, {}).get("name") for kind in ("network", "cost")}
         estimator = cls(notes.get("solver", "dual"), seed=seed, **names, **parameters)
         estimator.solution_ = solution

@@ -1,9 +1,11 @@
 """Measures, solvers and the training loop as parts of their own."""
 
+import math
+
 import numpy as np
 import torch
 
-from monge import _core, _options, _watch
+from monge import _core, _modules, _options, _watch
 from monge._points import flat_images, from_torch, require_finite, tensor_of, unwrap
 
 
@@ -102,14 +104,23 @@ class Solver:
 
     Parameters
     ----------
-    name : str
-        A solver that ``monge list`` shows.
-    network, cost : str, optional
+    name : str, optional
+        A solver that ``monge list`` shows; by default the recipe's, or ``dual``.
+    recipe : str, optional
+        A recipe that ``monge list`` shows, whose options hold where none are given here; its
+        measures do not count.
+    network : str or torch.nn.Module, optional
+        For the potential: of those that the solver takes, by default the first. A module of
+        ``saddle_point``'s maps [n, d] to [n] or [n, 1].
+    cost : str, optional
         Of those that the solver takes; by default the first.
     seed : int
-        Of the network, the batches and the held-out points.
+        Of Monge's networks, the batches, their noise and the held-out points.
     **options
-        Of the solver, its network, its cost, ``train`` and ``evaluate``, as in ``monge describe``.
+        Of the solver, its network, its cost, ``train`` and ``evaluate``, as in ``monge describe``,
+        and of ``smoothing`` (``smoothing="gaussian"``, ``smoothing_level=0.05``). The ``map`` of
+        ``saddle_point`` may be a torch.nn.Module from [n, d], or [n, d + noise_dimension], to
+        [n, d].
 
     Attributes
     ----------
@@ -122,12 +133,52 @@ class Solver:
     ------
     ValueError
         On an unknown name or option, naming the nearest.
+
+    Notes
+    -----
+    Modules are differentiated by autograd and called under the interpreter's lock: slower than
+    Monge's own networks, whose steps record no graph. Of measures of images they see [n, c, h, w],
+    unless the map has noise. Training changes their parameters where they are, and ends with those
+    of the solution in them: the average over the steps in that of the map, unless ``average=0``. In
+    training a module is called in the mode in which it is given, and in evaluation as after
+    ``eval()``. A module is saved by ``torch.save`` of its ``state_dict()``, not in a map file, and
+    draws what it draws at random from torch's generator, not from ``seed``.
+
+    Examples
+    --------
+    >>> import monge, torch
+    >>> def module(outputs):
+    ...     return torch.nn.Sequential(torch.nn.Linear(2, 32), torch.nn.SiLU(),
+    ...                                torch.nn.Linear(32, outputs))
+    >>> transport = module(2)
+    >>> solver = monge.Solver("saddle_point", network=module(1), map=transport, max_steps=20)
+    >>> outcome = monge.train(solver, "moons", "gaussian_ring", progress=False)
+    >>> x = monge.measure("moons").sample(5)
+    >>> torch.allclose(solver.solution.map(x), transport(x))
+    True
     """
 
-    def __init__(self, name="dual", *, network=None, cost=None, seed=0, **options):
-        self.name, self.seed = name, _options.seed(seed)
-        self.sections = _options.sections(name, network, cost, options)
+    def __init__(self, name=None, *, recipe=None, network=None, cost=None, seed=0, **options):
+        self.seed = _options.seed(seed)
+        self._potential = network if isinstance(network, torch.nn.Module) else None
+        self._map = options.get("map") if isinstance(options.get("map"), torch.nn.Module) else None
+        if self._map is not None:
+            options["map"] = "network"
+        self.sections = _options.sections(
+            name, None if self._potential is not None else network, cost, options, recipe=recipe,
+            own_network=self._potential is None)
+        self.name = self.sections["solver"]["name"]
         self.solution = None
+
+    def _given(self, shape):
+        """Its modules as the networks that the core trains on points of a shape."""
+        d, noise = math.prod(shape), self.sections["solver"].get("noise_dimension", 0)
+        given = {}
+        if self._potential is not None:
+            given["potential"] = _modules.Network(self._potential, "network", d, 1, shape)
+        if self._map is not None:
+            given["map"] = _modules.Network(self._map, "map", d + noise, d, () if noise else shape)
+        return given
 
     def __repr__(self):
         return f"Solver({self.name!r}, seed={self.seed})"
@@ -135,6 +186,8 @@ class Solver:
 
 def train(solver, source, target, callbacks=(), *, progress="auto"):
     """Trains a solver on two measures; its ``solution`` is then the map that was kept.
+
+    Networks of Monge's begin anew at every call, and modules where they are.
 
     Parameters
     ----------
@@ -165,8 +218,9 @@ def train(solver, source, target, callbacks=(), *, progress="auto"):
     >>> outcome.reason, solver.solution.map.dimension
     ('budget', 2)
     """
-    experiment = _core.Experiment(solver.seed, solver.sections, measure(source, "source"),
-                                  measure(target, "target"))
+    source, target = measure(source, "source"), measure(target, "target")
+    experiment = _core.Experiment(solver.seed, solver.sections, source, target,
+                                  **solver._given(source.shape))
     outcome, _ = _watch.run(experiment, solver.name, progress, callbacks)
     solver.solution, solver.sections = experiment.solution, experiment.sections
     _watch.finish(outcome)

@@ -3,6 +3,7 @@ from typing import Any
 
 from monge._core import Measure, Solution
 from monge._watch import Outcome
+from torch.nn import Module
 
 def measure(what: Any, name: str = "measure", **options: Any) -> Measure: ...
 
@@ -12,8 +13,8 @@ class Solver:
     sections: dict[str, dict[str, Any]]
     solution: Solution | None
     def __init__(
-        self, name: str = "dual", *, network: str | None = None, cost: str | None = None,
-        seed: int = 0, **options: Any,
+        self, name: str | None = None, *, recipe: str | None = None, network: str | Module | None = None,
+        cost: str | None = None, seed: int = 0, **options: Any,
     ) -> None: ...
 
 def train(

@@ -1,3 +1,4 @@
+#include "monge/error.h"
 #include "monge/features.h"
 
 #include "features/embedded.h"
@@ -31,11 +32,11 @@ class Classifier {
 
   static constexpr std::array<std::int64_t, 4> widths{24, 48, 96, 128};
 
-  /// Of every layer, for images as FeatureNetwork takes them.
+  /// Of every layer, for images [n, c, h, w].
   std::vector<Tensor> activations(const Tensor& images) const {
     constexpr std::int64_t side = 32;
     std::vector<Tensor> all;
-    Tensor x = features::resized(features::grey(features::displayed(images)), side);
+    Tensor x = features::resized(features::grey(images), side);
     for (const Convolution& layer : layers_) all.push_back(x = layer(x).relu_());
     return all;
   }
@@ -49,6 +50,15 @@ const Classifier& classifier() {
   return loaded;
 }
 
+/// The sum over the layers, each channel of which weighs 1.
+Tensor distance(const Tensor& x, const Tensor& y) {
+  const std::vector<Tensor> a = classifier().activations(x), b = classifier().activations(y);
+  Tensor sum = at::zeros({x.size(0)});
+  for (std::size_t l = 0; l < a.size(); ++l)
+    sum = sum + features::layer_distance(a[l], b[l], at::ones({a[l].size(1)}));
+  return sum;
+}
+
 constexpr std::int64_t batch = 128;
 
 class OfflineFeatures final : public FeatureNetwork {
@@ -60,7 +70,7 @@ class OfflineFeatures final : public FeatureNetwork {
   Tensor features(const Tensor& images) const override {
     const at::NoGradGuard no_graph;
     return features::in_batches(images, batch, [](const Tensor& some) {
-      return classifier().activations(some).back().mean(at::IntArrayRef{2, 3});
+      return classifier().activations(features::displayed(some)).back().mean(at::IntArrayRef{2, 3});
     });
   }
 };
@@ -73,12 +83,7 @@ class OfflinePerceptual final : public PerceptualDistance {
   Tensor between(const Tensor& x, const Tensor& y) const override {
     const at::NoGradGuard no_graph;
     return features::in_batches(x, y, batch, [](const Tensor& some, const Tensor& others) {
-      const std::vector<Tensor> a = classifier().activations(some);
-      const std::vector<Tensor> b = classifier().activations(others);
-      Tensor sum = at::zeros({some.size(0)});
-      for (std::size_t l = 0; l < a.size(); ++l)
-        sum += features::layer_distance(a[l], b[l], at::ones({a[l].size(1)}));
-      return sum;
+      return distance(features::displayed(some), features::displayed(others));
     });
   }
 };
@@ -91,6 +96,14 @@ std::shared_ptr<const FeatureNetwork> offline_features() {
 
 std::shared_ptr<const PerceptualDistance> offline_perceptual() {
   return std::make_shared<OfflinePerceptual>();
+}
+
+Tensor offline_perceptual_loss(const Tensor& x, const Tensor& y) {
+  const bool images = x.dim() == 4 && (x.size(1) == 1 || x.size(1) == 3);
+  if (!images || x.sizes() != y.sizes())
+    fail("perceptual loss", "images [n, 1 or 3, h, w] of one shape",
+         fmt::format("{} and {}", shape_text(x), shape_text(y)));
+  return distance(x, y);
 }
 
 }  // namespace monge

@@ -119,13 +119,7 @@ ValueAndGradient MlpPotential::value_and_gradient(const Tensor& x, Graph graph) 
     network_.evaluate(x, both.value, both.gradient);
     return both;
   }
-  const at::AutoGradMode mode(true);
-  const Tensor points = x.requires_grad() ? x : x.detach().requires_grad_(true);
-  const Tensor value = network_.forward(points, Graph::create).squeeze(1);
-  const bool keep = graph == Graph::create;
-  const Tensor gradient = torch::autograd::grad({value.sum()}, {points}, {}, keep, keep).front();
-  return keep ? ValueAndGradient{value, gradient}
-              : ValueAndGradient{value.detach(), gradient.detach()};
+  return differentiate(network_, x, graph);
 }
 
 }  // namespace monge

@@ -87,15 +87,19 @@ class SharedWeights {
 struct PotentialPasses {
   std::shared_ptr<SharedWeights> weights;
   std::function<std::unique_ptr<PotentialPass>(std::int64_t rows)> make;
+  bool whole = false;  ///< wants a batch in one block and one thread, and divides the work itself
 };
 struct MapPasses {
   std::shared_ptr<SharedWeights> weights;
   std::function<std::unique_ptr<MapPass>(std::int64_t rows)> make;
+  bool whole = false;
 };
 
 PotentialPasses passes_of(const DenseIcnn& potential);
 PotentialPasses passes_of(const MlpPotential& potential);
 PotentialPasses passes_of(const NoisedMlp& potential);
+/// By autograd: a graph for every block.
+PotentialPasses passes_of(const NetworkPotential& potential);
 /// T = ∇psi.
 MapPasses gradient_passes(const DenseIcnn& psi);
 MapPasses gradient_passes(const MlpPotential& psi);
@@ -103,6 +107,8 @@ MapPasses gradient_passes(const MlpPotential& psi);
 MapPasses descent_passes(const MlpPotential& f);
 /// T(x, z) = F(x, z), plus x where `residual`.
 MapPasses map_passes(const Mlp& network, bool residual);
+/// The same by autograd.
+MapPasses map_passes(const std::shared_ptr<AutogradNetwork>& network, bool residual);
 
 /// Multiplications of one point in one pass forward: those of the first and of the other weights.
 struct PassWork {

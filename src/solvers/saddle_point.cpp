@@ -17,21 +17,42 @@ std::int64_t usual_batch(std::int64_t dimension, bool icnn) {
   return dimension <= 8 ? 64 : 128;
 }
 
+/// Throws Error on a given network from or to other dimensions.
+void require_network(const Network& network, const char* where, std::int64_t inputs,
+                     std::int64_t outputs) {
+  if (network.inputs() == inputs && network.outputs() == outputs) return;
+  fail(where, fmt::format("a network from {} to {} dimensions", inputs, outputs),
+       fmt::format("one from {} to {}", network.inputs(), network.outputs()));
+}
+
 }  // namespace
 
 /// What is trained for the map: a network from x and z to points, or a potential whose gradient
 /// gives the map; and the average of its parameters.
 struct SaddlePoint::Maps {
   std::shared_ptr<Mlp> mlp, mlp_average;
+  std::shared_ptr<AutogradNetwork> given, given_average;
   Potentials potential, potential_average;
   std::int64_t rows = 0;  // of a pass
 
-  State parameters() const { return mlp ? mlp->parameters() : potential.any().parameters(); }
+  bool is_gradient() const { return !mlp && !given; }
+  std::shared_ptr<const Network> network(bool averaged) const {
+    if (given) return averaged ? given_average : given;
+    return averaged ? mlp_average : mlp;
+  }
+  State parameters() const {
+    return is_gradient() ? potential.any().parameters() : network(false)->parameters();
+  }
   State average() const {
-    return mlp ? mlp_average->parameters() : potential_average.any().parameters();
+    return is_gradient() ? potential_average.any().parameters() : network(true)->parameters();
   }
   std::map<std::string, double> lower_bounds() const {
-    return mlp ? std::map<std::string, double>() : potential.any().lower_bounds();
+    return is_gradient() ? potential.any().lower_bounds() : std::map<std::string, double>();
+  }
+  MapPasses passes(bool residual) const {
+    if (given) return map_passes(given, residual);
+    if (mlp) return map_passes(*mlp, residual);
+    return potential.icnn ? gradient_passes(*potential.icnn) : descent_passes(*potential.mlp);
   }
   PassWork work() const {
     if (potential.icnn) return pass_work(*potential.icnn);
@@ -135,25 +156,37 @@ std::int64_t saddle_point_usual_steps(std::int64_t dimension) {
 }
 
 SaddlePoint::SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options,
-                         const WeakCost& cost, const DenseIcnnOptions& network, Random& random)
+                         const WeakCost& cost, const DenseIcnnOptions& network, Random& random,
+                         std::shared_ptr<AutogradNetwork> map)
     : options_(options), cost_(cost), noise_(0, "unset") {
   potential_.icnn =
       std::make_shared<DenseIcnn>(dimension, network, DenseIcnn::Initial::near_zero, random);
-  build(random);
+  build(random, map);
 }
 
 SaddlePoint::SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options,
-                         const WeakCost& cost, const MlpOptions& network, Random& random)
+                         const WeakCost& cost, const MlpOptions& network, Random& random,
+                         std::shared_ptr<AutogradNetwork> map)
     : options_(options), cost_(cost), noise_(0, "unset") {
   potential_.mlp = std::make_shared<MlpPotential>(dimension, network, random);
-  build(random);
+  build(random, map);
 }
 
 SaddlePoint::SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options,
-                         const WeakCost& cost, const NoisedMlpOptions& network, Random& random)
+                         const WeakCost& cost, const NoisedMlpOptions& network, Random& random,
+                         std::shared_ptr<AutogradNetwork> map)
     : options_(options), cost_(cost), noise_(0, "unset") {
   potential_.noised = std::make_shared<NoisedMlp>(dimension, network, random);
-  build(random);
+  build(random, map);
+}
+
+SaddlePoint::SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options,
+                         const WeakCost& cost, const std::shared_ptr<AutogradNetwork>& potential,
+                         Random& random, std::shared_ptr<AutogradNetwork> map)
+    : options_(options), cost_(cost), noise_(0, "unset") {
+  require_network(*potential, "potential", dimension, 1);
+  potential_.given = std::make_shared<NetworkPotential>(potential);
+  build(random, map);
 }
 
 SaddlePoint::~SaddlePoint() = default;
@@ -170,10 +203,15 @@ void SaddlePoint::require_fit_of_levels() const {
           fmt::format("{:g}", options_.expectile_weight));
 }
 
-/// Throws where the options do not fit one another, the cost or the network.
-void SaddlePoint::require_fit() const {
+/// Throws where the options do not fit one another, the cost or the networks.
+void SaddlePoint::require_fit(const AutogradNetwork* map) const {
   if (potential_.noised) require_fit_of_levels();
   const bool icnn = potential_.icnn != nullptr, gradient = options_.map == "gradient";
+  if (gradient && (map || potential_.given))
+    fail(
+        "solver.map",
+        fmt::format("network, since the {} is a network that was given", map ? "map" : "potential"),
+        "gradient");
   if (noisy() && gradient)
     fail("solver.noise_dimension", "0, since the map is a gradient",
          std::to_string(options_.noise_dimension));
@@ -202,17 +240,17 @@ void SaddlePoint::require_fit() const {
     fail("solver.bidirectional", "false, since the map's network is not convex", "true");
 }
 
-void SaddlePoint::build(Random& random) {
+void SaddlePoint::build(Random& random, const std::shared_ptr<AutogradNetwork>& map) {
   const std::int64_t d = potential_.any().dimension();
   const bool icnn = potential_.icnn != nullptr;
-  if (options_.map == "auto") options_.map = icnn ? "gradient" : "network";
-  require_fit();
+  if (options_.map == "auto") options_.map = icnn && !map ? "gradient" : "network";
+  require_fit(map.get());
   if (!noisy()) options_.noise_samples = 1;
   if (options_.batch == 0) options_.batch = usual_batch(d, icnn);
   if (options_.learning_rate == 0) options_.learning_rate = icnn ? 1e-3 : 3e-4;
   if (options_.potential_learning_rate == 0)
     options_.potential_learning_rate = options_.learning_rate;
-  build_map(random);
+  build_map(random, map);
   set_frame(identity_frame(d));
   const bool clamped = options_.convexity == "clamp";
   map_adam_.emplace(
@@ -236,23 +274,25 @@ void SaddlePoint::build(Random& random) {
                                        .level_numbers = potential_.noised ? d + 1 : 0};
   const auto potential_of = [](const Potentials& one) {
     if (one.icnn) return passes_of(*one.icnn);
+    if (one.given) return passes_of(*one.given);
     return one.mlp ? passes_of(*one.mlp) : passes_of(*one.noised);
   };
-  const auto map_of = [](const Potentials& one) {
-    return one.icnn ? gradient_passes(*one.icnn) : descent_passes(*one.mlp);
-  };
-  step_ = std::make_unique<SaddlePointStep>(
-      objective, map_->rows, potential_of(potential_),
-      map_->mlp ? map_passes(*map_->mlp, options_.residual) : map_of(map_->potential));
+  step_ = std::make_unique<SaddlePointStep>(objective, map_->rows, potential_of(potential_),
+                                            map_->passes(options_.residual));
   if (options_.bidirectional)
-    reverse_step_ = std::make_unique<SaddlePointStep>(
-        objective, map_->rows, potential_of(map_->potential), map_of(potential_));
+    reverse_step_ =
+        std::make_unique<SaddlePointStep>(objective, map_->rows, potential_of(map_->potential),
+                                          Maps{.potential = potential_}.passes(false));
 }
 
-void SaddlePoint::build_map(Random& random) {
+void SaddlePoint::build_map(Random& random, const std::shared_ptr<AutogradNetwork>& given) {
   const std::int64_t d = potential_.any().dimension(), inputs = d + options_.noise_dimension;
   map_ = std::make_unique<Maps>();
-  if (potential_.icnn && options_.map == "gradient") {
+  if (given) {
+    require_network(*given, "map", inputs, d);
+    map_->given = options_.average > 0 ? given->clone() : given;
+    map_->given_average = given;
+  } else if (potential_.icnn && options_.map == "gradient") {
     DenseIcnnOptions network = potential_.icnn->settings();
     if (!options_.map_hidden.empty()) network.hidden = options_.map_hidden;
     for (Potentials* one : {&map_->potential, &map_->potential_average})
@@ -275,6 +315,7 @@ void SaddlePoint::build_map(Random& random) {
     map_->rows = kernels::mlp_block_rows(kernels::mlp_shape(inputs, gradient ? 1 : d, network),
                                          sizeof(float));
   }
+  if (given || potential_.given) map_->rows = options_.batch * options_.noise_samples;
   copy_parameters(map_->average(), map_->parameters(), "saddle_point");
 }
 
@@ -399,6 +440,7 @@ StepReport SaddlePoint::step(Problem& problem, double rate) {
 
 /// Of one inner step, whose threads then meet for the update.
 double SaddlePoint::step_work() const {
+  if (map_->given || potential_.given) return 0;
   const PassWork f =
       potential_.icnn ? pass_work(*potential_.icnn) : pass_work(*potential_.perceptron());
   const double passes = map_->mlp ? 3 : 6;
@@ -408,13 +450,15 @@ double SaddlePoint::step_work() const {
 
 Solution SaddlePoint::solution() const {
   const bool averaged = options_.average > 0;
-  if (map_->mlp) {
-    const auto mlp = averaged ? map_->mlp_average : map_->mlp;
+  if (!map_->is_gradient()) {
+    const auto network = map_->network(averaged);
+    if (map_->given)
+      copy_parameters(map_->given_average->buffers(), map_->given->buffers(), "saddle_point: map");
     Solution solution;
     if (noisy())
-      solution.map = std::make_shared<StochasticNetworkMap>(mlp, options_.residual);
+      solution.map = std::make_shared<StochasticNetworkMap>(network, options_.residual);
     else
-      solution.map = std::make_shared<NetworkMap>(mlp, options_.residual, frame_);
+      solution.map = std::make_shared<NetworkMap>(network, options_.residual, frame_);
     if (potential_.icnn)
       solution.inverse = std::make_shared<BrenierMap>(potential_.icnn, inverse_frame_);
     return solution;
@@ -437,6 +481,9 @@ State SaddlePoint::state() const {
   insert_state(state, "frame", exact_frame_.state());
   if (potential_.noised)
     insert_state(state, "statistics", potential_.noised->levels().statistics());
+  if (potential_.given)
+    insert_state(state, "potential_buffers", potential_.given->network()->buffers());
+  if (map_->given) insert_state(state, "map_buffers", map_->given->buffers());
   return state;
 }
 
@@ -448,6 +495,8 @@ void SaddlePoint::restore(const State& state) {
   copied("map", map_->parameters());
   copied("average", map_->average());
   if (potential_.noised) copied("statistics", potential_.noised->levels().statistics());
+  if (potential_.given) copied("potential_buffers", potential_.given->network()->buffers());
+  if (map_->given) copied("map_buffers", map_->given->buffers());
   map_adam_->restore(extract_state(state, "map_adam"));
   potential_adam_->restore(extract_state(state, "potential_adam"));
   load();

@@ -80,6 +80,7 @@ const std::vector<Tensor>& SaddlePointStep::potential_derivatives() const {
 }
 
 std::int64_t SaddlePointStep::threads_for(std::int64_t n) const {
+  if (potential_.whole || map_.whole) return 1;
   constexpr std::int64_t fewest = 32;  // passes of a thread
   const std::int64_t passes = n * objective_.noise_samples;
   return std::min(std::clamp<std::int64_t>(passes / fewest, 1, at::get_num_threads()), n);
@@ -108,13 +109,17 @@ SaddlePointStep::Block SaddlePointStep::block_of(const Tensor& x, const Tensor& 
 template <class Body>
 void SaddlePointStep::over_blocks(std::int64_t n, std::int64_t rows, Body body) {
   const std::int64_t threads = threads_for(n), part = (n + threads - 1) / threads;
-  at::parallel_for(0, threads, 1, [&](std::int64_t first, std::int64_t last) {
+  const auto blocks_of = [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t thread = first; thread < last; ++thread) {
       const std::int64_t end = std::min((thread + 1) * part, n);
       for (std::int64_t from = thread * part; from < end; from += rows)
         body(*workers_[thread], from, std::min(rows, end - from));
     }
-  });
+  };
+  if (potential_.whole || map_.whole)
+    blocks_of(0, 1);  // within parallel_for nothing else runs in parallel
+  else
+    at::parallel_for(0, threads, 1, blocks_of);
 }
 
 /// T at the points of a block, every x with each of its noise samples.

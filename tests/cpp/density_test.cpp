@@ -9,6 +9,7 @@
 #include "monge/measures/uniform.h"
 #include "monge/network_map.h"
 #include "monge/networks/dense_icnn.h"
+#include "monge/networks/mlp.h"
 
 #include "error_text.h"
 #include "kernel_fixture.h"

@@ -7,6 +7,7 @@
 #include "monge/mixture_plan.h"
 #include "monge/network_map.h"
 #include "monge/networks/dense_icnn.h"
+#include "monge/networks/mlp.h"
 #include "monge/smoothing.h"
 
 #include "error_text.h"

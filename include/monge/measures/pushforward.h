@@ -12,12 +12,12 @@ class TransportMap;
 /// T#P, the distribution of T(X) for X drawn from P.
 class PushforwardMeasure final : public Measure {
  public:
-  /// Throws Error where the dimensions of the measure and the map differ.
+  /// Throws Error where the dimension of the measure is not that of the map's points.
   PushforwardMeasure(std::shared_ptr<const Measure> measure,
                      std::shared_ptr<const TransportMap> map);
 
-  std::int64_t dimension() const override { return measure_->dimension(); }
-  std::vector<std::int64_t> shape() const override { return measure_->shape(); }
+  std::int64_t dimension() const override;
+  std::vector<std::int64_t> shape() const override;
   /// Allocates as much as the map does.
   void sample_into(std::span<float> points, Random& random) const override;
 

@@ -1,7 +1,7 @@
 #pragma once
 
+#include "monge/networks/network.h"
 #include "monge/options.h"
-#include "monge/potential.h"
 #include "monge/random.h"
 
 #include <cstdint>
@@ -27,20 +27,19 @@ MlpOptions sized_for(MlpOptions options, std::int64_t dimension);
 /// A multilayer perceptron F from R^inputs to R^outputs: affine layers with an activation between
 /// them, the last one without. Parameters: layer.k.weight [out, in] and layer.k.bias [out], k from
 /// 0, drawn uniformly within 1/√in of 0 (He-type bounds as PyTorch's linear layers have them).
-class Mlp {
+class Mlp final : public Network {
  public:
   Mlp(std::int64_t inputs, std::int64_t outputs, MlpOptions options, Random& random,
       at::ScalarType dtype = at::kFloat);
 
-  std::int64_t inputs() const { return inputs_; }
-  std::int64_t outputs() const { return outputs_; }
-  /// F(x) for x [n, inputs] in the parameters' dtype; [n, outputs]. Throws Error on another shape.
-  Tensor forward(const Tensor& x, Graph graph) const;
+  std::int64_t inputs() const override { return inputs_; }
+  std::int64_t outputs() const override { return outputs_; }
+  Tensor forward(const Tensor& x, Graph graph) const override;
   /// F(x) [n] and ∇F(x) [n, inputs] of a network with one output, without a graph; either tensor
   /// undefined where it is not wanted.
   void evaluate(const Tensor& x, Tensor value, Tensor gradient) const;
 
-  State parameters() const;
+  State parameters() const override;
   const MlpOptions& settings() const { return options_; }
 
  private:

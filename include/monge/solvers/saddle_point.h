@@ -4,6 +4,7 @@
 #include "monge/cost.h"
 #include "monge/networks/dense_icnn.h"
 #include "monge/networks/mlp.h"
+#include "monge/networks/network.h"
 #include "monge/networks/noised_mlp.h"
 #include "monge/solver.h"
 
@@ -79,6 +80,10 @@ std::int64_t saddle_point_usual_steps(std::int64_t dimension);
 /// NOT, docs/methods/noised-not.md): for f(y) stands, over levels sigma and standard normal n,
 ///
 ///   E weight(sigma) f(y + u sigma n, sigma)
+///
+/// A network of the caller's can take the place of f and of that of T. It is differentiated by
+/// autograd, a batch at a time. f is trained where it is; where the map's parameters are averaged,
+/// the given network is the average's, and a clone is what moves.
 class SaddlePoint final : public Solver {
  public:
   /// The potential: exactly one of the networks.
@@ -86,24 +91,34 @@ class SaddlePoint final : public Solver {
     std::shared_ptr<DenseIcnn> icnn;
     std::shared_ptr<MlpPotential> mlp;
     std::shared_ptr<NoisedMlp> noised;
+    std::shared_ptr<NetworkPotential> given;
     Potential& any() const {
       if (icnn) return *icnn;
+      if (given) return *given;
       return mlp ? static_cast<Potential&>(*mlp) : static_cast<Potential&>(*noised);
     }
-    /// Null where it is the input-convex network.
+    /// Null where it is the input-convex network or a given one.
     const Mlp* perceptron() const {
       if (noised) return &noised->network();
       return mlp ? &mlp->network() : nullptr;
     }
   };
 
-  /// Throws Error where the options do not fit one another, the cost or the network.
+  /// `map`: the network from x and z to points, null: a perceptron or a gradient as the options
+  /// say. Throws Error where the options do not fit one another, the cost or the networks.
   SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options, const WeakCost& cost,
-              const DenseIcnnOptions& network, Random& random);
+              const DenseIcnnOptions& network, Random& random,
+              std::shared_ptr<AutogradNetwork> map = nullptr);
   SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options, const WeakCost& cost,
-              const MlpOptions& network, Random& random);
+              const MlpOptions& network, Random& random,
+              std::shared_ptr<AutogradNetwork> map = nullptr);
   SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options, const WeakCost& cost,
-              const NoisedMlpOptions& network, Random& random);
+              const NoisedMlpOptions& network, Random& random,
+              std::shared_ptr<AutogradNetwork> map = nullptr);
+  /// `potential`: from R^dimension to R.
+  SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options, const WeakCost& cost,
+              const std::shared_ptr<AutogradNetwork>& potential, Random& random,
+              std::shared_ptr<AutogradNetwork> map = nullptr);
   ~SaddlePoint() override;
 
   std::string name() const override { return "saddle_point"; }
@@ -117,11 +132,11 @@ class SaddlePoint final : public Solver {
 
  private:
   struct Maps;  // the trained network and its average
-  void build(Random& random);
+  void build(Random& random, const std::shared_ptr<AutogradNetwork>& map);
   struct Direction;  // one of the two in which the networks are played against each other
-  void require_fit() const;
+  void require_fit(const AutogradNetwork* map) const;
   void require_fit_of_levels() const;
-  void build_map(Random& random);
+  void build_map(Random& random, const std::shared_ptr<AutogradNetwork>& given);
   bool noisy() const { return options_.noise_dimension > 0; }
   void set_frame(const AffineFrame& frame);
   Tensor noise(const Rows& own);

@@ -16,5 +16,8 @@ assert_type(ot.solution_.map(torch.zeros(3, 2)), torch.Tensor)
 assert_type(monge.load("map.safetensors"), monge.OptimalTransport)
 assert_type(monge.exact_ot(x, x).cost, float)
 assert_type(monge.train(monge.Solver("w2gn"), x, "gaussian").steps, int)
+assert_type(monge.Potential(torch.nn.Linear(2, 1), 2).value(torch.zeros(3, 2)), torch.Tensor)
+monge.Solver("saddle_point", network=torch.nn.Linear(2, 1), map=torch.nn.Linear(2, 2))
+monge.OptimalTransport(recipe="otp", smoothing_level=0.1)
 monge.OptimalTransport(batchs=256)  # type: ignore[call-arg]
 monge.OptimalTransport(batch="many")  # type: ignore[arg-type]

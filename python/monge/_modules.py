@@ -1,0 +1,80 @@
+"""A torch.nn.Module as a network of the core."""
+
+import contextlib
+import copy
+
+import torch
+
+from monge._points import shape_text
+
+
+@contextlib.contextmanager
+def _evaluating(module):
+    """The module as it is applied, and every part of it then in the mode in which it was."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
+
+
+def _trained(module, name):
+    """The parameters that training changes, by name; ValueError on those that it cannot."""
+    parameters = {}
+    for key, parameter in module.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        if parameter.device.type != "cpu" or parameter.dtype != torch.float32:
+            raise ValueError(f"{name}: expected parameters in float32 on the cpu, got "
+                             f"{parameter.dtype} on {parameter.device} in '{key}'")
+        if not parameter.is_contiguous():
+            raise ValueError(f"{name}: expected contiguous parameters, got '{key}'")
+        parameters[key] = parameter
+    if not parameters:
+        raise ValueError(f"{name}: expected a module with parameters to train, got none")
+    return parameters
+
+
+class Network:
+    """A module as the function from [n, inputs] to [n, outputs] that the core takes it for.
+
+    With a ``shape`` [c, h, w] of as many numbers as it has inputs, the module sees images.
+    """
+
+    def __init__(self, module, name, inputs, outputs, shape=()):
+        if not isinstance(module, torch.nn.Module):
+            raise TypeError(f"{name}: expected a torch.nn.Module, got {type(module).__name__}")
+        self.module, self.name = module, name
+        self.inputs, self.outputs = inputs, outputs
+        self.shape = tuple(shape) if len(shape) == 3 else (inputs,)
+        with torch.no_grad():
+            self.forward(torch.zeros(2, inputs))  # also what makes lazy parameters
+        self.parameters, self.buffers = _trained(module, name), dict(module.named_buffers())
+
+    def forward(self, x):
+        """F(x) as it is applied: without dropout, say."""
+        with _evaluating(self.module):
+            return self.train_forward(x)
+
+    def train_forward(self, x):
+        """F(x) in the module's own mode."""
+        return self._checked(self.module(x.reshape(-1, *self.shape)), len(x))
+
+    def _checked(self, values, n):
+        if not isinstance(values, torch.Tensor):
+            raise TypeError(f"{self.name}: expected a tensor from the module, "
+                            f"got {type(values).__name__}")
+        if values.dtype != torch.float32 or values.device.type != "cpu":
+            raise ValueError(f"{self.name}: expected values in float32 on the cpu, "
+                             f"got {values.dtype} on {values.device}")
+        if len(values) != n or values.numel() != n * self.outputs:
+            scalar = " or [n]" if self.outputs == 1 else ""
+            raise ValueError(f"{self.name}: expected a module from {shape_text(('n', *self.shape))} "
+                             f"to [n, {self.outputs}]{scalar}, got {shape_text(values.shape)} "
+                             f"for n = {n}")
+        return values.reshape(n, self.outputs)
+
+    def clone(self):
+        return Network(copy.deepcopy(self.module), self.name, self.inputs, self.outputs, self.shape)
