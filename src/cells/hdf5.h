@@ -17,7 +17,7 @@ class Handle {
  public:
   using Close = herr_t (*)(hid_t);
 
-  Handle(hid_t id, Close close) : id_(id), close_(close) {}
+  Handle(hid_t id, Close closing) : id_(id), close_(closing) {}
   Handle(Handle&& other) noexcept : id_(std::exchange(other.id_, -1)), close_(other.close_) {}
   Handle& operator=(Handle&& other) noexcept {
     std::swap(id_, other.id_);
