@@ -274,9 +274,12 @@ Quality watched_quality(const Solution& solution, const EvaluationPoints& points
   quality.value = forward;
   quality.noise = 2 / n;  // under P = Q the relative energy distance varies by about 2 / n
   if (is_image(points.shape)) {
-    const double seen = feature_energy_distance(mapped, points.y, points.shape);
-    quality.figures.emplace_back("energy distance in features", seen);
-    quality.value += seen;
+    const FeatureDistances seen = feature_distances(mapped, points.y, points.shape);
+    const double change = (mapped - points.x).norm(2, at::IntArrayRef{1}).mean().item<double>();
+    quality.figures.emplace_back("energy distance in features", seen.energy);
+    quality.figures.emplace_back("offline_frechet", seen.frechet);
+    quality.figures.emplace_back("l2", change);
+    quality.value += seen.energy;
     quality.noise += 2 / n;
   }
   if (solution.inverse) {
