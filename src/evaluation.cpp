@@ -132,6 +132,13 @@ void add_divergence(std::vector<EvaluatedFigure>& figures, const Solution& solut
                        fmt::format("standard error of kl_pushed over {} points", points.size(0))});
 }
 
+/// The measure itself, which is the caller's, or that of its codes.
+std::shared_ptr<const Measure> side_of(const Measure& measure, bool is_data,
+                                       const LatentSpace& space) {
+  const std::shared_ptr<const Measure> held(std::shared_ptr<void>(), &measure);
+  return is_data ? encoded(held, space.autoencoder) : held;
+}
+
 /// For maps through a latent space: how right they are between the codes, where they were learned.
 void add_latent_figures(std::vector<EvaluatedFigure>& figures, const Solution& solution,
                         const Measure& source, const Measure& target, std::int64_t points,
@@ -162,13 +169,6 @@ bool trained_on_all(const Split& split) {
 
 constexpr const char* conditional_variance = "conditional_variance";
 constexpr const char* conditional_target = "conditional_variance_target";
-
-/// The measure itself, which is the caller's, or that of its codes.
-std::shared_ptr<const Measure> side_of(const Measure& measure, bool is_data,
-                                       const LatentSpace& space) {
-  const std::shared_ptr<const Measure> held(std::shared_ptr<void>(), &measure);
-  return is_data ? encoded(held, space.autoencoder) : held;
-}
 
 /// For stochastic maps: what of their variety comes of the noise; of codes where they are through a
 /// latent space.
@@ -274,9 +274,12 @@ Quality watched_quality(const Solution& solution, const EvaluationPoints& points
   quality.value = forward;
   quality.noise = 2 / n;  // under P = Q the relative energy distance varies by about 2 / n
   if (is_image(points.shape)) {
-    const double seen = feature_energy_distance(mapped, points.y, points.shape);
-    quality.figures.emplace_back("energy distance in features", seen);
-    quality.value += seen;
+    const FeatureDistances seen = feature_distances(mapped, points.y, points.shape);
+    const double change = (mapped - points.x).norm(2, at::IntArrayRef{1}).mean().item<double>();
+    quality.figures.emplace_back("energy distance in features", seen.energy);
+    quality.figures.emplace_back("offline_frechet", seen.frechet);
+    quality.figures.emplace_back("l2", change);
+    quality.value += seen.energy;
     quality.noise += 2 / n;
   }
   if (solution.inverse) {

@@ -1,5 +1,6 @@
 #include "image_evaluation.h"
 
+#include "monge/affine.h"
 #include "monge/error.h"
 #include "monge/fid.h"
 #include "monge/latent_map.h"
@@ -208,13 +209,18 @@ Tensor as_images(const Tensor& rows, std::span<const std::int64_t> shape) {
   return rows.view({rows.size(0), shape[0], shape[1], shape[2]});
 }
 
-double feature_energy_distance(const Tensor& x, const Tensor& y,
-                               std::span<const std::int64_t> shape) {
+FeatureDistances feature_distances(const Tensor& x, const Tensor& y,
+                                   std::span<const std::int64_t> shape) {
   const auto network = offline_features();
   const Tensor from = network->features(as_images(x, shape));
   const Tensor to = network->features(as_images(y, shape));
+  if (!from.isfinite().all().item<bool>()) {  // a training that went wrong is judged by the trainer
+    constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
+    return {unknown, unknown};
+  }
   const double scale = at::pdist(to).mean().item<double>();
-  return energy_distance(from, to) / (scale > 0 ? scale : 1);
+  return {.energy = energy_distance(from, to) / (scale > 0 ? scale : 1),
+          .frechet = frechet_distance(empirical_moments(from), empirical_moments(to))};
 }
 
 std::vector<EvaluatedFigure> evaluate_images(const Solution& solution, const Measure& source,

@@ -17,9 +17,13 @@ bool makes_images(const Measure& source, const Measure& target);
 /// Rows [n, d] as images [n, c, h, w].
 Tensor as_images(const Tensor& rows, std::span<const std::int64_t> shape);
 
-/// The energy distance of rows x and y in the offline features over the mean distance of two y.
-double feature_energy_distance(const Tensor& x, const Tensor& y,
-                               std::span<const std::int64_t> shape);
+/// How far rows x are from rows y in the offline features.
+struct FeatureDistances {
+  double energy;   ///< over the mean distance of two y
+  double frechet;  ///< of so few images only beside others of as many
+};
+FeatureDistances feature_distances(const Tensor& x, const Tensor& y,
+                                   std::span<const std::int64_t> shape);
 
 /// evaluate_solution() of images: nothing is of the size of a pixels' covariance, and images pass
 /// in batches.

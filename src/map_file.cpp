@@ -8,6 +8,8 @@
 #include "monge/mixture_plan.h"
 #include "monge/network_map.h"
 #include "monge/networks/mlp.h"
+#include "monge/networks/song_unet.h"
+#include "monge/networks/unet.h"
 #include "monge/registry.h"
 #include "monge/safetensors.h"
 #include "monge/smoothing.h"
@@ -77,11 +79,12 @@ Json describe_map(const TransportMap& map, State& tensors) {
   }
   if (const auto* network = dynamic_cast<const StochasticNetworkMap*>(&map))
     return free("stochastic_network", network->network(), network->residual());
-  const auto image = [&](const char* kind, const UNet& network, bool residual) -> Json {
+  const auto image = [&](const char* kind, const ImageNetwork& network, bool residual) -> Json {
     insert_state(tensors, "network", network.parameters());
     insert_state(tensors, "statistics", network.statistics());
     return {{"kind", kind},
             {"dimension", map.dimension()},
+            {"network", network.name()},
             {"residual", residual},
             {"options", json_of(network.options())}};
   };
@@ -197,15 +200,26 @@ std::shared_ptr<const TransportMap> rebuild_network_map(const Json& description,
       frame_from_state(extract_state(tensors, "frame"), dimension).to_dtype(at::kFloat));
 }
 
+/// A file without the name of the network is of a version that knew only one.
+std::shared_ptr<const ImageNetwork> make_image_network(const Json& description,
+                                                       const std::string& where) {
+  const Table options = table_of(description.at("options"));
+  const std::string name = description.value("network", "unet");
+  Random random(0, "network");
+  if (name == "unet")
+    return std::make_shared<UNet>(unet_declaration().read(options, where), random);
+  if (name != "song_unet") fail(where, "a network unet or song_unet", name);
+  return std::make_shared<SongUNet>(song_unet_declaration().read(options, where), random);
+}
+
 std::shared_ptr<const TransportMap> rebuild_image_map(const Json& description, const State& tensors,
                                                       const std::string& where) {
-  const UNetOptions options = unet_declaration().read(table_of(description.at("options")), where);
+  const auto network = make_image_network(description, where);
+  const ImageShape shape = network->shape();
   const auto dimension = description.at("dimension").get<std::int64_t>();
-  const std::int64_t numbers = options.channels * options.size * options.size;
+  const std::int64_t numbers = shape.channels * shape.size * shape.size;
   if (numbers != dimension)
     fail(where, fmt::format("images of {} numbers", dimension), fmt::format("{}", numbers));
-  Random random(0, "network");
-  const auto network = std::make_shared<UNet>(options, random);
   copy_parameters(network->parameters(), extract_state(tensors, "network"), where);
   copy_parameters(network->statistics(), extract_state(tensors, "statistics"), where);
   const bool residual = description.at("residual").get<bool>();

@@ -8,6 +8,7 @@
 #include "monge/networks/dense_icnn.h"
 #include "monge/networks/mlp.h"
 #include "monge/networks/noised_mlp.h"
+#include "monge/networks/noised_resnet_critic.h"
 #include "monge/networks/resnet_critic.h"
 #include "monge/smoothing.h"
 #include "monge/solvers/adversarial.h"
@@ -68,6 +69,17 @@ WeakCost saddle_point_cost(SolverParts& parts) {
   return WeakCost(0.0);
 }
 
+/// A game of images; the critic's options come back with every one resolved.
+template <class Options>
+std::unique_ptr<Solver> make_of_images(const Declaration<Options>& declaration, const Shape& shape,
+                                       const SaddlePointOptions& options, const WeakCost& cost,
+                                       SolverParts& parts, Random& random) {
+  Options critic = declaration.read(parts.network_options, "network");
+  take_shape(critic, parts.network_options, shape);
+  parts.network_options = declaration.write(critic);
+  return std::make_unique<ImageSaddlePoint>(critic, options, cost, random);
+}
+
 std::unique_ptr<Solver> make_saddle_point(const Shape& shape, SolverParts& parts, Random& random) {
   const std::int64_t dimension = c10::multiply_integers(shape);
   const auto options = saddle_point_declaration().read(parts.solver, "solver");
@@ -76,11 +88,13 @@ std::unique_ptr<Solver> make_saddle_point(const Shape& shape, SolverParts& parts
   std::unique_ptr<Solver> solver;
   if (potential) {
     solver = std::make_unique<SaddlePoint>(dimension, options, cost, potential, random, map);
+  } else if (map && parts.network.ends_with("resnet_critic")) {
+    fail("network.name", "mlp, since the map is a network that was given", parts.network);
   } else if (parts.network == "resnet_critic") {
-    if (map) fail("network.name", "mlp, since the map is a network that was given", parts.network);
-    const auto critic = sized_for(parts.network_options, shape);
-    parts.network_options = resnet_critic_declaration().write(critic);
-    solver = std::make_unique<ImageSaddlePoint>(critic, options, cost, random);
+    solver = make_of_images(resnet_critic_declaration(), shape, options, cost, parts, random);
+  } else if (parts.network == "noised_resnet_critic") {
+    solver =
+        make_of_images(noised_resnet_critic_declaration(), shape, options, cost, parts, random);
   } else if (parts.network == "dense_icnn") {
     const auto icnn =
         sized_for(dense_icnn_declaration().read(parts.network_options, "network"), dimension);
@@ -154,7 +168,7 @@ std::span<const SolverRow> solver_rows() {
        w2gn_usual_steps,
        true},
       {saddle_point_declaration().info(),
-       {"mlp", "dense_icnn", "resnet_critic", "noised_mlp"},
+       {"mlp", "dense_icnn", "resnet_critic", "noised_mlp", "noised_resnet_critic"},
        {"quadratic", "weak_quadratic", "kernel_weak"},
        make_saddle_point,
        saddle_point_usual_steps,
@@ -205,6 +219,12 @@ std::span<const NetworkRow> network_rows() {
          Random random(0, "network");
          return std::make_shared<ResNetCritic>(resnet_critic_declaration().read(options, "network"),
                                                random);
+       }},
+      {noised_resnet_critic_declaration().info(),
+       [](std::int64_t, const Table& options) -> std::shared_ptr<Potential> {
+         Random random(0, "network");
+         return std::make_shared<NoisedResNetCritic>(
+             noised_resnet_critic_declaration().read(options, "network"), random);
        }},
   };
   return rows;

@@ -87,13 +87,22 @@ Tensor labelled(const Tensor& images, const ImageOptions& options, std::string_v
   return images.index_select(0, kept);
 }
 
+/// The measure of bytes that the options describe.
+std::shared_ptr<const Measure> measure_of(std::shared_ptr<const ImageSet> images,
+                                          const ImageOptions& options, std::string_view where) {
+  if (!options.hues.empty() && images->shape().front() != 1)
+    fail(fmt::format("{}.channels", where), "1, grey images, where they are given hues",
+         fmt::format("{}", images->shape().front()));
+  return std::make_shared<ImageMeasure>(std::move(images),
+                                        options.flip ? Mirrored::yes : Mirrored::no, options.hues);
+}
+
 std::shared_ptr<const Measure> folder_measure(ImageOptions options, std::string_view where) {
   if (!options.labels.empty())
     fail(fmt::format("{}.labels", where), "none where the images are the pictures of a folder",
          fmt::format("[{}]", fmt::join(options.labels, ", ")));
   if (options.size == 0 && options.crop_size == 0 && options.pad == 0) options.size = usual_size;
-  return std::make_shared<ImageMeasure>(open_image_folder(options.file, options),
-                                        options.flip ? Mirrored::yes : Mirrored::no);
+  return measure_of(open_image_folder(options.file, options), options, where);
 }
 
 std::shared_ptr<const Measure> array_measure(const ImageOptions& options, std::string_view where) {
@@ -101,10 +110,9 @@ std::shared_ptr<const Measure> array_measure(const ImageOptions& options, std::s
   const Tensor images = image::prepare_array(labelled(read, options, where), options, options.file);
   if (images.size(0) < 2)
     fail(options.file, "at least 2 images", fmt::format("{}", images.size(0)));
-  if (images.scalar_type() == at::kByte)
-    return std::make_shared<ImageMeasure>(image_set(images),
-                                          options.flip ? Mirrored::yes : Mirrored::no);
+  if (images.scalar_type() == at::kByte) return measure_of(image_set(images), options, where);
   if (options.flip) fail(options.file, "bytes (uint8), of which there are mirror images", "floats");
+  if (!options.hues.empty()) fail(options.file, "bytes (uint8), which are given hues", "floats");
   return std::make_shared<ArrayMeasure>(images.flatten(1), images.sizes().slice(1).vec());
 }
 
@@ -143,6 +151,11 @@ const Declaration<ImageOptions>& images_declaration() {
                   "Pixels a side after padding with black, such as 32 for images of 28; 0: none.",
                   between(0, largest))
           .option("flip", &O::flip, "Whether training sees mirror images as well.")
+          .option("hues", &O::hues,
+                  "Hues in degrees that grey images are given, 0 red, 120 green, 240 blue: each "
+                  "with the same probability, independent of the image, black staying black; "
+                  "empty: none.",
+                  between(0, 360))
           .option("labels", &O::labels, "Only images with these labels; empty: all.")
           .option("labels_file", &O::labels_file,
                   "The labels of an array's images, IDX or an array; empty: the IDX file beside "
@@ -180,14 +193,36 @@ std::shared_ptr<const ImageSet> image_set(const Tensor& levels) {
   return std::make_shared<LoadedImages>(levels);
 }
 
-ImageMeasure::ImageMeasure(std::shared_ptr<const ImageSet> images, Mirrored mirrored)
+ImageMeasure::ImageMeasure(std::shared_ptr<const ImageSet> images, Mirrored mirrored,
+                           std::span<const double> hues)
     : images_(std::move(images)), mirrored_(mirrored) {
   const auto shape = images_->shape();
-  channels_ = shape.at(0);
+  kept_channels_ = shape.at(0);
   height_ = shape.at(1);
   width_ = shape.at(2);
   members_.resize(static_cast<std::size_t>(images_->size()));
   std::iota(members_.begin(), members_.end(), std::int64_t{0});
+  std::ranges::transform(hues, std::back_inserter(colours_), colour_of);
+  if (!colours_.empty() && kept_channels_ != 1)
+    fail("images", "grey ones, which are given hues", fmt::format("{} channels", kept_channels_));
+}
+
+/// Of full saturation and value: each channel is 1 within 60 degrees of its own hue, 0 from 120 on,
+/// and linear between.
+ImageMeasure::Colour ImageMeasure::colour_of(double hue) {
+  Colour colour{};
+  for (std::size_t channel = 0; channel < colour.size(); ++channel) {
+    const double way = std::abs(std::remainder(hue - 120 * static_cast<double>(channel), 360));
+    colour[channel] = static_cast<float>(std::clamp(2 - way / 60, 0.0, 1.0));
+  }
+  return colour;
+}
+
+/// Makes three planes of the first one of `planes`.
+void ImageMeasure::paint(const Colour& colour, std::int64_t pixels, float* planes) {
+  for (const std::size_t channel : {2, 1, 0})
+    for (std::int64_t i = 0; i < pixels; ++i)
+      planes[channel * pixels + i] = (planes[i] + 1) * colour[channel] - 1;
 }
 
 std::vector<std::int64_t> ImageMeasure::members_of(std::span<const std::int64_t> indices) const {
@@ -202,22 +237,25 @@ void ImageMeasure::prefetch(std::span<const std::int64_t> indices) const {
 }
 
 void ImageMeasure::gather(std::span<const std::int64_t> indices, std::span<float> points) const {
-  const std::int64_t d = dimension();
-  std::vector<std::uint8_t> levels(points.size());
+  const std::int64_t d = dimension(), kept = kept_channels_ * height_ * width_;
+  std::vector<std::uint8_t> levels(indices.size() * static_cast<std::size_t>(kept));
   images_->gather(members_of(indices), levels);
   for (std::size_t k = 0; k < indices.size(); ++k) {
-    const std::uint8_t* from = levels.data() + k * d;
+    const std::uint8_t* from = levels.data() + k * kept;
     float* to = points.data() + k * d;
-    if (indices[k] < count())
-      scale(from, d, to);
+    const std::int64_t variant = indices[k] / count();
+    if (variant % mirrors() == 0)
+      scale(from, kept, to);
     else
-      scale_mirrored(from, d, width_, to);
+      scale_mirrored(from, kept, width_, to);
+    if (!colours_.empty()) paint(colours_[static_cast<std::size_t>(variant / mirrors())], kept, to);
   }
 }
 
 std::shared_ptr<const ImageMeasure> ImageMeasure::part(const Tensor& indices,
                                                        Mirrored mirrored) const {
   auto part = std::make_shared<ImageMeasure>(images_, mirrored);
+  part->colours_ = colours_;
   const Tensor which = indices.contiguous();
   part->members_ =
       members_of({which.const_data_ptr<std::int64_t>(), static_cast<std::size_t>(which.numel())});

@@ -17,4 +17,9 @@ Tensor as_images(const Tensor& x, std::int64_t channels, std::int64_t size,
       .contiguous(at::MemoryFormat::ChannelsLast);
 }
 
+void require_divisible(const Tensor& images, std::int64_t divisor, std::string_view where) {
+  if (images.size(2) % divisor != 0 || images.size(3) % divisor != 0)
+    fail(where, fmt::format("sides that {} divides", divisor), shape_text(images));
+}
+
 }  // namespace monge::networks

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "monge/tensor.h"
+#include "monge/networks/image_network.h"
 
 #include <string_view>
 
@@ -10,5 +10,20 @@ namespace monge::networks {
 /// 2, of rows [n, channels size size]. Throws Error at `where` on another rank or number of
 /// channels.
 Tensor as_images(const Tensor& x, std::int64_t channels, std::int64_t size, std::string_view where);
+
+/// Throws Error at `where` unless `divisor` divides the sides of images [n, c, h, w].
+void require_divisible(const Tensor& images, std::int64_t divisor, std::string_view where);
+
+/// What `run` makes of the images of a network, given channels last, in the shape of `images`:
+/// images or rows. Throws Error at `where` on another shape and on sides that `divisor` does not
+/// divide.
+template <class Run>
+Tensor mapped_images(const Tensor& images, const ImageShape& shape, std::int64_t divisor,
+                     std::string_view where, Run run) {
+  const Tensor x = as_images(images, shape.channels + shape.noise_channels, shape.size, where);
+  require_divisible(x, divisor, where);
+  const Tensor moved = run(x);
+  return images.dim() == 2 ? moved.reshape({x.size(0), -1}) : moved;
+}
 
 }  // namespace monge::networks

@@ -17,24 +17,31 @@ Tensor any_input(const Tensor& g, std::int64_t channels) {
       .set_requires_grad(true);
 }
 
-/// A node's inputs are all defined: an empty tensor stands for no shortcut.
-bool is_weight(const Tensor& shortcut) { return shortcut.numel() > 0; }
+/// A node's inputs are all defined: an empty tensor stands for no shortcut and for no shift.
+bool is_given(const Tensor& input) { return input.numel() > 0; }
+Tensor given_or_empty(const Tensor& input, const Tensor& like) {
+  return input.defined() ? input : at::empty({0}, like.options());
+}
+
+/// [n, c] as [n, c, 1, 1].
+Tensor for_pixels(const Tensor& shift) { return shift.unsqueeze(2).unsqueeze(3); }
 
 bool any_trains(std::initializer_list<Tensor> parameters) {
   return std::ranges::any_of(parameters, [](const Tensor& p) { return p.requires_grad(); });
 }
 
 struct BlockNode : torch::autograd::Function<BlockNode> {
-  enum Input { x, first_weight, first_bias, second_weight, second_bias, shortcut, inputs };
+  enum Input { x, first_weight, first_bias, second_weight, second_bias, shortcut, shift, inputs };
 
   static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& first_weight,
                         const Tensor& first_bias, const Tensor& second_weight,
-                        const Tensor& second_bias, const Tensor& shortcut, double ratio,
-                        double slope) {
+                        const Tensor& second_bias, const Tensor& shortcut, const Tensor& shift,
+                        double ratio, double slope) {
     Tensor hidden = kernels::convolve(x, first_weight, first_bias);
+    if (is_given(shift)) hidden.add_(for_pixels(shift));
     kernels::leaky_(hidden, slope);
     Tensor out = kernels::convolve(hidden, second_weight, second_bias);
-    if (is_weight(shortcut)) {
+    if (is_given(shortcut)) {
       kernels::rows_of(out).addmm_(kernels::rows_of(x), shortcut.t(), ratio, 1);
       kernels::leaky_(out, slope);
     } else {
@@ -46,7 +53,7 @@ struct BlockNode : torch::autograd::Function<BlockNode> {
       return training ? activation : Signs::packed(activation).stored();
     };
     ctx->save_for_backward({training ? x : Tensor(), first_weight, first_bias, second_weight,
-                            second_bias, shortcut, kept(hidden), kept(out)});
+                            second_bias, shortcut, shift, kept(hidden), kept(out)});
     ctx->saved_data["ratio"] = ratio;
     ctx->saved_data["slope"] = slope;
     return out;
@@ -77,10 +84,11 @@ struct BlockNode : torch::autograd::Function<BlockNode> {
     Signs(hidden).back_(inner, ratio, slope);
     if (needed[first_weight]) result[first_weight] = convolve_weight_back(inner, saved[x], 3);
     if (needed[first_bias]) result[first_bias] = rows_of(inner).sum(0);
+    if (needed[shift]) result[shift] = inner.sum({2, 3});
     if (needed[shortcut]) result[shortcut] = rows_of(outer).t().mm(rows_of(saved[x]));
     if (!needed[x]) return result;
     result[x] = convolve_back(inner, saved[first_weight]);
-    if (is_weight(link))
+    if (is_given(link))
       rows_of(result[x]).addmm_(rows_of(outer), link);
     else
       result[x].add_(outer);
@@ -93,12 +101,12 @@ struct BlockNode : torch::autograd::Function<BlockNode> {
                                 const Tensor& g, double ratio, double slope) {
     if (!saved[x].defined()) saved[x] = any_input(g.detach(), saved[first_weight].size(3));
     Tensor hidden = recorded_convolution(saved[x], saved[first_weight], saved[first_bias]);
+    if (is_given(saved[shift])) hidden = hidden + for_pixels(saved[shift]);
     hidden = hidden * Signs(saved[inputs].detach()).factors(hidden, slope);
     Tensor out = ratio * recorded_convolution(hidden, saved[second_weight], saved[second_bias]);
     const Tensor& link = saved[shortcut];
-    out =
-        out + (is_weight(link) ? recorded_convolution(saved[x], link.unsqueeze(1).unsqueeze(1), {})
-                               : saved[x]);
+    out = out + (is_given(link) ? recorded_convolution(saved[x], link.unsqueeze(1).unsqueeze(1), {})
+                                : saved[x]);
     out = out * Signs(saved[inputs + 1].detach()).factors(out, slope);
     saved.resize(inputs);
     return recorded_gradients(out, saved, needed, g);
@@ -144,10 +152,10 @@ struct FirstNode : torch::autograd::Function<FirstNode> {
 
 }  // namespace
 
-Tensor residual_block(const Tensor& x, const ResidualBlock& block) {
-  const Tensor shortcut = block.shortcut.defined() ? block.shortcut : at::empty({0}, x.options());
+Tensor residual_block(const Tensor& x, const ResidualBlock& block, const Tensor& shift) {
   return BlockNode::apply(x, block.first_weight, block.first_bias, block.second_weight,
-                          block.second_bias, shortcut, block.ratio, block.slope);
+                          block.second_bias, given_or_empty(block.shortcut, x),
+                          given_or_empty(shift, x), block.ratio, block.slope);
 }
 
 Tensor convolve_leaky(const Tensor& x, const Tensor& weight, const Tensor& bias, double slope) {

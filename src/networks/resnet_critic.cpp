@@ -1,139 +1,38 @@
 #include "monge/networks/resnet_critic.h"
 
-#include "monge/error.h"
-
+#include "networks/critic.h"
 #include "networks/images.h"
-#include "networks/initial.h"
-#include "networks/residual_block.h"
-
-#include <bit>
 
 namespace monge {
-namespace {
-
-using networks::ResidualBlock;
-
-constexpr std::int64_t last_size = 4;
-
-/// He et al. 2015 by the number of outputs, as NOT's critic starts.
-Tensor normal_start(at::IntArrayRef shape, std::int64_t k, Random& random) {
-  return random.normal(shape).mul_(std::sqrt(2.0 / static_cast<double>(shape[0] * k * k)));
-}
-
-ResidualBlock make_block(std::int64_t in, std::int64_t out, const ResNetCriticOptions& options,
-                         Random& random, at::ScalarType dtype) {
-  const std::int64_t hidden = std::min(in, out);
-  const auto start = [&](const Tensor& tensor) { return networks::trainable(tensor, dtype); };
-  ResidualBlock block{.ratio = options.residual_ratio, .slope = options.slope};
-  block.first_weight = start(normal_start({hidden, 3, 3, in}, 3, random));
-  block.first_bias = start(networks::uniform_start({hidden}, 9 * in, random));
-  block.second_weight = start(normal_start({out, 3, 3, hidden}, 3, random));
-  block.second_bias = start(networks::uniform_start({out}, 9 * hidden, random));
-  if (in != out) block.shortcut = start(normal_start({out, in}, 1, random));
-  return block;
-}
-
-void require_size(std::int64_t size) {
-  if (size % last_size != 0 || !std::has_single_bit(static_cast<std::uint64_t>(size / last_size)))
-    fail("resnet_critic.size", "4 times a power of two, as 32, 64 or 128", std::to_string(size));
-}
-
-}  // namespace
 
 const Declaration<ResNetCriticOptions>& resnet_critic_declaration() {
-  using O = ResNetCriticOptions;
-  static const auto declaration =
-      Declaration<O>("network", "resnet_critic",
-                     "Residual convolutional network from square images to one number, with leaky "
-                     "ReLU and without normalisation.",
-                     "WGAN-QC (Liu et al. 2019); NOT (Korotin et al. 2023), section 5")
-          .option("channels", &O::channels,
-                  "Channels of an image; a solver takes those of the measures.", between(1, 1024))
-          .option("size", &O::size,
-                  "Side of an image in pixels, 4 times a power of two; a solver takes that of the "
-                  "measures, 16 at least.",
-                  between(8, 1024))
-          .option("width", &O::width, "Channels of the first layer; every halving doubles them.",
-                  between(1, 4096))
-          .option("max_width", &O::max_width, "Largest number of channels.", between(1, 4096))
-          .option("residual_ratio", &O::residual_ratio,
-                  "What a block's convolutions are multiplied by.", above(0))
-          .option("slope", &O::slope, "Slope of the leaky ReLU below 0.", between(0, 1));
+  static const auto declaration = networks::with_critic(Declaration<ResNetCriticOptions>(
+      "network", "resnet_critic",
+      "Residual convolutional network from square images to one number, with leaky "
+      "ReLU and without normalisation.",
+      "WGAN-QC (Liu et al. 2019); NOT (Korotin et al. 2023), section 5"));
   return declaration;
 }
 
 ResNetCritic::ResNetCritic(ResNetCriticOptions options, Random& random, at::ScalarType dtype)
-    : options_(options) {
-  require_size(options_.size);
-  const auto width = [&](std::int64_t k) {
-    return std::min(options_.width << k, options_.max_width);
-  };
-  const std::int64_t channels = options_.channels;
-  first_weight_ = networks::trainable(normal_start({width(0), 3, 3, channels}, 3, random), dtype);
-  first_bias_ =
-      networks::trainable(networks::uniform_start({width(0)}, 9 * channels, random), dtype);
-  std::int64_t k = 0;
-  for (std::int64_t side = options_.size; side >= last_size; side /= 2, ++k) {
-    blocks_.push_back(make_block(width(k), width(k), options_, random, dtype));
-    blocks_.push_back(make_block(width(k), width(k + 1), options_, random, dtype));
-  }
-  const std::int64_t left = last_size * last_size * width(k);
-  final_weight_ = networks::trainable(
-      networks::uniform_start({last_size, last_size, width(k)}, left, random), dtype);
-  final_bias_ = networks::trainable(networks::uniform_start({1}, left, random), dtype);
-}
-
-ResNetCritic::~ResNetCritic() = default;
+    : options_(options),
+      critic_(std::make_shared<const networks::Critic>(options_, 0, random, dtype)) {}
 
 std::int64_t ResNetCritic::dimension() const {
   return options_.channels * options_.size * options_.size;
 }
 
-Tensor ResNetCritic::value_of(const Tensor& images) const {
-  if (images.size(2) != options_.size || images.size(3) != options_.size)
-    fail("resnet_critic", fmt::format("images of {0} x {0} pixels", options_.size),
-         shape_text(images));
-  Tensor z = networks::convolve_leaky(images, first_weight_, first_bias_, options_.slope);
-  for (std::size_t i = 0; i < blocks_.size(); ++i) {
-    if (i > 0 && i % 2 == 0) z = at::avg_pool2d(z, 3, 2, 1);
-    z = networks::residual_block(z, blocks_[i]);
-  }
-  return at::addmv(final_bias_, z.permute({0, 2, 3, 1}).flatten(1), final_weight_.flatten());
-}
-
 Tensor ResNetCritic::value(const Tensor& x, Graph graph) const {
   const at::AutoGradMode mode(graph == Graph::create);
-  return value_of(networks::as_images(x, options_.channels, options_.size, "resnet_critic"));
+  return critic_->value(networks::as_images(x, options_.channels, options_.size, "resnet_critic"),
+                        {});
 }
 
 ValueAndGradient ResNetCritic::value_and_gradient(const Tensor& x, Graph graph) const {
-  const at::AutoGradMode mode(true);
-  const bool create = graph == Graph::create;
-  const Tensor at = create && x.requires_grad() ? x : x.detach().set_requires_grad(true);
-  const Tensor value = this->value(at, Graph::create);
-  const Tensor gradient =
-      torch::autograd::grad({value.sum()}, {at}, {}, std::nullopt, create).front();
-  // The value is piecewise linear in x: the second derivative is 0 rather than missing.
-  if (create) return {value, gradient + 0 * at};
-  return {value.detach(), gradient.detach()};
+  return networks::piecewise_linear_gradient(*this, x, graph);
 }
 
-State ResNetCritic::parameters() const {
-  State state{{"first.weight", first_weight_},
-              {"first.bias", first_bias_},
-              {"final.weight", final_weight_},
-              {"final.bias", final_bias_}};
-  for (std::size_t i = 0; i < blocks_.size(); ++i) {
-    const std::string prefix = fmt::format("stage.{}.{}.", i / 2, i % 2);
-    const ResidualBlock& block = blocks_[i];
-    state[prefix + "first.weight"] = block.first_weight;
-    state[prefix + "first.bias"] = block.first_bias;
-    state[prefix + "second.weight"] = block.second_weight;
-    state[prefix + "second.bias"] = block.second_bias;
-    if (block.shortcut.defined()) state[prefix + "shortcut"] = block.shortcut;
-  }
-  return state;
-}
+State ResNetCritic::parameters() const { return critic_->parameters(); }
 
 Table ResNetCritic::options() const { return resnet_critic_declaration().write(options_); }
 

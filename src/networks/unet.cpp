@@ -105,12 +105,8 @@ Tensor UNet::run(const Tensor& x, UnitPass pass) const {
 }
 
 Tensor UNet::mapped(const Tensor& images, UnitPass pass) const {
-  const Tensor x = networks::as_images(images, options_.channels + options_.noise_channels,
-                                       options_.size, "unet");
-  if (x.size(2) % divisor != 0 || x.size(3) % divisor != 0)
-    fail("unet", fmt::format("sides that {} divides", divisor), shape_text(images));
-  const Tensor moved = run(x, pass);
-  return images.dim() == 2 ? moved.reshape({x.size(0), -1}) : moved;
+  return networks::mapped_images(images, shape(), divisor, "unet",
+                                 [&](const Tensor& x) { return run(x, pass); });
 }
 
 Tensor UNet::forward(const Tensor& images, Graph graph) const {

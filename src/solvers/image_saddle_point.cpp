@@ -1,7 +1,8 @@
 #include "monge/solvers/image_saddle_point.h"
 
 #include "monge/error.h"
-#include "monge/frozen.h"
+#include "monge/networks/song_unet.h"
+#include "monge/networks/unet.h"
 #include "monge/unet_map.h"
 
 #include "solvers/exchange.h"
@@ -21,7 +22,7 @@ std::string text_of(const std::vector<std::int64_t>& shape) {
 void require_images(const std::vector<std::int64_t>& shape) {
   constexpr const char* where = "source and target";
   if (shape.size() != 3)
-    fail(where, "images of one shape [channels, height, width], since the network is resnet_critic",
+    fail(where, "images of one shape [channels, height, width], since the network is one of images",
          fmt::format("points of shape {}", text_of(shape)));
   const auto times = static_cast<std::uint64_t>(shape[1] / least_size);
   if (shape[1] != shape[2] || shape[1] % least_size != 0 || !std::has_single_bit(times))
@@ -45,10 +46,23 @@ void require_fit(const SaddlePointOptions& options, double gamma) {
   require_unset("expectile_weight", options.expectile_weight == 0, "0",
                 fmt::format("{}", options.expectile_weight));
   require_unset("bidirectional", !options.bidirectional, "false", "true");
+  if (options.map_network == "unet" && options.map_attention > 0)
+    fail("solver.map_attention", "0, since the map's network is unet",
+         std::to_string(options.map_attention));
   if (gamma > 0 && options.noise_channels < 1)
     fail("solver.noise_channels", "at least 1, since the cost is weak", "0");
   if (gamma > 0 && options.noise_samples < 2)
     fail("solver.noise_samples", "at least 2, since the cost is weak", "1");
+}
+
+/// Throws where the options or the cost do not fit a potential that has levels.
+void require_fit_of_levels(const SaddlePointOptions& options, double gamma) {
+  constexpr const char* since = "since the network is noised_resnet_critic";
+  if (gamma > 0)
+    fail("cost", fmt::format("a strong one, {}", since), fmt::format("gamma = {}", gamma));
+  if (options.noise_channels > 0)
+    fail("solver.noise_channels", fmt::format("0, {}", since),
+         std::to_string(options.noise_channels));
 }
 
 SaddlePointOptions sized_for(SaddlePointOptions options, std::int64_t dimension) {
@@ -61,11 +75,29 @@ SaddlePointOptions sized_for(SaddlePointOptions options, std::int64_t dimension)
   return options;
 }
 
+std::shared_ptr<ImageNetwork> make_map(const SaddlePointOptions& options,
+                                       const ResNetCriticOptions& images, Random& random) {
+  if (options.map_network == "unet")
+    return std::make_shared<UNet>(UNetOptions{.channels = images.channels,
+                                              .noise_channels = options.noise_channels,
+                                              .size = images.size,
+                                              .width = options.map_width},
+                                  random);
+  return std::make_shared<SongUNet>(SongUNetOptions{.channels = images.channels,
+                                                    .noise_channels = options.noise_channels,
+                                                    .size = images.size,
+                                                    .width = options.map_width,
+                                                    .multipliers = options.map_multipliers,
+                                                    .blocks = options.map_blocks,
+                                                    .attention = options.map_attention},
+                                    random);
+}
+
 }  // namespace
 
-ResNetCriticOptions sized_for(const Table& given, const std::vector<std::int64_t>& shape) {
+void take_shape(ResNetCriticOptions& network, const Table& given,
+                const std::vector<std::int64_t>& shape) {
   require_images(shape);
-  ResNetCriticOptions network = resnet_critic_declaration().read(given, "network");
   const auto take = [&](const char* option, std::int64_t& value, std::int64_t images) {
     if (given.contains(option) && value != images)
       fail(fmt::format("network.{}", option), fmt::format("that of the images, {}", images),
@@ -74,7 +106,6 @@ ResNetCriticOptions sized_for(const Table& given, const std::vector<std::int64_t
   };
   take("channels", network.channels, shape[0]);
   take("size", network.size, shape[1]);
-  return network;
 }
 
 ImageSaddlePoint::ImageSaddlePoint(const ResNetCriticOptions& network,
@@ -82,53 +113,72 @@ ImageSaddlePoint::ImageSaddlePoint(const ResNetCriticOptions& network,
                                    Random& random)
     : options_(options), cost_(cost), noise_(0, "unset") {
   require_fit(options_, cost_.gamma());
-  potential_ = std::make_shared<ResNetCritic>(network, random);
-  options_ = sized_for(options_, potential_->dimension());
-  const UNetOptions unet{.channels = network.channels,
-                         .noise_channels = options_.noise_channels,
-                         .size = network.size,
-                         .width = options_.map_width};
-  for (auto* one : {&map_, &average_}) *one = std::make_shared<UNet>(unet, random);
+  potential_.critic = std::make_shared<ResNetCritic>(network, random);
+  build(network, random);
+}
+
+ImageSaddlePoint::ImageSaddlePoint(const NoisedResNetCriticOptions& network,
+                                   const SaddlePointOptions& options, const WeakCost& cost,
+                                   Random& random)
+    : options_(options), cost_(cost), noise_(0, "unset") {
+  require_fit_of_levels(options_, cost_.gamma());
+  require_fit(options_, cost_.gamma());
+  potential_.noised = std::make_shared<NoisedResNetCritic>(network, random);
+  build(network, random);
+}
+
+void ImageSaddlePoint::build(const ResNetCriticOptions& images, Random& random) {
+  options_ = sized_for(options_, potential_.any().dimension());
+  for (auto* one : {&map_, &average_}) *one = make_map(options_, images, random);
   copy_parameters(average_->parameters(), map_->parameters(), "saddle_point");
   map_adam_.emplace(
       map_->parameters(),
       AdamOptions{options_.learning_rate, options_.beta1, options_.beta2, 1e-8, options_.average},
       std::map<std::string, double>(), options_.average > 0 ? average_->parameters() : State());
   potential_adam_.emplace(
-      potential_->parameters(),
+      potential_.any().parameters(),
       AdamOptions{options_.potential_learning_rate, options_.beta1, options_.beta2, 1e-8});
-  step_ =
-      std::make_unique<ImageSaddlePointStep>(ImageObjective{.noise_samples = options_.noise_samples,
-                                                            .noise_scale = options_.noise_scale,
-                                                            .gamma = cost_.gamma_at(0),
-                                                            .exponent = cost_.exponent(),
-                                                            .cost_scale = options_.cost_scale,
-                                                            .residual = options_.residual,
-                                                            .micro_batch = options_.micro_batch},
-                                             *potential_, *map_);
+  step_ = std::make_unique<ImageSaddlePointStep>(
+      ImageObjective{.noise_samples = options_.noise_samples,
+                     .noise_scale = options_.noise_scale,
+                     .gamma = cost_.gamma_at(0),
+                     .exponent = cost_.exponent(),
+                     .cost_scale = options_.cost_scale,
+                     .residual = options_.residual,
+                     .micro_batch = options_.micro_batch},
+      potential_.critic ? image_potential(*potential_.critic) : image_potential(*potential_.noised),
+      *map_);
 }
 
 ImageSaddlePoint::~ImageSaddlePoint() = default;
 
-void ImageSaddlePoint::start(const Problem&, Random& random) {
+void ImageSaddlePoint::start(const Problem& problem, Random& random) {
   noise_ = Random(
       static_cast<std::uint64_t>(random.integers(std::int64_t{1} << 62, 1).item<std::int64_t>()),
       "noise");
+  if (potential_.noised) potential_.noised->levels().measure(problem.target.measure(), random);
 }
 
 /// Of the noise of a batch, that of the own rows.
 Tensor ImageSaddlePoint::noise(const Rows& own) {
   if (!noisy()) return {};
-  const UNetOptions& unet = map_->settings();
+  const ImageShape shape = map_->shape();
   const std::int64_t samples = options_.noise_samples;
-  return noise_.normal({options_.batch * samples, unet.noise_channels * unet.size * unet.size})
+  return noise_.normal({options_.batch * samples, shape.noise_channels * shape.size * shape.size})
       .narrow(0, own.begin * samples, own.count * samples);
+}
+
+/// Of the noise and the levels at which the potential sees a batch, those of the own rows.
+Tensor ImageSaddlePoint::levels(const Rows& own) {
+  if (!potential_.noised) return {};
+  return rows_in(potential_.noised->levels().draw(options_.batch, noise_), own);
 }
 
 /// One step of the map; false where it would have left the finite numbers.
 bool ImageSaddlePoint::improve_map(Problem& problem, double rate) {
-  SaddlePointTerms terms = step_->for_map(problem.source.next(options_.batch),
-                                          noise(problem.group->rows_of(options_.batch)));
+  const Rows own = problem.group->rows_of(options_.batch);
+  SaddlePointTerms terms =
+      step_->for_map(problem.source.next(options_.batch), noise(own), levels(own));
   Exchange(*problem.group, options_.batch)
       .means(step_->map_derivatives())
       .means(tensors_of(map_->statistics()))
@@ -161,8 +211,8 @@ StepReport ImageSaddlePoint::step(Problem& problem, double rate) {
       return report;
     }
   const Tensor x = problem.source.next(options_.batch), y = problem.target.next(options_.batch);
-  const Tensor z = noise(problem.group->rows_of(options_.batch));
-  SaddlePointTerms terms = step_->for_potential(x, z, y);
+  const Rows own = problem.group->rows_of(options_.batch);
+  SaddlePointTerms terms = step_->for_potential(x, noise(own), y, levels(own));
   Exchange(*problem.group, options_.batch)
       .means(step_->potential_derivatives())
       .means(tensors_of(map_->statistics()))
@@ -177,22 +227,24 @@ StepReport ImageSaddlePoint::step(Problem& problem, double rate) {
 }
 
 Solution ImageSaddlePoint::solution() const {
-  const auto& unet = options_.average > 0 ? average_ : map_;
+  const auto& network = options_.average > 0 ? average_ : map_;
   if (noisy())
-    return {std::make_shared<StochasticUNetMap>(unet, options_.residual, options_.noise_scale),
+    return {std::make_shared<StochasticUNetMap>(network, options_.residual, options_.noise_scale),
             nullptr};
-  return {std::make_shared<UNetMap>(unet, options_.residual), nullptr};
+  return {std::make_shared<UNetMap>(network, options_.residual), nullptr};
 }
 
 State ImageSaddlePoint::state() const {
   State state{{"noise", noise_.state()}};
-  insert_state(state, "potential", potential_->parameters());
+  insert_state(state, "potential", potential_.any().parameters());
   insert_state(state, "map", map_->parameters());
   insert_state(state, "map_statistics", map_->statistics());
   insert_state(state, "average", average_->parameters());
   insert_state(state, "average_statistics", average_->statistics());
   insert_state(state, "map_adam", map_adam_->state());
   insert_state(state, "potential_adam", potential_adam_->state());
+  if (potential_.noised)
+    insert_state(state, "statistics", potential_.noised->levels().statistics());
   return state;
 }
 
@@ -200,7 +252,8 @@ void ImageSaddlePoint::restore(const State& state) {
   const auto copied = [&](const char* prefix, const State& mine) {
     copy_parameters(mine, extract_state(state, prefix), fmt::format("saddle_point: {}", prefix));
   };
-  copied("potential", potential_->parameters());
+  copied("potential", potential_.any().parameters());
+  if (potential_.noised) copied("statistics", potential_.noised->levels().statistics());
   copied("map", map_->parameters());
   copied("map_statistics", map_->statistics());
   copied("average", average_->parameters());

@@ -13,9 +13,9 @@ std::vector<Tensor> tensors_of(const State& state) {
 
 namespace {
 
-/// Rows of the noise, where the map has any.
-Tensor noise_of(const Tensor& z, std::int64_t from, std::int64_t count) {
-  return z.defined() ? z.narrow(0, from, count) : z;
+/// Rows of noise or levels, where there are any.
+Tensor rows_of(const Tensor& drawn, std::int64_t from, std::int64_t count) {
+  return drawn.defined() ? drawn.narrow(0, from, count) : drawn;
 }
 
 /// Adds the derivatives of <result, along> in the parameters to `sums`.
@@ -32,13 +32,23 @@ void add_derivatives(std::vector<Tensor>& sums, const Tensor& result, const Tens
 
 }  // namespace
 
+ImagePotential image_potential(const ResNetCritic& critic) {
+  return {critic.parameters(),
+          [&critic](const Tensor& x, const Tensor&) { return critic.value(x, Graph::create); }};
+}
+
+ImagePotential image_potential(const NoisedResNetCritic& critic) {
+  return {critic.parameters(), [&critic](const Tensor& x, const Tensor& levels) {
+            return critic.noised_value(x, levels, Graph::create);
+          }};
+}
+
 ImageSaddlePointStep::ImageSaddlePointStep(const ImageObjective& objective,
-                                           const ResNetCritic& potential, const UNet& map)
+                                           ImagePotential potential, const ImageNetwork& map)
     : objective_(objective),
-      potential_(potential),
+      potential_(std::move(potential)),
       map_(map),
-      map_state_(map.parameters()),
-      potential_state_(potential.parameters()) {}
+      map_state_(map.parameters()) {}
 
 /// body(from, count) for the points of each micro-batch, every one of which is `samples` images.
 template <class Body>
@@ -72,18 +82,19 @@ SaddlePointTerms ImageSaddlePointStep::means(SaddlePointTerms sums, std::int64_t
           .target = sums.target / (static_cast<double>(m) * objective_.cost_scale)};
 }
 
-SaddlePointTerms ImageSaddlePointStep::for_map(const Tensor& x, const Tensor& z) {
+SaddlePointTerms ImageSaddlePointStep::for_map(const Tensor& x, const Tensor& z,
+                                               const Tensor& levels) {
   const std::int64_t n = x.size(0), samples = objective_.noise_samples;
-  const Frozen frozen(potential_state_);
+  const Frozen frozen(potential_.parameters);
   const at::AutoGradMode recording(true);
   map_sums_.clear();
   SaddlePointTerms sums;
   over_micro_batches(n, samples, [&](std::int64_t from, std::int64_t count) {
     const Tensor start = x.narrow(0, from, count);
-    const Tensor moved = transport(start, noise_of(z, from * samples, count * samples));
+    const Tensor moved = transport(start, rows_of(z, from * samples, count * samples));
     const Tensor mapped = moved.detach().set_requires_grad(true);
     const Tensor costs = cost(start, mapped).sum();
-    const Tensor values = potential_.value(mapped, Graph::create).sum();
+    const Tensor values = potential_.value(mapped, rows_of(levels, from, count)).sum();
     const Tensor along =
         torch::autograd::grad(
             {(objective_.cost_scale * costs - values / static_cast<double>(samples)) /
@@ -98,14 +109,14 @@ SaddlePointTerms ImageSaddlePointStep::for_map(const Tensor& x, const Tensor& z)
 }
 
 /// Adds weight · Σ f(points) to the potential's objective; Σ f(points).
-double ImageSaddlePointStep::learn(const Tensor& points, double weight) {
-  const Tensor values = potential_.value(points, Graph::create);
-  add_derivatives(potential_sums_, values, at::full_like(values, weight), potential_state_);
+double ImageSaddlePointStep::learn(const Tensor& points, const Tensor& levels, double weight) {
+  const Tensor values = potential_.value(points, levels);
+  add_derivatives(potential_sums_, values, at::full_like(values, weight), potential_.parameters);
   return values.detach().sum().item<double>();
 }
 
 SaddlePointTerms ImageSaddlePointStep::for_potential(const Tensor& x, const Tensor& z,
-                                                     const Tensor& y) {
+                                                     const Tensor& y, const Tensor& levels) {
   const std::int64_t n = x.size(0), m = y.size(0), samples = objective_.noise_samples;
   const Frozen frozen(map_state_);
   const at::AutoGradMode recording(true);
@@ -113,12 +124,14 @@ SaddlePointTerms ImageSaddlePointStep::for_potential(const Tensor& x, const Tens
   SaddlePointTerms sums;
   over_micro_batches(n, samples, [&](std::int64_t from, std::int64_t count) {
     const Tensor start = x.narrow(0, from, count);
-    const Tensor mapped = transport(start, noise_of(z, from * samples, count * samples));
+    const Tensor mapped = transport(start, rows_of(z, from * samples, count * samples));
     sums.cost += cost(start, mapped).sum().item<double>();
-    sums.mapped += learn(mapped, 1 / static_cast<double>(n * samples));
+    sums.mapped +=
+        learn(mapped, rows_of(levels, from, count), 1 / static_cast<double>(n * samples));
   });
   over_micro_batches(m, 1, [&](std::int64_t from, std::int64_t count) {
-    sums.target += learn(y.narrow(0, from, count), -1 / static_cast<double>(m));
+    sums.target +=
+        learn(y.narrow(0, from, count), rows_of(levels, from, count), -1 / static_cast<double>(m));
   });
   return means(sums, n, m);
 }

@@ -1,16 +1,29 @@
 #pragma once
 
+#include "monge/networks/image_network.h"
+#include "monge/networks/noised_resnet_critic.h"
 #include "monge/networks/resnet_critic.h"
-#include "monge/networks/unet.h"
 
 #include "solvers/saddle_point_step.h"
 
+#include <functional>
 #include <vector>
 
 namespace monge {
 
 /// In the order of their names.
 std::vector<Tensor> tensors_of(const State& state);
+
+/// A potential as the step sees it: f(x_i), or with a draw of NoiseLevels [n, d + 1] what x_i adds
+/// to its expectation over noise; [n], with a graph to x and the parameters.
+struct ImagePotential {
+  State parameters;
+  std::function<Tensor(const Tensor& x, const Tensor& levels)> value;
+};
+
+/// The network has to outlive it.
+ImagePotential image_potential(const ResNetCritic& critic);
+ImagePotential image_potential(const NoisedResNetCritic& critic);
 
 /// What an image solver optimises: SaddlePointStep's objectives with s C in place of C. The plan is
 /// that of C, and the potential is s times its own.
@@ -24,26 +37,30 @@ struct ImageObjective {
   std::int64_t micro_batch = 0;  ///< images that pass together; 0: all
 };
 
-/// The two objectives of SaddlePointStep for a UNet F and a critic f of images, and their
-/// derivatives, summed over micro-batches of whole points x, each with all its noise samples. F is
-/// normalised by the moments of a micro-batch, in both steps, and they move its running ones.
+/// The two objectives of SaddlePointStep for a network F and a critic f of images, and their
+/// derivatives, summed over micro-batches of whole points x, each with all its noise samples. A
+/// UNet F is normalised by the moments of a micro-batch, in both steps, and they move its running
+/// ones.
 ///
 /// In T's step f has no graph to its parameters, in f's step T has none at all; at most one
 /// network's activations are held at a time, but for a bit for each of f's in T's step.
 class ImageSaddlePointStep {
  public:
   /// The networks have to outlive it.
-  ImageSaddlePointStep(const ImageObjective& objective, const ResNetCritic& potential,
-                       const UNet& map);
+  ImageSaddlePointStep(const ImageObjective& objective, ImagePotential potential,
+                       const ImageNetwork& map);
 
   /// The weight of the spread in C from now on.
   void set_gamma(double gamma) { objective_.gamma = gamma; }
 
-  /// `x` [n, d] and, where the map has noise, `z` [n k, noise dimension], in the networks' dtype.
-  /// Sets map_derivatives(). The terms are those of C and f / s.
-  SaddlePointTerms for_map(const Tensor& x, const Tensor& z);
-  /// The same with `y` [m, d]. Sets potential_derivatives().
-  SaddlePointTerms for_potential(const Tensor& x, const Tensor& z, const Tensor& y);
+  /// `x` [n, d] and, where the map has noise, `z` [n k, noise dimension], in the networks' dtype,
+  /// and where the potential has levels a draw of them [n, d + 1], and k = 1. Sets
+  /// map_derivatives(). The terms are those of C and f / s.
+  SaddlePointTerms for_map(const Tensor& x, const Tensor& z, const Tensor& levels = {});
+  /// The same with `y` [m, d], where there are levels seen at the same ones as T(x), and m = n.
+  /// Sets potential_derivatives().
+  SaddlePointTerms for_potential(const Tensor& x, const Tensor& z, const Tensor& y,
+                                 const Tensor& levels = {});
 
   /// Parallel to the parameters in the order of their names; overwritten by the next call.
   const std::vector<Tensor>& map_derivatives() const { return map_sums_; }
@@ -54,13 +71,13 @@ class ImageSaddlePointStep {
   void over_micro_batches(std::int64_t n, std::int64_t samples, Body body) const;
   Tensor transport(const Tensor& x, const Tensor& z) const;
   Tensor cost(const Tensor& x, const Tensor& mapped) const;
-  double learn(const Tensor& points, double weight);
+  double learn(const Tensor& points, const Tensor& levels, double weight);
   SaddlePointTerms means(SaddlePointTerms sums, std::int64_t n, std::int64_t m) const;
 
   ImageObjective objective_;
-  const ResNetCritic& potential_;
-  const UNet& map_;
-  State map_state_, potential_state_;
+  ImagePotential potential_;
+  const ImageNetwork& map_;
+  State map_state_;
   std::vector<Tensor> map_sums_, potential_sums_;
 };
 

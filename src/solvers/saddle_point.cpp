@@ -79,7 +79,7 @@ const Declaration<SaddlePointOptions>& saddle_point_declaration() {
           "solver", "saddle_point",
           "Max–min optimal transport: a map and a potential against each other, for "
           "strong and weak quadratic costs, deterministic or with noise; of images where "
-          "the network is resnet_critic.",
+          "the network is resnet_critic or noised_resnet_critic.",
           "Neural Optimal Transport (Korotin et al. 2023), algorithm 1; with "
           "input-convex networks Makkuva et al. 2020, eq. 11")
           .option("map", &O::map,
@@ -131,8 +131,21 @@ const Declaration<SaddlePointOptions>& saddle_point_declaration() {
                   "With an input-convex potential: the coordinates to learn in, those of the "
                   "optimal affine map of the samples' moments or the points' own.",
                   one_of({"affine", "identity"}))
-          .option("map_width", &O::map_width,
-                  "For images: channels of the map's UNet at full size.", between(1, 1024))
+          .option("map_network", &O::map_network,
+                  "For images: the map's network, NOT's UNet or the one of NCSN++ (Song et al. "
+                  "2021).",
+                  one_of({"unet", "song_unet"}))
+          .option("map_width", &O::map_width, "For images: channels of that network at full size.",
+                  between(1, 1024))
+          .option("map_multipliers", &O::map_multipliers,
+                  "Of song_unet: what multiplies them at full size and after every halving.",
+                  between(1, 16))
+          .option("map_blocks", &O::map_blocks,
+                  "Of song_unet: residual blocks at each side on the way down.", between(1, 16))
+          .option("map_attention", &O::map_attention,
+                  "Of song_unet: the side in pixels at which blocks are followed by attention; 0: "
+                  "none.",
+                  between(0, 1024))
           .option("noise_channels", &O::noise_channels,
                   "For images: channels of noise z that follow an image's own in T(x, z); 0: a "
                   "deterministic map.",

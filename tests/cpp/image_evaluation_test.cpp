@@ -163,8 +163,13 @@ TEST(ImageEvaluation, WatchesImagesInPixelsAndInFeatures) {
   const EvaluationPoints points = draw_evaluation_points(*source, *target, 100, 0);
   const Quality right = watched_quality(affine(0.6, d), points);
   const Quality still = watched_quality(affine(0, d), points);
-  ASSERT_EQ(right.figures.size(), 2u);
+  ASSERT_EQ(right.figures.size(), 4u);
   EXPECT_EQ(right.figures[1].first, "energy distance in features");
+  EXPECT_EQ(right.figures[2].first, "offline_frechet");
+  EXPECT_LT(right.figures[2].second, 0.5 * still.figures[2].second);
+  EXPECT_EQ(right.figures[3].first, "l2");
+  EXPECT_NEAR(right.figures[3].second, 0.6 * std::sqrt(static_cast<double>(d)), 1e-3);
+  EXPECT_NEAR(still.figures[3].second, 0, 1e-6);
   EXPECT_NEAR(right.value, right.figures[0].second + right.figures[1].second, 1e-12);
   EXPECT_LT(std::abs(right.value), 3 * right.noise);
   EXPECT_GT(still.value, 10 * right.noise);

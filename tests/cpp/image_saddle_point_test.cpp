@@ -5,6 +5,8 @@
 #include "monge/error.h"
 #include "monge/measures/array.h"
 #include "monge/metric.h"
+#include "monge/networks/song_unet.h"
+#include "monge/networks/unet.h"
 #include "monge/registry.h"
 #include "monge/unet_map.h"
 
@@ -100,7 +102,7 @@ ImageSaddlePointStep step_of(const Case& one, const Networks& networks) {
                                .cost_scale = cost_scale,
                                .residual = one.residual,
                                .micro_batch = one.micro_batch},
-                              networks.potential, networks.map);
+                              image_potential(networks.potential), networks.map);
 }
 
 void expect_derivatives(const std::vector<Tensor>& ours, const Tensor& objective,
@@ -179,6 +181,42 @@ TEST(ImageSaddlePointStep, LeavesTheParametersAsTheyWere) {
     }
 }
 
+/// A potential with levels sees T(x_i) and y_i with the same noise, in whatever pieces they pass.
+TEST(ImageSaddlePointStep, WithLevelsTermsAndDerivativesAreThoseOfThePlainObjectives) {
+  Random random(41, "network");
+  const NoisedResNetCritic f({{.channels = 2, .size = size, .width = 3, .max_width = 5}, {}},
+                             random, at::kDouble);
+  SongUNet map({.channels = 2, .size = size, .width = 4, .blocks = 1}, random, at::kDouble);
+  const at::NoGradGuard no_graph;
+  for (auto& [name, parameter] : map.parameters())
+    Tensor(parameter).add_(random.normal(parameter.sizes()), 0.1);
+  const at::AutoGradMode graph(true);
+  const Points at = points_of(cases[0], 6, 6);
+  const Tensor levels = f.levels().draw(6, random);
+  const Tensor mapped = at.x + map.forward(at.x, Graph::create);
+  const Tensor cost = 0.5 * (at.x - mapped).square().sum(1).mean();
+  const Tensor at_mapped = f.noised_value(mapped, levels, Graph::create).mean();
+  const Tensor at_target = f.noised_value(at.y, levels, Graph::create).mean();
+  for (const std::int64_t micro_batch : {0, 4}) {
+    ImageSaddlePointStep step(
+        {.cost_scale = cost_scale, .residual = true, .micro_batch = micro_batch},
+        image_potential(f), map);
+    const SaddlePointTerms first = step.for_map(at.x, {}, levels);
+    expect_derivatives(step.map_derivatives(), cost_scale * cost - at_mapped, map.parameters(),
+                       "map");
+    const SaddlePointTerms second = step.for_potential(at.x, {}, at.y, levels);
+    expect_derivatives(step.potential_derivatives(), at_mapped - at_target, f.parameters(),
+                       "potential");
+    for (const SaddlePointTerms& terms : {first, second}) {
+      EXPECT_NEAR(terms.cost, cost.item<double>(), 1e-9 * terms.cost);
+      EXPECT_NEAR(terms.mapped, at_mapped.item<double>() / cost_scale,
+                  1e-9 * std::abs(terms.mapped));
+    }
+    EXPECT_NEAR(second.target, at_target.item<double>() / cost_scale,
+                1e-9 * std::abs(second.target));
+  }
+}
+
 /// Images that four corners span, and the same with more contrast: a monotone function of each
 /// pixel is the gradient of a convex function and so the optimal map to what it gives.
 struct Contrast {
@@ -208,6 +246,8 @@ struct Contrast {
 
 const ResNetCriticOptions small_critic{.channels = 1, .size = size, .width = 16, .max_width = 32};
 
+const NoisedResNetCriticOptions small_noised_critic{small_critic, {.sigma_max = 10}};
+
 SaddlePointOptions small_options() {
   return {.residual = true,
           .inner_steps = 2,
@@ -224,10 +264,11 @@ void run(Solver& solver, Problem& problem, std::int64_t steps) {
   }
 }
 
+template <class Network = ResNetCriticOptions>
 std::unique_ptr<Solver> started(const SaddlePointOptions& options, double gamma,
-                                const Problem& problem) {
+                                const Problem& problem, const Network& network = small_critic) {
   Random random(1, "network");
-  auto solver = std::make_unique<ImageSaddlePoint>(small_critic, options, gamma, random);
+  auto solver = std::make_unique<ImageSaddlePoint>(network, options, gamma, random);
   solver->start(problem, random);
   return solver;
 }
@@ -247,6 +288,21 @@ TEST(ImageSaddlePoint, LearnsAMapOfImagesAndNothingWithoutUpdates) {
   EXPECT_LT(error, 0.75 * affine);
   EXPECT_LT(error, 0.33 * truth.error(truth.unseen));
   EXPECT_GT(learned(1e-12, 10), affine);  // the moments of its activations are those of the images
+}
+
+TEST(ImageSaddlePoint, LearnsWithNoiseOfAllSizesAndBySongsNetwork) {
+  const Contrast truth;
+  SaddlePointOptions options = small_options();
+  options.map_network = "song_unet";
+  options.map_width = 8;
+  options.map_blocks = 1;
+  options.cost_scale = 8 / static_cast<double>(size * size);
+  Problem problem = truth.problem();
+  const auto solver = started(options, 0, problem, small_noised_critic);
+  const double start = truth.error(*solver->solution().map);
+  EXPECT_NEAR(start, truth.error(truth.unseen), 1e-3 * start);  // the identity
+  run(*solver, problem, 120);
+  EXPECT_LT(truth.error(*solver->solution().map), 0.75 * truth.affine_error());
 }
 
 /// E Var T(x, .) over the target's variance.
@@ -278,15 +334,12 @@ TEST(ImageSaddlePoint, AWeakCostSendsAnImageToMany) {
             0.5);
 }
 
-TEST(ImageSaddlePoint, ResumesBitByBit) {
+/// Two steps, and two more of a solver made anew from their state.
+template <class Network>
+void expect_resumes(const SaddlePointOptions& options, double gamma, const Network& network) {
   const Contrast truth;
-  SaddlePointOptions options = small_options();
-  options.batch = 8;
-  options.noise_channels = 1;
-  options.noise_samples = 2;
-  options.micro_batch = 6;
   Problem problem = truth.problem(), again = truth.problem();
-  const auto solver = started(options, 0.7, problem);
+  const auto solver = started(options, gamma, problem, network);
   run(*solver, problem, 2);
   State stored, streams;
   for (const auto& [name, tensor] : solver->state()) stored[name] = tensor.detach().clone();
@@ -294,7 +347,7 @@ TEST(ImageSaddlePoint, ResumesBitByBit) {
   run(*solver, problem, 2);
 
   Random random(99, "network");
-  ImageSaddlePoint resumed(small_critic, options, 0.7, random);
+  ImageSaddlePoint resumed(network, options, gamma, random);
   resumed.restore(stored);
   again.restore(streams);
   run(resumed, again, 2);
@@ -304,6 +357,18 @@ TEST(ImageSaddlePoint, ResumesBitByBit) {
   const Tensor x = truth.unseen.narrow(0, 0, 5);
   EXPECT_TRUE(
       at::equal(solver->solution().map->transport(x), resumed.solution().map->transport(x)));
+}
+
+TEST(ImageSaddlePoint, ResumesBitByBit) {
+  SaddlePointOptions options = small_options();
+  options.batch = 8;
+  options.micro_batch = 6;
+  expect_resumes(options, 0, small_noised_critic);
+  options.noise_channels = 1;
+  options.noise_samples = 2;
+  expect_resumes(options, 0.7, small_critic);
+  options.map_network = "song_unet";
+  expect_resumes(options, 0.7, small_critic);
 }
 
 std::string refusal(const SaddlePointOptions& options, double gamma = 0) {
@@ -328,7 +393,20 @@ TEST(ImageSaddlePoint, RefusesOptionsWithOneLine) {
             "solver.noise_channels: expected at least 1, since the cost is weak, got 0");
   EXPECT_EQ(refusal({.noise_samples = 1, .noise_channels = 1}, 0.5),
             "solver.noise_samples: expected at least 2, since the cost is weak, got 1");
+  EXPECT_EQ(refusal({.map_attention = 8}),
+            "solver.map_attention: expected 0, since the map's network is unet, got 8");
+  EXPECT_EQ(refusal({.map_network = "song_unet", .map_attention = 12}),
+            "song_unet.attention: expected 0 or one of 16, 8, 4, 2, got 12");
   EXPECT_EQ(refusal({.map_width = 4, .noise_channels = 1}), "");
+  const auto noised_refusal = [](const SaddlePointOptions& options, double gamma) {
+    Random random(1, "network");
+    return error_text([&] { ImageSaddlePoint(small_noised_critic, options, gamma, random); });
+  };
+  EXPECT_EQ(noised_refusal({.noise_channels = 1}, 0.5),
+            "cost: expected a strong one, since the network is noised_resnet_critic, got gamma = "
+            "0.5");
+  EXPECT_EQ(noised_refusal({.noise_channels = 1}, 0),
+            "solver.noise_channels: expected 0, since the network is noised_resnet_critic, got 1");
 }
 
 /// What the registry makes of points of a shape.
@@ -350,7 +428,7 @@ TEST(ImageSaddlePoint, TakesChannelsAndSizeFromTheImages) {
   EXPECT_EQ(shape_refusal({1, 8, 8}), side + "[1, 8, 8]");
   EXPECT_EQ(shape_refusal({768}),
             "source and target: expected images of one shape [channels, height, width], since the "
-            "network is resnet_critic, got points of shape [768]");
+            "network is one of images, got points of shape [768]");
   EXPECT_EQ(shape_refusal({3, 16, 16}, {{"size", std::int64_t{32}}}),
             "network.size: expected that of the images, 16, got 32");
   EXPECT_EQ(shape_refusal({3, 16, 16}, {{"channels", std::int64_t{1}}}),

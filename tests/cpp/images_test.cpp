@@ -235,6 +235,41 @@ TEST_F(ImageMeasures, SixteenBitsBecomeEight) {
   EXPECT_EQ(levels(*measure(options())), (std::vector<int>{0x7f}));
 }
 
+TEST_F(ImageMeasures, AGreyImageComesOnceInEachHue) {
+  const Tensor levels = noise(2 * 4, 4, 1, 8).to(at::kByte).view({2, 1, 4, 4});
+  const std::vector<double> hues{0, 90, 240};
+  const auto images = std::make_shared<ImageMeasure>(image_set(levels), Mirrored::yes, hues);
+  EXPECT_EQ(images->shape(), (std::vector<std::int64_t>{3, 4, 4}));
+  ASSERT_EQ(images->size(), 12);
+  EXPECT_EQ(images->count(), 2);
+  const Tensor points = all(*images).view({3, 4, 3, 4, 4});  // hue, image, channels
+  const Tensor shares = levels.to(at::kFloat) / 255, grey = at::cat({shares, shares.flip({3})});
+  const std::vector<std::array<double, 3>> colours{{1, 0, 0}, {0.5, 1, 0}, {0, 0, 1}};
+  for (std::int64_t hue = 0; hue < 3; ++hue)
+    for (std::int64_t channel = 0; channel < 3; ++channel)
+      EXPECT_TRUE(at::allclose(
+          points[hue].select(1, channel),
+          2 * colours[static_cast<std::size_t>(hue)][static_cast<std::size_t>(channel)] *
+                  grey.squeeze(1) -
+              1,
+          1e-5, 1e-6))
+          << hue << " " << channel;
+  const auto second = images->part(at::tensor({1}, at::kLong), Mirrored::no);
+  EXPECT_TRUE(at::equal(all(*second).view({3, 3, 4, 4}), points.select(1, 1)));
+}
+
+TEST_F(ImageMeasures, HuesAreForGreyBytes) {
+  flat("set/a.png", 10);
+  flat("set/b.png", 20);
+  ImageOptions coloured = options();
+  coloured.hues = {0, 120};
+  EXPECT_EQ(refused(coloured),
+            "source.channels: expected 1, grey images, where they are given hues, got 3");
+  coloured.channels = 1;
+  EXPECT_EQ(measure(coloured)->size(), 4);
+  EXPECT_THROW(images_declaration().read({{"hues", std::vector<double>{370}}}, "source"), Error);
+}
+
 TEST_F(ImageMeasures, MirrorImagesStandBehindTheOthers) {
   std::filesystem::create_directories(at("set"));
   for (const char* name : {"set/a.png", "set/b.png"})

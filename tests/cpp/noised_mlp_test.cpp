@@ -86,8 +86,7 @@ TEST(NoiseLevels, NoisyPointsHaveUnitVarianceAtEveryLevel) {
       const NoiseLevels::Level level = levels.at(sigma);
       EXPECT_NEAR(level.noise / sigma, options.unit == "data" ? 1 : 5, 0.3);
       const Tensor seen =
-          levels.inputs(x + level.noise * random.normal({n, 2}), at::full({n}, sigma))
-              .narrow(1, 0, 2);
+          levels.points(x + level.noise * random.normal({n, 2}), at::full({n}, sigma));
       EXPECT_NEAR(seen.var(0).mean().item<double>(), 1, 0.05) << sigma;
       EXPECT_NEAR(seen.mean().item<double>(), 0, 0.05) << sigma;
     }
@@ -222,7 +221,7 @@ TEST(NoisedNot, LearnsAGaussianMapAndNothingWithoutUpdates) {
                                       .batch = 128,
                                       .learning_rate = learning_rate,
                                       .average = 0.98},
-                                     {.hidden = {32, 32}, .unit = "target", .weight = weight});
+                                     {{.unit = "target", .weight = weight}, {32, 32}});
       Problem problem = make_problem(truth.source, truth.target, 3);
       Random random(1, "start");
       solver.start(problem, random);
@@ -237,7 +236,7 @@ TEST(NoisedNot, LearnsAGaussianMapAndNothingWithoutUpdates) {
 TEST(NoisedNot, ARestoredSolverGoesOnWithTheSameNumbers) {
   const Truth truth;
   const auto made = [&](std::uint64_t seed) {
-    return solver_of({.batch = 16}, {.hidden = {8, 8}, .unit = "target"}, seed);
+    return solver_of({.batch = 16}, {{.unit = "target"}, {8, 8}}, seed);
   };
   SaddlePoint first = made(1), second = made(2);
   Problem problem = make_problem(truth.source, truth.target, 3);
@@ -265,9 +264,9 @@ TEST(NoisedNot, RefusesPartsThatDoNotFit) {
       SaddlePoint(2, options, cost, network, random);
     });
   };
-  expect_message(refusal({}, 0.0, {.sigma_min = 2, .sigma_max = 1}),
+  expect_message(refusal({}, 0.0, {{.sigma_min = 2, .sigma_max = 1}}),
                  "network.sigma_min: expected at most sigma_max = 1, got 2");
-  expect_message(refusal({}, 0.0, {.channels = 5}), "network.channels");
+  expect_message(refusal({}, 0.0, {{.embedding = 5}}), "network.embedding");
   expect_message(refusal({.noise_dimension = 1}, 0.5, {}), "cost: expected a strong one");
   expect_message(refusal({.noise_dimension = 1}, 0.0, {}), "solver.noise_dimension: expected 0");
   expect_message(refusal({.map = "gradient"}, 0.0, {}), "solver.map: expected network");

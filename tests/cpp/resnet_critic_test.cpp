@@ -4,6 +4,8 @@
 #include "monge/error.h"
 #include "monge/frozen.h"
 
+#include "plain_critic.h"
+
 namespace monge {
 namespace {
 
@@ -19,26 +21,8 @@ Tensor images(std::int64_t n, const ResNetCriticOptions& options, at::ScalarType
   return random.normal({n, options.channels, options.size, options.size}).to(dtype);
 }
 
-/// The critic written from WGAN-QC's description in ATen's operators.
 Tensor plain_value(const ResNetCritic& critic, const Tensor& x) {
-  const State p = critic.parameters();
-  const ResNetCriticOptions& o = critic.settings();
-  const auto convolution = [&](const Tensor& z, const std::string& name) {
-    return at::conv2d(z, p.at(name + ".weight").permute({0, 3, 1, 2}), p.at(name + ".bias"), 1, 1);
-  };
-  Tensor z = at::leaky_relu(convolution(x, "first"), o.slope);
-  for (int k = 0; p.contains(fmt::format("stage.{}.0.first.bias", k)); ++k) {
-    if (k > 0) z = at::avg_pool2d(z, 3, 2, 1);
-    for (const int i : {0, 1}) {
-      const std::string name = fmt::format("stage.{}.{}.", k, i);
-      const Tensor hidden = at::leaky_relu(convolution(z, name + "first"), o.slope);
-      const auto link = p.find(name + "shortcut");
-      if (link != p.end()) z = at::conv2d(z, link->second.unsqueeze(2).unsqueeze(3));
-      z = at::leaky_relu(z + o.residual_ratio * convolution(hidden, name + "second"), o.slope);
-    }
-  }
-  const Tensor weight = p.at("final.weight").permute({2, 0, 1}).flatten();
-  return z.flatten(1).mv(weight) + p.at("final.bias");
+  return plain_critic(critic.parameters(), critic.settings(), x);
 }
 
 std::string message_of(const std::function<void()>& call) {

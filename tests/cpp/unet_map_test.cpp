@@ -3,6 +3,8 @@
 #include "monge/differentiable.h"
 #include "monge/error.h"
 #include "monge/map_file.h"
+#include "monge/networks/song_unet.h"
+#include "monge/networks/unet.h"
 #include "monge/safetensors.h"
 
 #include "error_text.h"
@@ -26,12 +28,30 @@ std::shared_ptr<UNet> network(std::int64_t noise_channels) {
   return unet;
 }
 
+/// With parameters that are not those it starts with, of which many are 0.
+std::shared_ptr<SongUNet> song_network(std::int64_t noise_channels) {
+  Random random(51, "network");
+  auto unet = std::make_shared<SongUNet>(SongUNetOptions{.channels = 2,
+                                                         .noise_channels = noise_channels,
+                                                         .size = size,
+                                                         .width = 4,
+                                                         .blocks = 1,
+                                                         .attention = 8},
+                                         random);
+  const at::NoGradGuard no_graph;
+  for (auto& [name, parameter] : unet->parameters())
+    Tensor(parameter).add_(random.normal(parameter.sizes()), 0.1);
+  return unet;
+}
+
 /// One of each kind.
 std::vector<std::shared_ptr<const TransportMap>> maps() {
   std::vector<std::shared_ptr<const TransportMap>> all;
   for (const bool residual : {false, true}) {
     all.push_back(std::make_shared<UNetMap>(network(0), residual));
     all.push_back(std::make_shared<StochasticUNetMap>(network(1), residual, 0.3));
+    all.push_back(std::make_shared<UNetMap>(song_network(0), residual));
+    all.push_back(std::make_shared<StochasticUNetMap>(song_network(1), residual, 0.3));
   }
   return all;
 }
@@ -106,6 +126,14 @@ TEST(UNetMap, AFileThatDoesNotFitIsRefused) {
               file.tensors.erase("map.statistics.down.0.first.running_mean");
             }).find("down.0.first.running_mean"),
             std::string::npos);
+  EXPECT_EQ(refusal([&](TensorFile& file) {
+              replace(file.metadata.at("map"), "\"unet\",\"residual", "\"tunet\",\"residual");
+            }),
+            path.string() + ": expected a network unet or song_unet, got tunet");
+  EXPECT_EQ(refusal([&](TensorFile& file) {  // as before there were others
+              replace(file.metadata.at("map"), "\"network\":\"unet\",", "");
+            }),
+            "");
   EXPECT_NE(refusal([&](TensorFile& file) {
               replace(file.metadata.at("map"), "\"size\":16", "\"size\":40");
             }),

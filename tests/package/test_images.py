@@ -76,12 +76,14 @@ def test_measures_of_images(bags, tmp_path):
     assert ot.image_shape_ == SHAPE
 
 
-@pytest.mark.parametrize("cost", ["quadratic", "weak_quadratic"])
-def test_maps_of_convolutional_networks(cost):
+@pytest.mark.parametrize("cost, network, map_network", [
+    ("quadratic", "resnet_critic", "unet"), ("weak_quadratic", "resnet_critic", "unet"),
+    ("quadratic", "noised_resnet_critic", "song_unet")])
+def test_maps_of_convolutional_networks(cost, network, map_network):
     levels = numpy.random.default_rng(1).integers(0, 256, (60, 1, 16, 16)).astype("u1")
     weak = {"noise_channels": 1, "noise_samples": 2} if cost == "weak_quadratic" else {}
-    ot = monge.OptimalTransport("saddle_point", network="resnet_critic", cost=cost, width=4,
-                                max_width=8, map_width=3, batch=8, inner_steps=1, max_steps=2,
+    ot = monge.OptimalTransport("saddle_point", network=network, cost=cost, width=4,
+                                max_width=8, map_network=map_network, map_width=3, batch=8, inner_steps=1, max_steps=2,
                                 progress=False, **weak).fit(levels, 255 - levels)
     x = torch.from_numpy(scaled(levels[:3])).requires_grad_()
     moved = ot.transform(x)

@@ -6,12 +6,18 @@ import pathlib
 import numpy
 import pytest
 
-BAGS = pathlib.Path(__file__).resolve().parents[2] / "data/fashion-mnist/sample-images-idx3-ubyte.gz"
+DATA = pathlib.Path(__file__).resolve().parents[2] / "data"
+BAGS = DATA / "fashion-mnist" / "sample-images-idx3-ubyte.gz"
+DIGITS = DATA / "mnist" / "t10k-images-idx3-ubyte.gz"
 SMALL = ["network.name=resnet_critic", "network.width=4", "network.max_width=8",
          "solver.name=saddle_point", "solver.map_width=3", "solver.batch=6", "solver.inner_steps=2",
          "evaluate.points=20", "train.checkpoint_seconds=0", "train.evaluate_every=2"]
 WEAK = ["cost.name=weak_quadratic", "cost.gamma_steps=3", "solver.noise_channels=1",
         "solver.noise_samples=2", "solver.micro_batch=6"]
+
+NOISED = ["network.name=noised_resnet_critic", "network.unit=target"]
+SMOOTHED = ["smoothing.kind=gaussian", "solver.map_network=song_unet", "solver.map_width=4",
+            "solver.map_blocks=1", "solver.map_attention=8"]
 
 
 def arguments(*chosen, source="x.npy", target="y.npy", out="run", steps=4, kind="images"):
@@ -30,7 +36,8 @@ def images(monge):
     return monge
 
 
-@pytest.mark.parametrize("chosen", [[], WEAK], ids=["strong", "weak"])
+@pytest.mark.parametrize("chosen", [[], WEAK, NOISED + SMOOTHED],
+                         ids=["strong", "weak", "noised, smoothed"])
 def test_a_run_is_judged_resumed_and_maps_images(images, chosen):
     shown = images.works(*arguments(*chosen))
     assert "energy_distance" in shown and "plan check: " in shown
@@ -46,7 +53,8 @@ def test_a_run_is_judged_resumed_and_maps_images(images, chosen):
     assert images.map_bytes("half") == images.map_bytes("whole")
     state = images.tensors("whole")
     assert images.tensors("half") == state
-    assert any(name.startswith("solver.average_statistics.") for name in state)
+    kept = "solver.statistics." if chosen[:1] == NOISED[:1] else "solver.average_statistics."
+    assert any(name.startswith(kept) for name in state)
 
     images.works("apply", "run", "--in", "x.npy", "--out", "moved.npy")
     moved = numpy.load(images.folder / "moved.npy")
@@ -67,6 +75,11 @@ def test_a_run_is_judged_resumed_and_maps_images(images, chosen):
     (["solver.noise_dimension=2"], "solver.noise_dimension: expected 0 and noise_channels"),
     (["network.size=32"], "network.size: expected that of the images, 16, got 32"),
     (["solver.micro_bach=4"], "did you mean 'micro_batch'?"),
+    ([*NOISED, "solver.noise_channels=1"], "solver.noise_channels: expected 0"),
+    ([*NOISED, "network.sigma_min=200"], "network.sigma_min: expected at most sigma_max = 100"),
+    (["solver.map_attention=8"], "solver.map_attention: expected 0"),
+    (["solver.map_network=tunet"], "expected unet | song_unet"),
+    (["target.hues=[0,120]"], "target.channels: expected 1, grey images"),
 ])
 def test_options_that_do_not_fit_are_refused(images, chosen, said):
     assert said in images.refuses(*arguments(*chosen))
@@ -101,3 +114,28 @@ def test_images_take_the_parts_of_not_images(monge):
     """Where neither a solver nor a network is named."""
     config = begin(monge, settings=[one for one in SMALL if ".name=" not in one])
     assert 'name = "resnet_critic"' in config and "residual = true" in config
+
+
+FEW = ["solver.map_width=3", "solver.batch=6", "solver.inner_steps=1", "network.width=4",
+       "network.max_width=8", "evaluate.points=20", "train.max_steps=2"]
+
+
+def test_the_noised_recipe_begins(monge):
+    monge.works("fit", "--recipe", "noised-not-images", "--out", "run",
+                "--source", BAGS, "--target", BAGS,
+                *(part for setting in FEW for part in ("--set", setting)))
+    assert 'name = "noised_resnet_critic"' in (monge.folder / "run" / "config.toml").read_text()
+    assert {"offline_frechet", "l2"} < set(monge.lines()[-1])
+
+
+@pytest.mark.parametrize("recipe", ["otp-coloured-digits", "otm-s-coloured-digits"])
+def test_grey_digits_are_sent_to_coloured_ones(monge, recipe):
+    """A plan: the same digits come back in colour and, asked again, otherwise."""
+    monge.works("fit", "--recipe", recipe, "--out", "run", "--source", DIGITS, "--target", DIGITS,
+                *(part for setting in FEW for part in ("--set", setting)))
+    grey = numpy.random.default_rng(0).integers(0, 256, (5, 28, 28)).astype("u1")
+    monge.works("apply", "run", "--in", monge.save("grey.npy", grey), "--out", "coloured.npy",
+                "--samples", 3)
+    coloured = numpy.load(monge.folder / "coloured.npy")
+    assert (coloured.shape, coloured.dtype) == ((5, 3, 16, 16, 3), numpy.uint8)
+    assert (coloured[:, 0] != coloured[:, 1]).any()

@@ -118,7 +118,7 @@ def test_noise_from_a_file(monge):
     ("strong", "solver.convexity=penalty", "solver.convexity"),
     ("strong", "solver.bidirectional=true", "solver.bidirectional"),
     ("noised", "network.sigma_min=200", "at most sigma_max = 100"),
-    ("noised", "network.channels=7", "an even count"), ("noised", "network.unit=x", "target"),
+    ("noised", "network.embedding=7", "an even count"), ("noised", "network.unit=x", "target"),
     ("noised", "solver.noise_dimension=1", "noised_mlp"),
     ("noised", "cost.name=weak_quadratic", "a strong one"),
     ("mm2", "cost.name=weak_quadratic", "weak"),

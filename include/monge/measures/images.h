@@ -3,6 +3,8 @@
 #include "monge/measures/prefetching.h"
 #include "monge/options.h"
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -23,6 +25,7 @@ struct ImageOptions {
   std::int64_t crop_offset = 0;
   std::int64_t pad = 0;
   bool flip = false;
+  std::vector<double> hues;
   std::vector<std::int64_t> labels;
   std::string labels_file;
   std::string cache;
@@ -73,32 +76,46 @@ enum class Mirrored { no, yes };
 
 /// The empirical measure of images, rows [channels · height · width] scaled to [-1, 1].
 ///
-/// With mirror images it has 2 n points, the mirrored ones behind the others: the law of an image
-/// that is flipped from left to right with probability 1/2.
+/// With mirror images it has twice as many points, the mirrored ones behind the others: the law of
+/// an image that is flipped from left to right with probability 1/2. With hues every image comes
+/// once in each, those of the second hue behind all of the first: the law of an image in a hue that
+/// is drawn alike and independently of it. A level l in the hue of the colour c (the sRGB colour of
+/// full saturation and value) is c · l: black stays black.
 class ImageMeasure final : public PrefetchingMeasure {
  public:
-  explicit ImageMeasure(std::shared_ptr<const ImageSet> images, Mirrored mirrored = Mirrored::no);
+  /// `hues` in degrees. Throws Error on hues of images that are not grey.
+  explicit ImageMeasure(std::shared_ptr<const ImageSet> images, Mirrored mirrored = Mirrored::no,
+                        std::span<const double> hues = {});
 
-  std::int64_t dimension() const override { return channels_ * height_ * width_; }
-  std::vector<std::int64_t> shape() const override { return {channels_, height_, width_}; }
-  std::int64_t size() const override { return mirrored_ == Mirrored::yes ? 2 * count() : count(); }
+  std::int64_t dimension() const override { return channels() * height_ * width_; }
+  std::vector<std::int64_t> shape() const override { return {channels(), height_, width_}; }
+  std::int64_t size() const override {
+    return count() * mirrors() * std::max<std::int64_t>(std::ssize(colours_), 1);
+  }
   void gather(std::span<const std::int64_t> indices, std::span<float> points) const override;
   void prefetch(std::span<const std::int64_t> indices) const override;
 
-  /// How many images there are, their mirror images not counted.
+  /// How many images there are, their mirror images and hues not counted.
   std::int64_t count() const { return static_cast<std::int64_t>(members_.size()); }
   Mirrored mirrored() const { return mirrored_; }
-  /// The measure of some of the images: of the `indices` [k] int64, each below count().
+  /// The measure of some of the images, in the same hues: of the `indices` [k] int64, each below
+  /// count().
   std::shared_ptr<const ImageMeasure> part(const Tensor& indices, Mirrored mirrored) const;
   std::vector<SkippedFile> skipped() const { return images_->skipped(); }
 
  private:
+  using Colour = std::array<float, 3>;
+  static Colour colour_of(double hue);
+  static void paint(const Colour& colour, std::int64_t pixels, float* planes);
+  std::int64_t channels() const { return colours_.empty() ? kept_channels_ : 3; }
+  std::int64_t mirrors() const { return mirrored_ == Mirrored::yes ? 2 : 1; }
   std::vector<std::int64_t> members_of(std::span<const std::int64_t> indices) const;
 
   std::shared_ptr<const ImageSet> images_;
-  std::int64_t channels_, height_, width_;
+  std::int64_t kept_channels_, height_, width_;
   std::vector<std::int64_t> members_;  // which of the images
   Mirrored mirrored_;
+  std::vector<Colour> colours_;
 };
 
 /// The images of a folder, an IDX file or an array of images ([n, h, w], [n, h, w, c] or [n, c, h,

@@ -5,7 +5,7 @@
 #include "monge/random.h"
 
 #include <cstdint>
-#include <vector>
+#include <memory>
 
 namespace monge {
 
@@ -24,7 +24,7 @@ struct ResNetCriticOptions {
 const Declaration<ResNetCriticOptions>& resnet_critic_declaration();
 
 namespace networks {
-struct ResidualBlock;
+class Critic;
 }
 
 /// A residual network from square images to one number (WGAN-QC, Liu et al. 2019; the potential f
@@ -46,7 +46,6 @@ class ResNetCritic final : public Potential {
  public:
   /// Throws Error where the size is not 4 times a power of two.
   ResNetCritic(ResNetCriticOptions options, Random& random, at::ScalarType dtype = at::kFloat);
-  ~ResNetCritic() override;
 
   std::int64_t dimension() const override;
   Tensor value(const Tensor& x, Graph graph) const override;
@@ -58,11 +57,8 @@ class ResNetCritic final : public Potential {
   const ResNetCriticOptions& settings() const { return options_; }
 
  private:
-  Tensor value_of(const Tensor& images) const;
-
   ResNetCriticOptions options_;
-  Tensor first_weight_, first_bias_, final_weight_, final_bias_;
-  std::vector<networks::ResidualBlock> blocks_;  // two for each side of the images
+  std::shared_ptr<const networks::Critic> critic_;
 };
 
 }  // namespace monge

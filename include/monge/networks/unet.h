@@ -1,7 +1,6 @@
 #pragma once
 
-#include "monge/options.h"
-#include "monge/potential.h"
+#include "monge/networks/image_network.h"
 #include "monge/random.h"
 
 #include <array>
@@ -40,27 +39,24 @@ using DoubleConvolution = std::array<NormalisedConvolution, 2>;
 ///
 /// Parameters, each of a unit's two halves: down.k.HALF.weight [out, 3, 3, in], .bias, .scale,
 /// .shift and the same of up.k; final.weight [c, w], final.bias [c].
-class UNet {
+class UNet final : public ImageNetwork {
  public:
   UNet(UNetOptions options, Random& random, at::ScalarType dtype = at::kFloat);
-  ~UNet();
+  ~UNet() override;
   UNet(UNet&&) noexcept;
   UNet& operator=(UNet&&) noexcept;
 
-  /// T(x) for images [n, c, h, w], or for rows [n, c size size], of c = channels + noise_channels
-  /// with the noise last; [n, channels, h, w], or rows. Throws Error on another shape.
-  Tensor forward(const Tensor& images, Graph graph) const;
-  /// What forward() gives with Graph::none, up to rounding, with a graph to the images and the
-  /// parameters; it can be differentiated any number of times.
-  Tensor differentiable(const Tensor& images) const;
+  ImageShape shape() const override {
+    return {options_.channels, options_.noise_channels, options_.size};
+  }
+  Tensor forward(const Tensor& images, Graph graph) const override;
+  Tensor differentiable(const Tensor& images) const override;
+  State parameters() const override;
+  /// The running moments by name.
+  State statistics() const override;
 
-  /// The trainable tensors by name; they share storage with the network.
-  State parameters() const;
-  /// The running moments by name, shared as well: what the result depends on besides.
-  State statistics() const;
-
-  std::string name() const { return "unet"; }
-  Table options() const;
+  std::string name() const override { return "unet"; }
+  Table options() const override;
   const UNetOptions& settings() const { return options_; }
 
  private:

@@ -37,7 +37,11 @@ struct SaddlePointOptions {
   double expectile = 0.99;
   bool bidirectional = false;
   std::string start = "affine";
+  std::string map_network = "unet";
   std::int64_t map_width = 48;
+  std::vector<std::int64_t> map_multipliers = {1, 2, 2, 2};
+  std::int64_t map_blocks = 2;
+  std::int64_t map_attention = 0;
   std::int64_t noise_channels = 0;
   double noise_scale = 0.1;
   double cost_scale = 0;
