@@ -75,7 +75,7 @@ def run():
 FIGURES = {"Fréchet distance": "offline_frechet", "of two sets of the target":
            "offline_frechet_floor", "of the source as it is": "offline_frechet_identity",
            "‖x − T(x)‖": "l2", "perceptual distance": "offline_perceptual",
-           "diversity over z": "diversity", "steps": "steps", "training s": "train_seconds"}
+           "diversity over z": "diversity", "steps": "steps", "processor s": "cpu_seconds"}
 
 
 def table(result):

@@ -4,7 +4,7 @@ import dataclasses
 import sys
 import warnings
 
-from tqdm import auto, std
+from tqdm import std
 
 
 def wants_bar(progress):
@@ -13,6 +13,15 @@ def wants_bar(progress):
         raise ValueError(f'progress: expected True, False or "auto", got {progress!r}')
     return progress is True or (progress == "auto" and
                                 ("ipykernel" in sys.modules or sys.stderr.isatty()))
+
+
+def bar_kind():
+    """The bar of notebooks there, the plain one elsewhere and where widgets are missing."""
+    if "ipykernel" not in sys.modules:
+        return std.tqdm
+    with warnings.catch_warnings(action="ignore"):  # of missing widgets
+        from tqdm import auto
+    return auto.tqdm
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,9 +43,7 @@ class Watcher:
         self.callbacks = callbacks
         self.every_step = any(hasattr(one, "on_step") for one in callbacks)
         self.history = []
-        # The plain bar where there is no notebook: the other one warns when widgets are missing.
-        kind = auto.tqdm if "ipykernel" in sys.modules else std.tqdm
-        self.bar = kind(desc=name, unit="step") if wants_bar(progress) else None
+        self.bar = bar_kind()(desc=name, unit="step") if wants_bar(progress) else None
 
     def _ask(self, method, seen):
         answers = [getattr(one, method)(seen) for one in self.callbacks if hasattr(one, method)]

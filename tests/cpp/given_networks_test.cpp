@@ -82,11 +82,14 @@ Given copies_of(const SaddlePoint& solver, std::int64_t noise) {
   return given;
 }
 
-void expect_same(const State& given, const State& own, const char* prefix) {
+/// But for the constant of f, which cancels: its derivative is rounding, of which Adam makes steps.
+void expect_same(const State& given, const State& own, const std::string& prefix) {
   const State theirs = extract_state(own, prefix);
   ASSERT_FALSE(theirs.empty());
-  for (const auto& [name, tensor] : extract_state(given, prefix))
+  for (const auto& [name, tensor] : extract_state(given, prefix)) {
+    if (prefix == "potential" && name == "layer.2.bias") continue;
     EXPECT_TRUE(at::allclose(tensor, theirs.at(name), 1e-3, 1e-4)) << prefix << " " << name;
+  }
 }
 
 /// Autograd of the caller's networks and the fused passes of Monge's own take the same steps.

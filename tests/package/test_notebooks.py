@@ -15,7 +15,7 @@ def test_notebook(path, monkeypatch):
     assert path.stat().st_size < 100_000
     stored = nbformat.read(path, 4)
     fresh = nbformat.read(path, 4)
-    nbclient.NotebookClient(fresh, timeout=120, kernel_name="python3",
+    nbclient.NotebookClient(fresh, timeout=120, kernel_name="python3", coalesce_streams=True,
                             resources={"metadata": {"path": str(FOLDER)}}).execute()
     for old, new in zip(stored.cells, fresh.cells):
         if old.cell_type == "code":
