@@ -47,7 +47,8 @@ class RecordedNetwork {
   /// Of one output, in x.
   Tensor gradient() const {
     const Tensor slope =
-        torch::autograd::grad({values_.sum()}, {points_}, {}, true, false, true).front();
+        torch::autograd::grad({values_}, {points_}, {at::ones_like(values_)}, true, false, true)
+            .front();
     return slope.defined() ? slope : at::zeros_like(points_);
   }
   /// Adds Σ <along_i, ∂F(x_i)/∂parameters> for `along` [n, outputs] and forgets the graph.
