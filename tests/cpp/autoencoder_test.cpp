@@ -58,7 +58,9 @@ TEST(Autoencoder, ShapesFollowThePoints) {
     EXPECT_TRUE(at::allclose(one->encode(x, Graph::create).detach(), z, 1e-4, 1e-5));
     EXPECT_TRUE(at::allclose(one->decode(z, Graph::create).detach(), y, 1e-4, 1e-5));
     EXPECT_FALSE(z.requires_grad() || y.requires_grad());
-    if (one->of_images()) EXPECT_LE(y.abs().max().item<double>(), 1);
+    if (one->of_images()) {
+      EXPECT_LE(y.abs().max().item<double>(), 1);
+    }
   }
   EXPECT_EQ(made(small("vae"), image)->options().architecture, "convolutional");
   EXPECT_EQ(made(small("vae"), {1, 7, 30})->options().architecture, "dense");
