@@ -20,7 +20,7 @@ struct DualOptions {
   std::int64_t batch = 0;
   double learning_rate = 0;
   double beta1 = 0.9;
-  double beta2 = 0.99;
+  double beta2 = 0;
   double average = 0.99;
   double conjugate_tolerance = 0.03;
   std::int64_t conjugate_evaluations = 14;
