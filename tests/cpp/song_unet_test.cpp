@@ -116,7 +116,7 @@ TEST(SongUNet, IsTheNetworkOfThePaper) {
     EXPECT_TRUE(at::allclose(unet.differentiable(x), expected, 1e-9, 1e-10));
   }
   SongUNetOptions wide = tiny;
-  wide.width = 24;
+  wide.width = 16;
   const SongUNet unet = tiny_unet(wide, at::kFloat);
   const Tensor x = images(3, at::kFloat), expected = PlainSongUNet{unet.parameters(), wide}(x);
   EXPECT_TRUE(at::allclose(unet.forward(x, Graph::none), expected, 1e-3, 1e-3));

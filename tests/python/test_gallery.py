@@ -105,8 +105,8 @@ def test_colours_are_those_of_the_largest_channel():
 
 
 def test_shares_of_colours_are_of_each_digit(monkeypatch):
-    """Zeros always red, ones red or green by turns: one in two pairs of draws differs."""
-    labels = numpy.array([0, 1] * 50)
+    """All digits red but ones, which are red or green by turns."""
+    labels = numpy.arange(100) % 10
     monkeypatch.setattr(coloured_digits, "MAPPED", 100)
     monkeypatch.setattr(coloured_digits, "mnist", lambda part, header: labels)
     monkeypatch.setattr(coloured_digits, "kept", lambda images: 100.0)
@@ -115,7 +115,7 @@ def test_shares_of_colours_are_of_each_digit(monkeypatch):
     images[labels == 1, 1] = [0, 255, 0]
     found = coloured_digits.figures_of(images)
     assert found["shares"][0] == [100, 0, 0] and found["shares"][1] == [50, 50, 0]
-    assert found["all"] == [75, 25, 0] and found["differing"] == 50 and found["pure"] == 100
+    assert found["all"] == [95, 5, 0] and found["differing"] == 10 and found["pure"] == 100
 
 
 def test_every_application_has_its_page():
