@@ -156,7 +156,8 @@ def rows_of(task, runs):
 
 def table(result):
     settings = result["settings"]
-    header = ["task", "n", "library", "first run, s", "processor, s", "again, s", "error, %", "peak MB"]
+    header = ["task", "n", "library", "first run, s", "processor, s", "again, s", "error, %",
+              "peak MB"]
     rows = [row for task in TASKS for row in rows_of(task, result["runs"])]
     return common.markdown(header, rows) + (
         f"\n\nMedian (range) of {settings['repetitions']} samples in D = {DIMENSION}; "
