@@ -144,9 +144,10 @@ def rows_of(task, runs):
     rows = []
     for library, name in LIBRARIES.items():
         chosen = [run for run in runs if run["task"] == task and run["library"] == library]
-        again = [run["second"] for run in chosen if run["second"] is not None]
+        again = [run["second"]["wall"] for run in chosen if run["second"]]
         rows.append([TASKS[task][1], TASKS[task][0], name,
-                     common.text_of(run["first"] for run in chosen),
+                     common.text_of(run["first"]["wall"] for run in chosen),
+                     common.text_of(run["first"]["cpu"] for run in chosen),
                      common.text_of(again) if again else "–",
                      common.text_of(run["error"] for run in chosen),
                      f"{max(run['peak'] for run in chosen):.0f}"])
@@ -155,7 +156,8 @@ def rows_of(task, runs):
 
 def table(result):
     settings = result["settings"]
-    header = ["task", "n", "library", "first run, s", "again, s", "error, %", "peak MB"]
+    header = ["task", "n", "library", "first run, s", "processor, s", "again, s", "error, %",
+              "peak MB"]
     rows = [row for task in TASKS for row in rows_of(task, result["runs"])]
     return common.markdown(header, rows) + (
         f"\n\nMedian (range) of {settings['repetitions']} samples in D = {DIMENSION}; "
