@@ -18,6 +18,9 @@ PROGRAM = common.MONGE.parent / "benchmarks" / "monge_bench_conv"
 PEER = common.ROOT / "benchmarks" / "peers" / "eager_conv.py"
 SIDES = {"monge": [PROGRAM], "eager": [sys.executable, PEER]}
 TOLERANCE = 1e-4  # of losses and images, relative
+# Of a float32 gradient: rounding switches ReLUs, in some draws of the weights and not in others. One
+# of PyTorch's is off by 1e-5 or by 5e-3, one by Winograd's filtering by the latter more often.
+SWITCHED = 2e-2
 
 # Multiplications and additions of the convolutions of one batch, forward; a derivative in the input
 # or in the weights takes as many again.
@@ -54,7 +57,7 @@ def settings_of_eager():
 
 
 def same_numbers(batch, size, dtype):
-    """How far each side is off a step computed in float64 by PyTorch from the same weights."""
+    """How far each side is off a step computed in float64 by PyTorch from the same random weights."""
     path = common.OUT / "conv_numbers.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     output([PROGRAM, "numbers", batch, size, dtype, path], 2)
@@ -62,9 +65,8 @@ def same_numbers(batch, size, dtype):
     path.unlink()
     for name, gap in found["monge"].items():
         limit = 1e-8 if dtype == "float64" else TOLERANCE
-        # The ReLUs that rounding switches make the float32 gradient itself uncertain.
         if dtype == "float32" and name.endswith("gradient"):
-            limit = max(TOLERANCE, 10 * found["eager"][name])
+            limit = SWITCHED
         if not gap <= limit:
             raise RuntimeError(f"conv: {name} in {dtype}: expected a gap <= {limit}, got {gap}")
     return found

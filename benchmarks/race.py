@@ -5,6 +5,7 @@ import os
 
 import common
 import numpy
+import pairs
 import peers
 
 DIMENSIONS = [16, 64]
@@ -14,6 +15,8 @@ SAMPLES, HELD_OUT = 100_000, 4000
 FOLDER = common.OUT / "runs" / "race"
 PEER = common.ROOT / "benchmarks" / "peers" / "ott_enot.py"
 SIDES = {"monge": {}, "monge, identity start": {"solver.start": "identity"}, "ENOT, OTT-JAX": None}
+# Gaussians are what the affine start solves by itself.
+KINDS = {"Gaussians": list(SIDES), "benchmark pair": ["monge", "ENOT, OTT-JAX"]}
 
 
 def root_of_covariance(dimension, rng):
@@ -27,18 +30,31 @@ def power(matrix, exponent):
     return vectors @ numpy.diag(values**exponent) @ vectors.T
 
 
-def make_problem(dimension, seed):
-    """Samples of both Gaussians in files, held-out points, and their images under the true map."""
-    rng = numpy.random.default_rng([dimension, seed])
+def gaussians(dimension, rng):
+    """Samplers of both Gaussians and the optimal map between them."""
     p, q = root_of_covariance(dimension, rng), root_of_covariance(dimension, rng)
     truth = power(p @ p, -0.5) @ power(p @ q @ q @ p, 0.5) @ power(p @ p, -0.5)
-    folder = FOLDER / f"{dimension}-{seed}"
+    return (lambda count: rng.normal(size=(count, dimension)) @ p,
+            lambda count: rng.normal(size=(count, dimension)) @ q, lambda points: points @ truth)
+
+
+def benchmark_pair(dimension, rng):
+    """The same of the Wasserstein-2 benchmark's pair, whose map bends."""
+    pair = next(pair for pair in pairs.bundled() if pair.dimension == dimension)
+    return (lambda count: pair.sample_source(count, rng),
+            lambda count: pair.map(pair.sample_source(count, rng)), pair.map)
+
+
+def make_problem(kind, dimension, seed):
+    """Samples of both measures in files, and the images of held-out points under the true map."""
+    rng = numpy.random.default_rng([dimension, seed])
+    source, target, truth = (gaussians if kind == "Gaussians" else benchmark_pair)(dimension, rng)
+    folder = FOLDER / f"{kind.replace(' ', '-')}-{dimension}-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
-    for name, root, count in [("source", p, SAMPLES), ("target", q, SAMPLES), ("held", p, HELD_OUT)]:
-        points = rng.normal(size=(count, dimension)) @ root
-        numpy.save(folder / f"{name}.npy", points.astype("float32"))
-    held = numpy.load(folder / "held.npy")
-    return folder, held @ truth, numpy.trace(q @ q)
+    for name, draw, count in [("source", source, SAMPLES), ("target", target, SAMPLES),
+                              ("held", source, HELD_OUT)]:
+        numpy.save(folder / f"{name}.npy", draw(count).astype("float32"))
+    return folder, truth(numpy.load(folder / "held.npy"))
 
 
 def by_monge(folder, name, options, budget):
@@ -58,46 +74,47 @@ def by_peer(folder, budget, seed):
     return mapped, {"process_seconds": finished.wall} | json.loads(finished.text.splitlines()[-1])
 
 
-def one_run(dimension, seed, side, budget):
-    folder, truth, variance = PROBLEMS[dimension, seed]
+def one_run(kind, dimension, seed, side, budget):
+    folder, truth = PROBLEMS[kind, dimension, seed]
     options = SIDES[side]
     mapped, record = (by_peer(folder, budget, seed) if options is None
                       else by_monge(folder, side, options, budget))
-    error = ((numpy.load(mapped) - truth) ** 2).sum(1).mean()
-    return {"dimension": dimension, "seed": seed, "side": side, "budget": budget,
-            "l2_uvp": 100 * error / variance} | record
+    return {"kind": kind, "dimension": dimension, "seed": seed, "side": side, "budget": budget,
+            "l2_uvp": pairs.uvp(numpy.load(mapped), truth, truth.var(0).sum())} | record
 
 
 PROBLEMS = {}
 
 
 def run():
-    PROBLEMS.update({(dimension, seed): make_problem(dimension, seed)
-                     for dimension in DIMENSIONS for seed in SEEDS})
+    problems = [(kind, dimension, seed) for kind in KINDS for dimension in DIMENSIONS
+                for seed in SEEDS]
+    PROBLEMS.update({problem: make_problem(*problem) for problem in problems})
     peers.environment("jax")
     # The sides in turn, so that a change of load meets all alike.
-    cases = [(dimension, seed, side, budget) for dimension in DIMENSIONS for seed in SEEDS
-             for budget in BUDGETS for side in SIDES]
+    cases = [(*problem, side, budget) for problem in problems for budget in BUDGETS
+             for side in KINDS[problem[0]]]
     workers = int(os.environ.get("BENCH_WORKERS", os.cpu_count()))
     runs = common.in_parallel([lambda case=case: one_run(*case) for case in cases], workers)
     return {"settings": {"budgets": BUDGETS, "seeds": SEEDS, "threads": 1,
                          "runs_at_once": workers, "samples": SAMPLES}, "runs": runs}
 
 
+def row(result, kind, dimension, side):
+    chosen = [run for run in result["runs"] if run["kind"] == kind
+              and run["dimension"] == dimension and run["side"] == side]
+    return [kind, dimension, side] + [
+        common.text_of(run["l2_uvp"] for run in chosen if run["budget"] == budget)
+        for budget in result["settings"]["budgets"]]
+
+
 def table(result):
     settings = result["settings"]
-    rows = []
-    for dimension in DIMENSIONS:
-        for side in SIDES:
-            cells = []
-            for budget in settings["budgets"]:
-                chosen = [run for run in result["runs"] if run["dimension"] == dimension
-                          and run["side"] == side and run["budget"] == budget]
-                cells.append(common.text_of(run["l2_uvp"] for run in chosen))
-            rows.append([dimension, side, *cells])
-    header = ["D", "solver", *(f"{budget} s" for budget in settings["budgets"])]
+    rows = [row(result, kind, dimension, side)
+            for kind, sides in KINDS.items() for dimension in DIMENSIONS for side in sides]
+    header = ["problem", "D", "solver", *(f"{budget} s" for budget in settings["budgets"])]
     return common.markdown(header, rows) + (
         f"\n\nL2-UVP in % of the map, lower is better, after so many seconds of training from "
-        f"{settings['samples']} samples of two Gaussians; median (range) of "
-        f"{len(settings['seeds'])} pairs. One thread a run, {settings['runs_at_once']} at once; "
-        "JAX's compilation does not count.")
+        f"{settings['samples']} samples of both measures; median (range) of "
+        f"{len(settings['seeds'])} seeds (Gaussians: pairs). One thread a run, "
+        f"{settings['runs_at_once']} at once; JAX's compilation does not count.")

@@ -1,4 +1,4 @@
-// Times random numbers beside ATen's, batches of every measure, and their share of a step of W2GN,
+// Times random numbers beside ATen's, batches of every measure, and their share of training steps,
 // and counts what a step allocates.
 //
 //   monge_bench_sampling ROUNDS
@@ -8,6 +8,8 @@
 #include "monge/measures/gaussian.h"
 #include "monge/measures/gaussian_mixture.h"
 #include "monge/measures/registry.h"
+#include "monge/solvers/dual.h"
+#include "monge/solvers/saddle_point.h"
 #include "monge/solvers/w2gn.h"
 
 #include "allocations.h"
@@ -121,67 +123,144 @@ Json batches(int rounds) {
   return in_turns(works, rounds);
 }
 
+using Made = std::function<std::unique_ptr<Solver>(Random&)>;
+
 struct Setting {
   std::string name;
   Measured source, target;
-  std::vector<std::int64_t> hidden;
-  std::int64_t rank, batch;
+  std::int64_t batch;
   std::string start;
+  Made make;
+  int source_batches = 1;  // of a step
+  std::int64_t noise = 0;  // numbers beside each of their points
 };
 
+Made w2gn(std::int64_t d, std::int64_t rank, const std::vector<std::int64_t>& hidden,
+          std::int64_t batch, const std::string& start) {
+  return [=](Random& random) {
+    W2gnOptions options;
+    options.start = start;
+    options.batch = batch;
+    return std::make_unique<W2gn>(d, options, DenseIcnnOptions{.rank = rank, .hidden = hidden},
+                                  random);
+  };
+}
+
+Setting gaussians(std::int64_t d) {
+  return {fmt::format("W2GN, Gaussian, D = {}", d),
+          correlated_gaussian(d, 1),
+          correlated_gaussian(d, 2),
+          256,
+          "affine",
+          w2gn(d, 1, {d, d, d}, 256, "affine")};
+}
+
+Setting minimax(std::int64_t d) {
+  constexpr int inner = 15;
+  const Made make = [d](Random& random) {
+    return std::make_unique<SaddlePoint>(
+        d, SaddlePointOptions{.inner_steps = inner, .batch = 1024, .start = "affine"}, 0.0,
+        DenseIcnnOptions{.hidden = {64, 64, 32}}, random);
+  };
+  return {fmt::format("minimax ICNN, Gaussian, D = {}", d),
+          correlated_gaussian(d, 1),
+          correlated_gaussian(d, 2),
+          1024,
+          "affine",
+          make,
+          inner + 1};
+}
+
+Setting transport_toy(bool weak) {
+  constexpr int inner = 10;
+  const std::int64_t noise = weak ? 2 : 0, samples = weak ? 4 : 1;
+  const Made make = [=](Random& random) {
+    return std::make_unique<SaddlePoint>(2,
+                                         SaddlePointOptions{.noise_dimension = noise,
+                                                            .noise_samples = samples,
+                                                            .inner_steps = inner,
+                                                            .batch = 64,
+                                                            .start = "identity"},
+                                         weak ? 1.0 : 0.0, MlpOptions{.hidden = {100, 100, 100}},
+                                         random);
+  };
+  return {fmt::format("NOT, {} toy", weak ? "weak" : "strong"),
+          make_gaussian({}),
+          make_gaussian_ring({}),
+          64,
+          "identity",
+          make,
+          inner + 1,
+          noise * samples};
+}
+
+Setting dual(std::int64_t d) {
+  const Made make = [d](Random& random) {
+    DualOptions options;
+    options.batch = 512;
+    return std::make_unique<Dual>(d, options, sized_for(DenseIcnnOptions{}, d), random);
+  };
+  return {fmt::format("dual, arrays, D = {}", d),
+          array(1 << 14, d),
+          array(1 << 14, d),
+          512,
+          "affine",
+          make};
+}
+
 std::vector<Setting> settings() {
-  std::vector<Setting> all{
-      {"colour, D = 3", weighted_colours(), weighted_colours(), {128, 128, 64}, 1, 1024, "affine"},
-      {"colours as an array, D = 3",
-       array(colours, 3),
-       array(colours, 3),
-       {128, 128, 64},
-       1,
-       1024,
-       "affine"},
-      {"toy, D = 2",
-       make_gaussian({}),
-       make_gaussian_ring({}),
-       {128, 128, 64},
-       3,
-       1024,
-       "identity"}};
-  for (const std::int64_t d : {16, 64, 256})
-    all.push_back({fmt::format("Gaussian, D = {}", d),
-                   correlated_gaussian(d, 1),
-                   correlated_gaussian(d, 2),
-                   {d, d, d},
-                   1,
-                   256,
-                   "affine"});
-  return all;
+  const Made colour = w2gn(3, 1, {128, 128, 64}, 1024, "affine");
+  return {{"W2GN, colour, D = 3", weighted_colours(), weighted_colours(), 1024, "affine", colour},
+          {"W2GN, colours as an array, D = 3", array(colours, 3), array(colours, 3), 1024, "affine",
+           colour},
+          {"W2GN, toy, D = 2", make_gaussian({}), make_gaussian_ring({}), 1024, "identity",
+           w2gn(2, 3, {128, 128, 64}, 1024, "identity")},
+          gaussians(16),
+          gaussians(64),
+          gaussians(256),
+          minimax(16),
+          transport_toy(false),
+          transport_toy(true),
+          dual(16)};
+}
+
+/// The points and the noise that a step draws.
+std::function<void()> drawing_of(const Setting& setting) {
+  auto problem = std::make_shared<Problem>(make_problem(setting.source, setting.target, 7));
+  auto random = std::make_shared<Random>(8, "noise");
+  auto noise = std::make_shared<std::vector<float>>(setting.batch * setting.noise);
+  return [=, batches = setting.source_batches, batch = setting.batch] {
+    for (int i = 0; i < batches; ++i) {
+      problem->source.next(batch);
+      random->fill_normal(*noise);
+    }
+    problem->target.next(batch);
+  };
+}
+
+/// Both sides' points of a step into the frame.
+std::function<void()> entering_of(const Setting& setting, Random& random) {
+  const AffineFrame frame = setting.start == "affine"
+                                ? bures_wasserstein_frame(sampled_moments(*setting.source, random),
+                                                          sampled_moments(*setting.target, random))
+                                : identity_frame(setting.source->dimension());
+  auto entry = std::make_shared<FrameEntry>(frame.to_dtype(at::kFloat));
+  return [entry, points = setting.source->sample(setting.batch, random),
+          times = setting.source_batches + 1] {
+    for (int i = 0; i < times; ++i) entry->enter(points);
+  };
 }
 
 /// A step, the drawing of its points and their way into the frame; what 20 steps allocate.
 Json step_of(const Setting& setting, int rounds) {
-  W2gnOptions options;
-  options.start = setting.start;
-  options.batch = setting.batch;
   Random random(5, "network");
-  const std::int64_t d = setting.source->dimension();
-  W2gn solver(d, options, {.rank = setting.rank, .hidden = setting.hidden}, random);
+  const auto solver = setting.make(random);
   Problem problem = make_problem(setting.source, setting.target, 6);
-  solver.start(problem, random);
-  Problem drawn = make_problem(setting.source, setting.target, 7);
-  const AffineFrame frame = setting.start == "affine"
-                                ? bures_wasserstein_frame(sampled_moments(*setting.source, random),
-                                                          sampled_moments(*setting.target, random))
-                                : identity_frame(d);
-  FrameEntry entry(frame.to_dtype(at::kFloat));
-  const Tensor points = drawn.source.next(setting.batch);
-  const auto step = [&] { solver.step(problem, 1e-3); };
-  const auto draw = [&] {
-    drawn.source.next(setting.batch);
-    drawn.target.next(setting.batch);
-  };
+  solver->start(problem, random);
+  const auto step = [&] { solver->step(problem, 1e-3); };
   Json result = in_turns({{"step", step},
-                          {"drawing", draw, 10},
-                          {"frame", [&] { entry.enter(points), entry.enter(points); }, 10}},
+                          {"drawing", drawing_of(setting), 10},
+                          {"frame", entering_of(setting, random), 10}},
                          rounds);
   constexpr int counted = 20;
   const std::int64_t before = allocations();

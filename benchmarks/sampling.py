@@ -44,7 +44,7 @@ def steps_table(runs):
             *(f"{100 * statistics.median(step[part] / step['step'] for step in steps):.2f}"
               for part in ("drawing", "frame")),
             f"{max(step['allocations'] for step in steps):g}"])
-    return common.markdown(["step of W2GN", "ms", "drawing, %", "into the frame, %",
+    return common.markdown(["step", "ms", "drawing, %", "into the frame, %",
                             "heap allocations"], rows)
 
 

@@ -114,13 +114,14 @@ def table(result):
             common.text_of(1e3 * run["step"] for run in eager),
             common.interval([e["step"] / m["step"] for m, e in zip(ours, eager)]),
             common.interval([run["step"] / floor(run) for run in ours]),
+            common.interval([e["step"] / floor(m) for m, e in zip(ours, eager)]),
             f"{flop / 1e6:.0f}",
             common.text_of(flop / run["step"] / 1e9 for run in ours),
             common.text_of(rate(run) for run in ours),
             common.text_of(run["peak"] for run in ours),
             common.text_of(run["peak"] for run in eager)])
     header = ["step", "network, batch", "threads", "monge, ms", "eager PyTorch, ms",
-              "eager / monge", "monge / floor", "MFLOP", "GFLOP/s", "of a 1024³ product",
+              "eager / monge", "monge / floor", "eager / floor", "MFLOP", "GFLOP/s", "of a 1024³ product",
               "peak MB, monge", "peak MB, eager"]
     return common.markdown(header, rows) + (
         f"\n\nMedian (range) over {result['settings']['repetitions']} interleaved pairs of "

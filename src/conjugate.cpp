@@ -34,11 +34,13 @@ struct Points {
   const T* y;
   T* x;
   T* residual;
+  bool* bent;
 };
 
 template <class T>
 Points<T> points_of(const Tensor& y, Conjugate& found) {
-  return {y.const_data_ptr<T>(), found.argmax.data_ptr<T>(), found.residual.data_ptr<T>()};
+  return {y.const_data_ptr<T>(), found.argmax.data_ptr<T>(), found.residual.data_ptr<T>(),
+          found.not_convex.data_ptr<bool>()};
 }
 
 /// Of any potential, which has its own threads.
@@ -54,7 +56,7 @@ ConjugateCounts search(const Potential& psi, const Tensor& y, const ConjugateOpt
     std::copy_n(slopes.const_data_ptr<T>(), rows * d, out);
   };
   return searches.run(gradient, limits_of(options, d), box_of<T>(options, y.scalar_type()), n,
-                      points.y, points.x, points.residual);
+                      points.y, points.x, points.residual, points.bent);
 }
 
 /// Of an input-convex network in float32: each thread has blocks and searches of its own.
@@ -79,12 +81,35 @@ ConjugateCounts search(const DenseIcnn& psi, const Tensor& y, const ConjugateOpt
       };
       counts[thread] = ConjugateSearch<float>(d, rows).run(
           gradient, limits_of(options, d), box, count, points.y + from * d, points.x + from * d,
-          points.residual + from);
+          points.residual + from, points.bent + from);
     }
   });
   return std::accumulate(
       counts.begin(), counts.end(), ConjugateCounts(),
       [](ConjugateCounts sum, const ConjugateCounts& part) { return sum += part; });
+}
+
+/// Of the points [n, d] that the searches left at `x`, [n] bool: whether <x, y> - psi(x) still
+/// rises a million times as far from 0 on the ray through x. Along a ray it is concave, so that it
+/// rises all the way there.
+Tensor rises_without_end(const Potential& psi, const Tensor& y, const Tensor& x) {
+  constexpr double far = 1e6;
+  const Tensor direction = x / x.norm(2, 1, true);
+  return ((y - psi.gradient(far * x, Graph::none)) * direction).sum(1) > 0;
+}
+
+/// Sorts the searches that ended above the tolerance by what the potential did to them.
+void name_failures(const Potential& psi, const Tensor& y, const ConjugateOptions& options,
+                   Conjugate& found) {
+  const Tensor failed = found.residual.le(options.tolerance).logical_not();
+  found.not_convex.logical_and_(failed);
+  found.unbounded = at::zeros_like(found.not_convex);
+  if (options.low.defined()) return;  // a maximum over a box is finite
+  const Tensor which = failed.logical_and(found.not_convex.logical_not()).nonzero().squeeze(1);
+  if (which.numel() == 0) return;
+  found.unbounded.index_copy_(
+      0, which,
+      rises_without_end(psi, y.index_select(0, which), found.argmax.index_select(0, which)));
 }
 
 void require_sound(const ConjugateOptions& options, std::int64_t d) {
@@ -129,8 +154,10 @@ Conjugate conjugate(const Potential& psi, const Tensor& y, const ConjugateOption
   found.argmax = start.defined() ? start.to(y.scalar_type()).clone(at::MemoryFormat::Contiguous)
                                  : goals.clone();
   found.residual = at::empty({y.size(0)}, y.options());
+  found.not_convex = at::zeros({y.size(0)}, at::kBool);
   if (y.size(0) == 0) {
     found.value = at::empty({0}, y.options());
+    found.unbounded = found.not_convex.clone();
     return found;
   }
   ConjugateCounts counts;
@@ -142,6 +169,7 @@ Conjugate conjugate(const Potential& psi, const Tensor& y, const ConjugateOption
                                [&] { counts = search<scalar_t>(psi, goals, options, found); });
   found.evaluations = static_cast<double>(counts.evaluations) / static_cast<double>(y.size(0));
   found.value = (found.argmax * goals).sum(1) - psi.value(found.argmax, Graph::none);
+  name_failures(psi, goals, options, found);
   return found;
 }
 
@@ -163,10 +191,14 @@ Tensor ConjugateMap::transport(const Tensor& y) const {
   return mapped;
 }
 
-double ConjugateMap::unfinished(const Tensor& y) const {
+ConjugateMap::Unfinished ConjugateMap::unfinished(const Tensor& y) const {
   const at::NoGradGuard no_graph;
-  const Tensor residual = conjugate(*psi_, frame_.enter(y), options_).residual;
-  return 1 - (residual <= options_.tolerance).to(at::kDouble).mean().item<double>();
+  const Conjugate found = conjugate(*psi_, frame_.enter(y), options_);
+  const auto share = [](const Tensor& points) {
+    return points.to(at::kDouble).mean().item<double>();
+  };
+  return {1 - share(found.residual <= options_.tolerance), share(found.not_convex),
+          share(found.unbounded)};
 }
 
 }  // namespace monge

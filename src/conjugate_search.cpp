@@ -45,8 +45,10 @@ template <class T>
 bool ConjugateSearch<T>::remember(std::int64_t slot, std::int64_t place,
                                   const kernels::StepProducts<T>& products) {
   constexpr T least = T(1e-6);  // of the cosine between step and change
+  constexpr T bent = T(-1e-2);  // well below what rounding makes of 0
   Slot& own = slots_[slot];
   const T along = products.before - products.after;
+  if (along < bent * std::sqrt(products.length * products.change)) own.bent = true;
   if (!(along > least * std::sqrt(products.length * products.change))) {
     own.pairs = std::min(own.pairs, search_memory - 1);  // the oldest one was written over
     return false;
@@ -112,7 +114,7 @@ void ConjugateSearch<T>::propose(std::int64_t slot, const Sides& box, T* trial) 
 template <class T>
 ConjugateCounts ConjugateSearch<T>::run(const Gradient& gradient, const ConjugateLimits& limits,
                                         const Box<T>& box, std::int64_t n, const T* y, T* x,
-                                        T* residual) {
+                                        T* residual, bool* bent) {
   const Sides sides = box.sides();
   ConjugateCounts counts;
   std::int64_t next = 0;
@@ -138,6 +140,7 @@ ConjugateCounts ConjugateSearch<T>::run(const Gradient& gradient, const Conjugat
       std::copy_n(row(best_, slot), d_, x + point * d_);
       const T squared = slots_[slot].squared;
       if (residual) residual[point] = std::sqrt(squared / static_cast<T>(d_));
+      if (bent) bent[point] = slots_[slot].bent;
       counts.unfinished += !(squared <= goal(limits));
       if (next == n) continue;
       begin(slot, next, x + next * d_, limits, sides, trial);

@@ -55,8 +55,10 @@ class ConjugateSearch {
 
   /// Searches for `n` points `y` [n, d]; `x` [n, d] goes from where each begins to what it found.
   /// `residual` [n], where it is not null: the root mean square of r over the coordinates.
+  /// `bent` [n], where it is not null: whether the gradient fell along a step, as that of a convex
+  /// function cannot.
   ConjugateCounts run(const Gradient& gradient, const ConjugateLimits& limits, const Box<T>& box,
-                      std::int64_t n, const T* y, T* x, T* residual);
+                      std::int64_t n, const T* y, T* x, T* residual, bool* bent = nullptr);
 
  private:
   using Sides = kernels::Sides<T>;
@@ -65,6 +67,7 @@ class ConjugateSearch {
     T squared = 0;  // of the residual at the best point
     T scale = 1;    // of the first approximation of the inverse Hessian
     T longest = 0;  // bound of the next step
+    bool bent = false;
   };
 
   /// What the squared length of a residual has to come down to.

@@ -165,6 +165,17 @@ void add_spread(std::vector<EvaluatedFigure>& figures, const Solution& solution,
                        "what the weak cost wants it to be, from mixing the map's own points"});
 }
 
+EvaluatedFigure unfinished_searches(const ConjugateMap::Unfinished& searches) {
+  std::string meaning = "share of target points whose search for the inverse does not come to rest";
+  if (searches.not_convex > 0)
+    meaning +=
+        fmt::format("; {:.2g} of all: the potential is not convex there", searches.not_convex);
+  if (searches.unbounded > 0)
+    meaning += fmt::format("; {:.2g} of all: no source point goes near, the conjugate is infinite",
+                           searches.unbounded);
+  return {"inverse_unfinished", searches.share, meaning};
+}
+
 /// For gradients of potentials: whether the potential is convex, as it must be.
 void add_convexity(std::vector<EvaluatedFigure>& figures, const Solution& solution,
                    const EvaluationPoints& points, std::uint64_t seed) {
@@ -288,10 +299,7 @@ std::vector<EvaluatedFigure> evaluate_solution(const Solution& solution, const M
                        energy_distance(solution.inverse->transport(set.y), set.x),
                        "between the target mapped back and the source"});
     if (const auto* search = dynamic_cast<const ConjugateMap*>(solution.inverse.get()))
-      figures.push_back(
-          {"inverse_unfinished", search->unfinished(set.y),
-           "share of target points whose search for the inverse does not come to rest: "
-           "the potential is not convex there, or no source point goes near"});
+      figures.push_back(unfinished_searches(search->unfinished(set.y)));
     const double variance = set.x.to(at::kDouble).var(0, false).sum().item<double>();
     if (variance > 0)
       figures.push_back({"cycle_error", l2_uvp(returned, set.x, variance),

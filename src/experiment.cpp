@@ -57,6 +57,15 @@ std::string measure_name(const Config& config, std::string_view section) {
   return config.part(section, path && is_image_path(*path) ? "pixels" : "array");
 }
 
+/// Images are played by the networks for them where a config names neither solver nor network.
+Config with_parts_for_images(const Config& config) {
+  const bool images =
+      measure_name(config, "source") == "images" && measure_name(config, "target") == "images";
+  if (!images || !config.part("solver", "").empty() || !config.part("network", "").empty())
+    return config;
+  return merged(recipe_config("not-images"), config);
+}
+
 Split build_measure(const Config& config, std::string_view section) {
   const std::string name = measure_name(config, section);
   if (name.empty())
@@ -230,7 +239,8 @@ std::pair<Split, Split> build_measures(const Config& config) {
 }
 
 Experiment build_experiment(const Config& config, const std::shared_ptr<ProcessGroup>& group) {
-  Experiment experiment = build(config, group, [&] { return build_measures(config); });
+  Experiment experiment =
+      build(with_parts_for_images(config), group, [&] { return build_measures(config); });
   for (const char* section : {"source", "target"})
     experiment.config.sections[section]["name"] = measure_name(config, section);
   return experiment;

@@ -17,9 +17,12 @@ struct ConjugateOptions {
 };
 
 struct Conjugate {
-  Tensor value;            ///< psi*(y), [n]; a lower bound of it where the residual is not 0
-  Tensor argmax;           ///< x = ∇psi*(y), [n, d]
-  Tensor residual;         ///< root mean square of y - ∇psi(x) over the coordinates, [n]
+  Tensor value;     ///< psi*(y), [n]; a lower bound of it where the residual is not 0
+  Tensor argmax;    ///< x = ∇psi*(y), [n, d]
+  Tensor residual;  ///< root mean square of y - ∇psi(x) over the coordinates, [n]
+  /// Why a residual is above the tolerance, [n] bool each; neither: the evaluations ran out.
+  Tensor not_convex;       ///< ∇psi fell along a step of the search, so psi is not convex there
+  Tensor unbounded;        ///< <x, y> - psi(x) rises far along a ray: psi*(y) is infinite
   double evaluations = 0;  ///< gradients of a point in the mean
 };
 
@@ -29,8 +32,8 @@ struct Conjugate {
 /// Throws Error on other shapes, dtypes or an option out of range.
 ///
 /// Where psi is not convex or y is not a gradient of psi, the search ends with a residual above the
-/// tolerance; nothing is thrown. In a box the maximum is over the box, and a coordinate at a side
-/// that y - ∇psi(x) points out through adds nothing to the residual.
+/// tolerance and says which it was; nothing is thrown. In a box the maximum is over the box, and a
+/// coordinate at a side that y - ∇psi(x) points out through adds nothing to the residual.
 Conjugate conjugate(const Potential& psi, const Tensor& y, const ConjugateOptions& options = {},
                     const Tensor& start = {});
 
@@ -43,9 +46,13 @@ class ConjugateMap final : public TransportMap {
 
   std::int64_t dimension() const override { return psi_->dimension(); }
   Tensor transport(const Tensor& y) const override;
-  /// The share of the points [n, d] whose search ends above the tolerance: what lies where ∇psi
-  /// does not reach, or where psi is not convex.
-  double unfinished(const Tensor& y) const;
+  /// Shares of points whose search ends above the tolerance.
+  struct Unfinished {
+    double share = 0;       ///< of all
+    double not_convex = 0;  ///< of all: where psi is not convex
+    double unbounded = 0;   ///< of all: where no gradient of psi comes near the point
+  };
+  Unfinished unfinished(const Tensor& y) const;
 
   const Potential& potential() const { return *psi_; }
   const AffineFrame& frame() const { return frame_; }

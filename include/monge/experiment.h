@@ -67,7 +67,8 @@ struct Experiment {
   Evaluator evaluator() const;
 };
 
-/// Builds the parts of a config and resolves it. Throws Error on every mistake in it: unknown
+/// Builds the parts of a config and resolves it; two measures of images take the recipe not-images
+/// where neither a solver nor a network is named. Throws Error on every mistake in it: unknown
 /// names, keys and values, files that do not load, measures that do not fit together. Where a
 /// group's processes build it together, they have to have the same points, which is looked at.
 Experiment build_experiment(const Config& config, const std::shared_ptr<ProcessGroup>& group =

@@ -181,6 +181,12 @@ TYPED_TEST(ConjugateOf, AGradientOutOfReachEndsAboveTheTolerance) {
   EXPECT_LE(found.residual[0].template item<double>(), 1e-4);
   EXPECT_GT(found.residual[1].template item<double>(), 0.5);
   EXPECT_GT(found.residual[2].template item<double>(), 0.5);
+  // psi* is infinite at the last two; in a box it is finite everywhere.
+  EXPECT_TRUE(at::equal(found.unbounded, at::tensor({false, true, true}, at::kBool)));
+  EXPECT_FALSE(found.not_convex.any().template item<bool>());
+  const Tensor side = at::full({2}, 5.0, this->dtype);
+  const Conjugate boxed = conjugate(softplus, y, {.low = -side, .high = side});
+  EXPECT_FALSE(boxed.unbounded.any().template item<bool>());
   EXPECT_TRUE(found.argmax.isfinite().all().template item<bool>());
   EXPECT_TRUE(found.value.isfinite().all().template item<bool>());
 }
@@ -190,6 +196,8 @@ TYPED_TEST(ConjugateOf, AConcaveFunctionEndsAboveTheTolerance) {
   const Tensor y = 1 + this->draw({40, 3}).abs();
   const Conjugate found = conjugate(concave, y);
   EXPECT_GT(found.residual.min().template item<double>(), 0.1);
+  EXPECT_TRUE(found.not_convex.all().template item<bool>());
+  EXPECT_FALSE(found.unbounded.any().template item<bool>());
   EXPECT_TRUE(found.argmax.isfinite().all().template item<bool>());
 }
 
@@ -236,6 +244,7 @@ TEST(Conjugate, OfANetworkInFloat32IsThatOfAnyPotential) {
       const Conjugate fast = conjugate(psi, y);
       at::set_num_threads(before);
       EXPECT_LE(largest(fast.residual), 1e-4) << d;
+      EXPECT_FALSE(fast.not_convex.logical_or(fast.unbounded).any().item<bool>()) << d;
       EXPECT_LT(largest(fast.argmax - plain.argmax), 5e-3) << d;
       EXPECT_LT(largest(fast.value - plain.value), 1e-3) << d;
       EXPECT_NEAR(fast.evaluations, plain.evaluations, 0.2) << d;
@@ -307,6 +316,9 @@ TEST(ConjugateMap, InvertsABrenierMapInItsFrame) {
     const double spread = (x - x.mean(0)).norm().item<double>();
     EXPECT_LT((back - x).norm().item<double>() / spread, 1e-3) << d;
     EXPECT_EQ(inverse.transport(x.narrow(0, 0, 0)).size(0), 0);
+    const ConjugateMap::Unfinished searches = inverse.unfinished(forward.transport(x));
+    EXPECT_LT(searches.share, 0.05) << d;
+    EXPECT_EQ(searches.not_convex + searches.unbounded, 0) << d;
   }
 }
 

@@ -94,14 +94,26 @@ def test_measures_that_do_not_fit_are_refused(images):
         *arguments("network.name=mlp", "solver.noise_channels=1"))
 
 
-@pytest.mark.parametrize("recipe", ["not-images", "not-images-paper", "not-images-weak-paper"])
+def begin(monge, *chosen, settings=()):
+    """One step on bags of one network's size; the config of the run."""
+    monge.works("fit", *chosen, "--out", "run", "--source", BAGS, "--target", BAGS,
+                *(part for setting in [*settings, "source.pad=32", "target.pad=32",
+                                       "train.max_steps=1", "solver.inner_steps=1",
+                                       "solver.micro_batch=6"] for part in ("--set", setting)))
+    return (monge.folder / "run" / "config.toml").read_text().replace("'", '"')
+
+
+@pytest.mark.parametrize("recipe", ["not-images", "not-images-paper", "not-images-weak-paper",
+                                    "bags-to-shoes", "bags-to-shoes-weak", "digits"])
 def test_the_recipes_begin(monge, recipe):
-    monge.works("fit", "--recipe", recipe, "--out", "run", "--source", BAGS, "--target", BAGS,
-                *(part for setting in [*SMALL, "source.pad=32", "target.pad=32", "train.max_steps=1",
-                                       "solver.inner_steps=1", "solver.micro_batch=6"]
-                  for part in ("--set", setting)))
-    config = (monge.folder / "run" / "config.toml").read_text()
+    config = begin(monge, "--recipe", recipe, settings=SMALL)
     assert ("weak_quadratic" in config) == ("weak" in recipe)
+
+
+def test_images_take_the_parts_of_not_images(monge):
+    """Where neither a solver nor a network is named."""
+    config = begin(monge, settings=[one for one in SMALL if ".name=" not in one])
+    assert 'name = "resnet_critic"' in config and "residual = true" in config
 
 
 FEW = ["solver.map_width=3", "solver.batch=6", "solver.inner_steps=1", "network.width=4",

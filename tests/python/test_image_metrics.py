@@ -27,7 +27,7 @@ def run(binary, tmp_path_factory):
     program.save("y.npy", smooth(140, 160, 1))
     program.works("fit", "--source", "x.npy", "--target", "y.npy", "--out", "run",
                   *[part for setting in ["source.name=images", "target.name=images",
-                                         "network.hidden=[8,8]", "train.max_steps=5",
+                                         "solver.name=dual", "network.hidden=[8,8]", "train.max_steps=5",
                                          "train.image_every=2", "evaluate.points=40"]
                     for part in ("--set", setting)])
     return program

@@ -11,7 +11,7 @@ import pytest
 image = pytest.importorskip("PIL.Image")
 SAMPLE = pathlib.Path(__file__).resolve().parents[2] / "data" / "fashion-mnist"
 BAGS = SAMPLE / "sample-images-idx3-ubyte.gz"
-SMALL = ["network.hidden=[8,8]", "evaluate.points=20", "train.checkpoint_seconds=0"]
+SMALL = ["solver.name=dual", "network.hidden=[8,8]", "evaluate.points=20", "train.checkpoint_seconds=0"]
 
 
 def settings(*chosen):
