@@ -135,7 +135,7 @@ std::vector<std::string> columns_of(const std::vector<CellCondition>& conditions
 
 CellSelection parse_selection(const std::string& key) {
   CellSelection selection;
-  for (std::size_t from = 0; from <= key.size();) {
+  for (std::size_t from = 0; from < key.size();) {
     const std::size_t colon = std::min(key.find(':', from), key.size());
     const std::string part = key.substr(from, colon - from);
     const std::size_t equals = part.find('=');

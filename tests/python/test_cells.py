@@ -177,7 +177,7 @@ def test_recipe(monge, cells):
     ("nan.h5ad:X_pca", "nan.h5ad:obsm/X_pca, cell 7, column 1: expected a finite number"),
     ("shape.h5ad", "shape.h5ad:X: expected an indptr of 401 numbers for its shape, got 400"),
     ("index.h5ad", "index.h5ad:X: expected sparse indices below 12, got 99"),
-    ("short.h5ad", "short.h5ad:obsm/X_pca: expected 400 rows, one for each cell, got shape [9, 3]"),
+    ("short.h5ad:X_pca", "short.h5ad:obsm/X_pca: expected 400 rows, one for each cell, got shape [9, 3]"),
 ])
 def test_refusals(bad_cells, location, words):
     assert words in bad_cells.refuses("fit", "--source", location, "--target",
