@@ -132,6 +132,13 @@ void add_divergence(std::vector<EvaluatedFigure>& figures, const Solution& solut
                        fmt::format("standard error of kl_pushed over {} points", points.size(0))});
 }
 
+/// The measure itself, which is the caller's, or that of its codes.
+std::shared_ptr<const Measure> side_of(const Measure& measure, bool is_data,
+                                       const LatentSpace& space) {
+  const std::shared_ptr<const Measure> held(std::shared_ptr<void>(), &measure);
+  return is_data ? encoded(held, space.autoencoder) : held;
+}
+
 /// For maps through a latent space: how right they are between the codes, where they were learned.
 void add_latent_figures(std::vector<EvaluatedFigure>& figures, const Solution& solution,
                         const Measure& source, const Measure& target, std::int64_t points,
@@ -162,13 +169,6 @@ bool trained_on_all(const Split& split) {
 
 constexpr const char* conditional_variance = "conditional_variance";
 constexpr const char* conditional_target = "conditional_variance_target";
-
-/// The measure itself, which is the caller's, or that of its codes.
-std::shared_ptr<const Measure> side_of(const Measure& measure, bool is_data,
-                                       const LatentSpace& space) {
-  const std::shared_ptr<const Measure> held(std::shared_ptr<void>(), &measure);
-  return is_data ? encoded(held, space.autoencoder) : held;
-}
 
 /// For stochastic maps: what of their variety comes of the noise; of codes where they are through a
 /// latent space.
