@@ -181,6 +181,9 @@ const std::vector<Case> cases{
      "hidden = [8, 8]"},
     {"w2", "[solver]\nname = \"adversarial\"\nbatch = 30\n[network]\nhidden = [8, 8]"},
     {"light bridge", "[solver]\nname = \"light_sb\"\nbatch = 50\ncomponents = 4", true},
+    {"codes of an autoencoder",
+     "[latent]\nkind = \"vae\"\ndimension = 1\nhidden = [8]\nbatch = 40\nsteps = 20\n"
+     "[solver]\nname = \"dual\"\nbatch = 30\n[network]\nhidden = [8, 8]"},
     {"smoothed source",
      "[smoothing]\nkind = \"gaussian\"\nlevel = 0.1\nstart_level = 0.5\n[solver]\nname = "
      "\"dual\"\nbatch = 30\n[network]\nhidden = [8, 8]"},
