@@ -43,7 +43,7 @@ TEST(Cells, RowsWithoutOriginComeBackInPieces) {
   const std::string location = (folder / "a.h5ad").string();
   EXPECT_TRUE(at::equal(read_array(location), rows));
   expect_message(error_text([&] { open_array(location + ":Y"); }),
-                 "one of the arrays 'X', got 'Y'");
+                 "one of the matrices 'X', got 'Y'");
   expect_message(error_text([&] { open_array(location + ":day=1"); }), "one of the columns of obs");
   EXPECT_EQ(folder.entries(), 1);
 }
