@@ -210,9 +210,17 @@ std::string CellFile::find_matrix(const ArrayLocation& location,
   const std::string wanted = selection.matrix.value_or("X");
   for (const std::string folder : {"", "obsm/", "layers/"})
     if (std::ranges::count(names, folder + wanted) > 0) return folder + wanted;
-  ArrayLocation of_matrix = location;
-  of_matrix.key = selection.matrix;
-  return names[find_key(of_matrix, names)];
+  if (!selection.matrix || names.empty()) {
+    ArrayLocation of_matrix = location;
+    of_matrix.key = std::nullopt;
+    return names[find_key(of_matrix, names)];
+  }
+  std::vector<std::string> last_parts;
+  for (const std::string& name : names) last_parts.push_back(name.substr(name.find('/') + 1));
+  const auto near = std::ranges::find(last_parts, nearest(wanted, last_parts));
+  fail(path_.string(), fmt::format("one of the matrices {}", listed(names)),
+       fmt::format("{}; the nearest is {}", in_quotes(wanted),
+                   in_quotes(names[near - last_parts.begin()])));
 }
 
 CellLabels CellFile::labels(const std::string& column) const {

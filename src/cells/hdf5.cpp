@@ -186,7 +186,7 @@ Handle open_file(const std::filesystem::path& path) {
   }
   Handle file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, file_access().get()), H5Fclose);
   if (!file)
-    fail(where, "an HDF5 file", fmt::format("one that is cut off or damaged ({})", last_reason()));
+    fail(where, "an HDF5 file", "one that is cut off or damaged");
   return file;
 }
 
@@ -345,7 +345,7 @@ std::vector<std::string> read_texts(hid_t dataset, std::string_view where) {
 
 Handle create_rows(hid_t group, const std::string& name, std::int64_t columns,
                    std::string_view where) {
-  constexpr std::int64_t chunk_numbers = std::int64_t{1} << 18;
+  constexpr std::int64_t chunk_numbers = std::int64_t{1} << 16;
   const auto width = static_cast<hsize_t>(columns);
   const std::array<hsize_t, 2> none{0, width}, endless{H5S_UNLIMITED, width};
   const std::array<hsize_t, 2> chunk{

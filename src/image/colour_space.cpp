@@ -6,7 +6,9 @@
 namespace monge {
 namespace {
 
-/// A linear map of colours and its inverse, both transposed for rows, float64.
+// Everything is in float64: float32 does not keep the levels of 16 bits.
+
+/// A linear map of colours and its inverse, both transposed for rows.
 struct Matrix {
   explicit Matrix(std::initializer_list<double> rows)
       : forward(at::tensor(std::vector<double>(rows), at::kDouble).view({3, 3}).t()),
@@ -14,9 +16,7 @@ struct Matrix {
   Tensor forward, inverse;
 };
 
-Tensor times(const Tensor& colours, const Tensor& matrix) {
-  return colours.mm(matrix.to(colours.scalar_type()));
-}
+Tensor times(const Tensor& colours, const Tensor& matrix) { return colours.mm(matrix); }
 
 Tensor cube_root(const Tensor& values) { return values.clamp_min(0).pow(1.0 / 3); }
 
@@ -33,7 +33,8 @@ Tensor encoded(const Tensor& linear) {
 /// IEC 61966-2-1, with the white D65 as (1, 1, 1).
 const Matrix& relative_xyz() {
   static const Matrix matrix = [] {
-    const Matrix xyz({0.4124, 0.3576, 0.1805, 0.2126, 0.7152, 0.0722, 0.0193, 0.1192, 0.9505});
+    const Matrix xyz({0.4124564, 0.3575761, 0.1804375, 0.2126729, 0.7151522, 0.0721750, 0.0193339,
+                      0.1191920, 0.9503041});
     Matrix relative = xyz;
     relative.forward = xyz.forward / xyz.forward.sum(0, true);
     relative.inverse = at::linalg_inv(relative.forward);
@@ -99,17 +100,21 @@ ColourSpace colour_space_of(std::string_view name, std::string_view where) {
 
 Tensor from_srgb(const Tensor& colours, ColourSpace space) {
   if (space == ColourSpace::srgb) return colours;
-  const Tensor linear = decoded(colours);
-  if (space == ColourSpace::linear) return linear;
-  if (space == ColourSpace::lab) return lab_of(linear);
-  return times(cube_root(times(linear, cones().forward)), oklab_of_roots().forward);
+  const Tensor linear = decoded(colours.to(at::kDouble));
+  Tensor coordinates = linear;
+  if (space == ColourSpace::lab) coordinates = lab_of(linear);
+  if (space == ColourSpace::oklab)
+    coordinates = times(cube_root(times(linear, cones().forward)), oklab_of_roots().forward);
+  return coordinates.to(colours.scalar_type());
 }
 
 Tensor to_srgb(const Tensor& colours, ColourSpace space) {
   if (space == ColourSpace::srgb) return colours.clamp(0, 1);
-  if (space == ColourSpace::linear) return encoded(colours);
-  if (space == ColourSpace::lab) return encoded(linear_of_lab(colours));
-  return encoded(times(times(colours, oklab_of_roots().inverse).pow(3), cones().inverse));
+  Tensor linear = colours.to(at::kDouble);
+  if (space == ColourSpace::lab) linear = linear_of_lab(linear);
+  if (space == ColourSpace::oklab)
+    linear = times(times(linear, oklab_of_roots().inverse).pow(3), cones().inverse);
+  return encoded(linear).to(colours.scalar_type());
 }
 
 ColourFunction in_space(ColourFunction function, ColourSpace space) {

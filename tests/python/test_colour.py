@@ -127,7 +127,7 @@ def test_a_lut_from_elsewhere(photos):
     (["red.png", "--weights", "1,2"], "--weights: expected 1, one for each palette, got 2"),
     (["red.png", "blue.png", "--weights", "0,0"], "a positive sum"),
     (["red.png", "blue.png", "--weights=-1,2"], "--weights"),
-    (["red.png", "none.png"], "none.png: no such file"),
+    (["red.png", "none.png"], "none.png: expected a picture file, got no such file"),
     (["red.png", "--strength", "1.5"], "--strength"), (["red.png", "--space", "hsv"], "--space"),
     (["red.png", "--set", "source.space=hsv"], "srgb | linear | lab | oklab"),
     (["red.png", "--set", "target.space=lab"], "target.space: expected srgb, as the source's, got lab")])
