@@ -1,5 +1,7 @@
 #include "monge/cells.h"
 
+#include "monge/random.h"
+
 #include "cells/cell_file.h"
 #include "error_text.h"
 #include "temporary_folder.h"

@@ -182,7 +182,7 @@ TYPED_TEST(ConjugateOf, AGradientOutOfReachEndsAboveTheTolerance) {
   EXPECT_GT(found.residual[1].template item<double>(), 0.5);
   EXPECT_GT(found.residual[2].template item<double>(), 0.5);
   // psi* is infinite at the last two; in a box it is finite everywhere.
-  EXPECT_TRUE(at::equal(found.unbounded, at::tensor({false, true, true}, at::kBool)));
+  EXPECT_TRUE(at::equal(found.unbounded.to(at::kLong), at::tensor({0, 1, 1}, at::kLong)));
   EXPECT_FALSE(found.not_convex.any().template item<bool>());
   const Tensor side = at::full({2}, 5.0, this->dtype);
   const Conjugate boxed = conjugate(softplus, y, {.low = -side, .high = side});
