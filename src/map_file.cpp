@@ -6,6 +6,7 @@
 #include "monge/latent_map.h"
 #include "monge/mixture_plan.h"
 #include "monge/network_map.h"
+#include "monge/networks/autoencoder.h"
 #include "monge/registry.h"
 #include "monge/safetensors.h"
 #include "monge/smoothing.h"

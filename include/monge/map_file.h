@@ -1,7 +1,6 @@
 #pragma once
 
 #include "monge/files.h"
-#include "monge/networks/autoencoder.h"
 #include "monge/solver.h"
 
 #include <cstdint>
@@ -12,6 +11,8 @@
 #include <vector>
 
 namespace monge {
+
+class Autoencoder;
 
 /// Writes the maps of a solution to a safetensors file that load_map reads anywhere. `notes` are
 /// kept as text in its metadata ("solver", "seed", "step", ...).
