@@ -7,6 +7,7 @@
 #include "monge/latent_map.h"
 #include "monge/mixture_plan.h"
 #include "monge/network_map.h"
+#include "monge/networks/autoencoder.h"
 #include "monge/smoothing.h"
 #include "monge/unet_map.h"
 

@@ -14,6 +14,7 @@
 #include "monge/measures/sheet.h"
 #include "monge/metric.h"
 #include "monge/mixture_plan.h"
+#include "monge/networks/autoencoder.h"
 #include "monge/plan_check.h"
 #include "monge/smoothing.h"
 

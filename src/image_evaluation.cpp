@@ -6,6 +6,7 @@
 #include "monge/latent_map.h"
 #include "monge/metric.h"
 #include "monge/moments.h"
+#include "monge/networks/autoencoder.h"
 
 namespace monge {
 namespace {

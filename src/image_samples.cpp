@@ -1,6 +1,7 @@
 #include "image_samples.h"
 
 #include "monge/latent_map.h"
+#include "monge/networks/autoencoder.h"
 
 #include "evaluation.h"
 #include "image/png.h"

@@ -2,6 +2,7 @@
 
 #include "monge/error.h"
 #include "monge/measures/array.h"
+#include "monge/networks/autoencoder.h"
 
 namespace monge {
 namespace {
@@ -45,6 +46,8 @@ Tensor left(const LatentSpace& space, const Tensor& codes) {
 }
 
 }  // namespace
+
+std::int64_t LatentSpace::dimension() const { return autoencoder->latent_dimension(); }
 
 std::shared_ptr<const Measure> encoded(const std::shared_ptr<const Measure>& measure,
                                        const std::shared_ptr<const Autoencoder>& autoencoder) {

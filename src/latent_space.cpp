@@ -2,6 +2,7 @@
 
 #include "monge/error.h"
 #include "monge/map_file.h"
+#include "monge/networks/autoencoder.h"
 
 namespace monge {
 namespace {

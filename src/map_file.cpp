@@ -7,6 +7,7 @@
 #include "monge/latent_map.h"
 #include "monge/mixture_plan.h"
 #include "monge/network_map.h"
+#include "monge/networks/autoencoder.h"
 #include "monge/networks/mlp.h"
 #include "monge/networks/song_unet.h"
 #include "monge/networks/unet.h"

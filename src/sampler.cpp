@@ -3,6 +3,7 @@
 #include "monge/affine.h"
 #include "monge/error.h"
 #include "monge/measures/prefetching.h"
+#include "monge/networks/autoencoder.h"
 
 #include "measures/numbers.h"
 

@@ -1,7 +1,6 @@
 #pragma once
 
 #include "monge/measure.h"
-#include "monge/networks/autoencoder.h"
 #include "monge/transport_map.h"
 
 #include <cstdint>
@@ -11,6 +10,8 @@
 
 namespace monge {
 
+class Autoencoder;
+
 /// Where measures meet the latent space of an autoencoder: a side of data is encoded, and the other
 /// one, where there is one, is of the latent space itself.
 struct LatentSpace {
@@ -18,7 +19,7 @@ struct LatentSpace {
   bool source_is_data = true;
   bool target_is_data = true;
 
-  std::int64_t dimension() const { return autoencoder->latent_dimension(); }
+  std::int64_t dimension() const;  ///< of a code
   /// The space of the inverse maps.
   LatentSpace reversed() const { return {autoencoder, target_is_data, source_is_data}; }
 };

@@ -2,7 +2,6 @@
 
 #include "monge/colour_space.h"
 #include "monge/files.h"
-#include "monge/networks/autoencoder.h"
 #include "monge/solver.h"
 
 #include <cstdint>
@@ -13,6 +12,8 @@
 #include <vector>
 
 namespace monge {
+
+class Autoencoder;
 
 /// Writes the maps of a solution to a safetensors file that load_map reads anywhere. `notes` are
 /// kept as text in its metadata ("solver", "seed", "step", ...).

@@ -140,15 +140,25 @@ Tensor Autoencoder::decode(const Tensor& z, Graph graph) const {
   require_rows(z, options_.dimension, "codes");
   const at::AutoGradMode mode(graph == Graph::create);
   const auto decoded = [&](const Tensor& some) {
-    const Tensor out = decoder_->forward(code_centre_ + code_scale_ * some, graph);
-    return of_images() ? out.tanh() : centre_ + scale_ * out;
+    const Tensor out = unclipped(some, graph);
+    return of_images() ? out.clamp(-1, 1) : out;
   };
   return graph == Graph::create ? decoded(z) : features::in_batches(z, block, decoded);
 }
 
+Tensor Autoencoder::decode_unclipped(const Tensor& z) const {
+  require_rows(z, options_.dimension, "codes");
+  return unclipped(z, Graph::create);
+}
+
+Tensor Autoencoder::unclipped(const Tensor& z, Graph graph) const {
+  const at::AutoGradMode mode(graph == Graph::create);
+  return centre_ + scale_ * decoder_->forward(code_centre_ + code_scale_ * z, graph);
+}
+
 void Autoencoder::set_frame(const Tensor& x) {
   require_rows(x, dimension_, "points");
-  if (!of_images()) set_moments(x, centre_, scale_);
+  set_moments(x, centre_, scale_);
 }
 
 void Autoencoder::standardise(const Tensor& x) {

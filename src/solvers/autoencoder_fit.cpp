@@ -8,7 +8,7 @@
 namespace monge {
 namespace {
 
-constexpr std::int64_t known = 4096;  // points by which the scale of the data is set
+constexpr std::int64_t known = 1024;  // points of each side by which the data's scale is set
 
 Tensor as_images(const Tensor& rows, const std::vector<std::int64_t>& shape) {
   return rows.view({rows.size(0), shape[0], shape[1], shape[2]});
@@ -18,7 +18,8 @@ Tensor as_images(const Tensor& rows, const std::vector<std::int64_t>& shape) {
 
 Tensor reconstruction_loss(const Autoencoder& autoencoder, const Tensor& x, const Tensor& decoded) {
   const LatentOptions& options = autoencoder.options();
-  const Tensor gap = (decoded - x) / autoencoder.statistics().at("scale");
+  Tensor gap = decoded - x;
+  if (!autoencoder.of_images()) gap = gap / autoencoder.statistics().at("scale");
   if (options.reconstruction == "l1") return gap.abs().sum(1);
   const Tensor squares = 0.5 * gap.square().sum(1);
   if (options.reconstruction == "l2") return squares;
@@ -49,9 +50,8 @@ Table AutoencoderFit::options() const {
 }
 
 void AutoencoderFit::start(const Problem& problem, Random& random) {
-  if (!autoencoder_->of_images())
-    autoencoder_->set_frame(at::cat({problem.source.measure().sample(known / 2, random),
-                                     problem.target.measure().sample(known / 2, random)}));
+  autoencoder_->set_frame(at::cat({problem.source.measure().sample(known, random),
+                                   problem.target.measure().sample(known, random)}));
   const auto seed = random.integers(std::int64_t{1} << 62, 1).item<std::int64_t>();
   noise_ = Random(static_cast<std::uint64_t>(seed), "codes");
 }
@@ -71,7 +71,7 @@ StepReport AutoencoderFit::step(Problem& problem, double rate) {
     divergence = code_divergence(code);
   }
   const Tensor reconstruction =
-      reconstruction_loss(*autoencoder_, x, autoencoder_->decode(z, Graph::create)).mean();
+      reconstruction_loss(*autoencoder_, x, autoencoder_->decode_unclipped(z)).mean();
   const Tensor loss = reconstruction + options.kl_weight * divergence.mean();
   const std::vector<Tensor> gradients = torch::autograd::grad({loss}, adam_.parameters());
 

@@ -37,10 +37,10 @@ class Coder;
 /// (Hinton & Salakhutdinov 2006); a variational one encodes a point as the normal law N(m(x), diag
 /// s²(x)), of which E(x) is the mean (Kingma & Welling 2014).
 ///
-/// Points are rows [n, d] float32: of images [channels, height, width] in [-1, 1], whose decoder
-/// ends in a tanh, or of anything else, which is centred and scaled by one number first.
-/// Images have convolutional networks unless their sides are below 8 pixels; other points have
-/// perceptrons. Codes are centred and scaled as well, see standardise().
+/// Points are rows [n, d] float32, which are centred and scaled by one number first; of images
+/// [channels, height, width] they are in [-1, 1], to which what is decoded is clipped. Images have
+/// convolutional networks unless their sides are below 8 pixels; other points have perceptrons.
+/// Codes are centred and scaled as well, see standardise().
 class Autoencoder {
  public:
   /// For points of that shape. Throws Error on options that do not fit it: a latent dimension that
@@ -61,8 +61,10 @@ class Autoencoder {
   Tensor encode(const Tensor& x, Graph graph = Graph::none) const;
   /// D(z) of z [n, k], [n, d].
   Tensor decode(const Tensor& z, Graph graph = Graph::none) const;
+  /// The same before it is clipped, with a graph: what training sees.
+  Tensor decode_unclipped(const Tensor& z) const;
 
-  /// Sets centre and scale of points that are no images from some of them, x [n, d].
+  /// Sets centre and scale of the points from some of them, x [n, d].
   void set_frame(const Tensor& x);
   /// Sets centre and scale of the codes so that those of x [n, d] have mean 0 and coordinates whose
   /// variance is 1 on average, as N(0, I). Codes of a variational one have their scale from the
@@ -87,6 +89,7 @@ class Autoencoder {
   const LatentOptions& options() const { return options_; }  ///< with "auto" resolved
 
  private:
+  Tensor unclipped(const Tensor& z, Graph graph) const;
   void require_rows(const Tensor& rows, std::int64_t columns, const char* what) const;
 
   LatentOptions options_;
