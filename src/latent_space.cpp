@@ -2,7 +2,6 @@
 
 #include "monge/error.h"
 #include "monge/map_file.h"
-#include "monge/networks/autoencoder.h"
 
 namespace monge {
 namespace {

@@ -3,6 +3,7 @@
 #include "monge/config.h"
 #include "monge/experiment.h"
 #include "monge/latent_map.h"
+#include "monge/networks/autoencoder.h"
 
 namespace monge {
 
