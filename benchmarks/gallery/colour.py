@@ -33,7 +33,7 @@ def recoloured(name, palettes, *more):
     """monge colour with its map kept; the picture, the map, and the seconds of the whole command."""
     out, learned = FOLDER / f"{name}.png", FOLDER / f"{name}.safetensors"
     done = common.monge("colour", PHOTO, *palettes, "-o", out, "--save-map", learned, *more,
-                        "--force", threads=THREADS)
+                        "--set", "train.max_seconds=0", "--force", threads=THREADS)
     return out, learned, done
 
 
