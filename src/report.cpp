@@ -38,8 +38,7 @@ std::string table_section(const ReportTable& table) {
   text += "</tr></thead>\n<tbody>\n";
   for (const std::vector<std::string>& row : table.rows) {
     text += fmt::format("<tr><th scope=\"row\">{}</th>", escape(row.front()));
-    for (std::size_t i = 1; i < row.size(); ++i)
-      text += fmt::format("<td>{}</td>", escape(row[i]));
+    for (std::size_t i = 1; i < row.size(); ++i) text += fmt::format("<td>{}</td>", escape(row[i]));
     text += "</tr>\n";
   }
   return section(escape(table.title), text + "</tbody></table></div>\n");

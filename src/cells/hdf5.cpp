@@ -185,8 +185,7 @@ Handle open_file(const std::filesystem::path& path) {
     require_magic(source, "\x89HDF\r\n\x1a\n", "an HDF5 file");
   }
   Handle file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, file_access().get()), H5Fclose);
-  if (!file)
-    fail(where, "an HDF5 file", "one that is cut off or damaged");
+  if (!file) fail(where, "an HDF5 file", "one that is cut off or damaged");
   return file;
 }
 

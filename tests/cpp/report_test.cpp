@@ -93,8 +93,8 @@ TEST_F(ReportPage, ShowsEveryPart) {
   for (const char* part :
        {"<title>Title</title>", "<h1>Title</h1>", "Summary.", "L2-UVP", "0.74 %",
         "share unexplained", "data:image/png;base64,YWJj", "alt=\"before\"",
-        "data:image/png;base64,ZGVmZw==", "<h3>plane</h3>", "<h3>space</h3>", "<h2>Cells</h2>", "On two days.",
-        "<th scope=\"row\">day &lt;2&gt;</th><td>150</td>", "seed = 7"})
+        "data:image/png;base64,ZGVmZw==", "<h3>plane</h3>", "<h3>space</h3>", "<h2>Cells</h2>",
+        "On two days.", "<th scope=\"row\">day &lt;2&gt;</th><td>150</td>", "seed = 7"})
     EXPECT_NE(text.find(part), std::string::npos) << part;
   EXPECT_EQ(occurrences(text, "data-scatter=\"0\""), 2u);
   EXPECT_EQ(occurrences(text, "data-scatter=\"1\""), 1u);
