@@ -116,14 +116,16 @@ def test_images_take_the_parts_of_not_images(monge):
     assert 'name = "resnet_critic"' in config and "residual = true" in config
 
 
-FEW = ["solver.map_width=3", "solver.batch=6", "solver.inner_steps=1", "network.width=4",
-       "network.max_width=8", "evaluate.points=20", "train.max_steps=2"]
+def few(file):
+    """A recipe's images from another file, and two steps of small networks."""
+    return [part for setting in [
+        f"source.file={file}", f"target.file={file}", "solver.map_width=3", "solver.batch=6",
+        "solver.inner_steps=1", "network.width=4", "network.max_width=8", "evaluate.points=20",
+        "train.max_steps=2"] for part in ("--set", setting)]
 
 
 def test_the_noised_recipe_begins(monge):
-    monge.works("fit", "--recipe", "noised-not-images", "--out", "run",
-                "--source", BAGS, "--target", BAGS,
-                *(part for setting in FEW for part in ("--set", setting)))
+    monge.works("fit", "--recipe", "noised-not-images", "--out", "run", *few(BAGS))
     assert 'name = "noised_resnet_critic"' in (monge.folder / "run" / "config.toml").read_text()
     assert {"offline_frechet", "l2"} < set(monge.lines()[-1])
 
@@ -131,8 +133,7 @@ def test_the_noised_recipe_begins(monge):
 @pytest.mark.parametrize("recipe", ["otp-coloured-digits", "otm-s-coloured-digits"])
 def test_grey_digits_are_sent_to_coloured_ones(monge, recipe):
     """A plan: the same digits come back in colour and, asked again, otherwise."""
-    monge.works("fit", "--recipe", recipe, "--out", "run", "--source", DIGITS, "--target", DIGITS,
-                *(part for setting in FEW for part in ("--set", setting)))
+    monge.works("fit", "--recipe", recipe, "--out", "run", *few(DIGITS))
     grey = numpy.random.default_rng(0).integers(0, 256, (5, 28, 28)).astype("u1")
     monge.works("apply", "run", "--in", monge.save("grey.npy", grey), "--out", "coloured.npy",
                 "--samples", 3)
