@@ -131,6 +131,20 @@ std::vector<std::string> columns_of(const std::vector<CellCondition>& conditions
   return names;
 }
 
+/// By the names in layers and obsm alone, where there are some: to nearest(), all that begins with
+/// X is near X.
+std::string nearest_matrix(const std::string& wanted, const std::vector<std::string>& names) {
+  std::vector<std::string> whole, last_parts;
+  for (const std::string& name : names) {
+    if (name == "X" || name == "raw/X") continue;
+    whole.push_back(name);
+    last_parts.push_back(name.substr(name.find('/') + 1));
+  }
+  if (whole.empty()) return nearest(wanted, names);
+  const auto found = std::ranges::find(last_parts, nearest(wanted, last_parts));
+  return whole[found - last_parts.begin()];
+}
+
 }  // namespace
 
 CellSelection parse_selection(const std::string& key) {
@@ -215,12 +229,9 @@ std::string CellFile::find_matrix(const ArrayLocation& location,
     of_matrix.key = std::nullopt;
     return names[find_key(of_matrix, names)];
   }
-  std::vector<std::string> last_parts;
-  for (const std::string& name : names) last_parts.push_back(name.substr(name.find('/') + 1));
-  const auto near = std::ranges::find(last_parts, nearest(wanted, last_parts));
   fail(path_.string(), fmt::format("one of the matrices {}", listed(names)),
        fmt::format("{}; the nearest is {}", in_quotes(wanted),
-                   in_quotes(names[near - last_parts.begin()])));
+                   in_quotes(nearest_matrix(wanted, names))));
 }
 
 CellLabels CellFile::labels(const std::string& column) const {

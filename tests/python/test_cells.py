@@ -170,7 +170,7 @@ def test_recipe(monge, cells):
     ("cells.h5ad:X_pca:dya=2", "got 'dya'; the nearest is 'day'"),
     ("cells.h5ad:X_pca:day=5", "obs/day: expected one of its values '2', '3', got '5'"),
     ("cells.h5ad:X_pca:day=2:late=True", "at least one cell with day = 2, late = True, got none"),
-    ("cells.h5ad:X_umap:day=2", "got 'X_umap'; the nearest is 'obsm/X_pca'"),
+    ("cells.h5ad:X_pac:day=2", "got 'X_pac'; the nearest is 'obsm/X_pca'"),
     ("cells.h5ad:frame:day=2", "cells.h5ad:obsm/frame: expected a matrix, dense or sparse"),
     ("none.h5ad:X", "none.h5ad: expected a file, got none"),
     ("text.h5ad:X", "text.h5ad: expected an HDF5 file, got text"),
