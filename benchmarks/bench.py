@@ -12,7 +12,7 @@ import common
 NAMES = ["truth", "gaussian", "solvers", "toys", "icnn_ot", "starts", "colour", "kernels", "steps",
          "conv", "images", "sampling", "discrete", "cells", "startup", "race", "otp", "not_toys",
          "noised", "parallel", "gallery.domain_adaptation", "gallery.density",
-         "gallery.translation"]
+         "gallery.translation", "gallery.noised", "gallery.coloured_digits"]
 
 
 def module(name):
