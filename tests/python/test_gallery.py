@@ -11,7 +11,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import bench  # noqa: E402
-from gallery import density, digits, domain_adaptation  # noqa: E402
+from gallery import coloured_digits, density, digits, domain_adaptation  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +92,30 @@ def test_true_density_has_its_entropy():
     points = target.sample(4000, numpy.random.default_rng(0))
     entropy = numpy.log(8 * 2 * numpy.pi * numpy.e * target.std**2)
     assert abs(density.log_density(target, points).mean() + entropy) < 5 / 4000**0.5
+
+
+def test_colours_are_those_of_the_largest_channel():
+    images = numpy.zeros((2, 3, 4, 4, 3), "u1")
+    images[0, :, 1:3, 1:3] = [200, 0, 0]
+    images[1, 0] = [30, 60, 10]
+    images[1, 1:, 0] = [0, 0, 9]
+    which, purity = coloured_digits.colours_of(images)
+    assert which.tolist() == [[0, 0, 0], [1, 2, 2]]
+    numpy.testing.assert_allclose(purity, [[1, 1, 1], [0.6, 1, 1]])
+
+
+def test_shares_of_colours_are_of_each_digit(monkeypatch):
+    """All digits red but ones, which are red or green by turns."""
+    labels = numpy.arange(100) % 10
+    monkeypatch.setattr(coloured_digits, "MAPPED", 100)
+    monkeypatch.setattr(coloured_digits, "mnist", lambda part, header: labels)
+    monkeypatch.setattr(coloured_digits, "kept", lambda images: 100.0)
+    images = numpy.zeros((100, 2, 2, 2, 3), "u1")
+    images[..., 0] = 255
+    images[labels == 1, 1] = [0, 255, 0]
+    found = coloured_digits.figures_of(images)
+    assert found["shares"][0] == [100, 0, 0] and found["shares"][1] == [50, 50, 0]
+    assert found["all"] == [95, 5, 0] and found["differing"] == 10 and found["pure"] == 100
 
 
 def test_every_application_has_its_page():
