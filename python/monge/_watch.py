@@ -7,12 +7,17 @@ import warnings
 from tqdm import std
 
 
+def in_notebook():
+    """Whether a notebook's kernel runs this code."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
+
+
 def wants_bar(progress):
     """Whether a bar is drawn: asked for, or "auto" in a terminal or notebook."""
     if progress not in (True, False, "auto"):
         raise ValueError(f'progress: expected True, False or "auto", got {progress!r}')
-    return progress is True or (progress == "auto" and
-                                ("ipykernel" in sys.modules or sys.stderr.isatty()))
+    return progress is True or (progress == "auto" and (in_notebook() or sys.stderr.isatty()))
 
 
 def bar_kind():
