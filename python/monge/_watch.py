@@ -22,7 +22,7 @@ def wants_bar(progress):
 
 def bar_kind():
     """The bar of notebooks there, the plain one elsewhere and where widgets are missing."""
-    if "ipykernel" not in sys.modules:
+    if not in_notebook():
         return std.tqdm
     with warnings.catch_warnings(action="ignore"):  # of missing widgets
         from tqdm import auto
