@@ -50,13 +50,13 @@ def truth(x):
     return (slopes * inside + 0.6 * slopes * numpy.tanh(2 * inside)) @ turn.T + 1
 
 
-def draw(n, rng):
-    """Numbers that float32 has too, so that all solve the same problem."""
-    return rng.normal(size=(n, DIMENSION)).astype("float32").astype("float64")
-
-
 def rounded(points):
+    """As numbers that float32 has too, so that all solve the same problem."""
     return points.astype("float32").astype("float64")
+
+
+def draw(n, rng):
+    return rounded(rng.normal(size=(n, DIMENSION)))
 
 
 def problem(task, repetition):
