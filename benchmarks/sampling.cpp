@@ -101,7 +101,12 @@ Measured correlated_gaussian(std::int64_t d, std::int64_t seed) {
   return make_random_gaussian({.dimension = d, .seed = seed});
 }
 
-/// One batch of each measure, as training draws it.
+bool reads_files(const MeasureRow& row) {
+  return std::ranges::any_of(row.info.options,
+                             [](const OptionInfo& option) { return option.name == "file"; });
+}
+
+/// One batch of each measure, as training draws it; arrays stand for what is read from files.
 Json batches(int rounds) {
   std::vector<Work> works;
   const auto add = [&](const std::string& name, const Measured& measure, std::int64_t batch) {
@@ -110,7 +115,7 @@ Json batches(int rounds) {
                      [=] { sampler->next(batch); }, 20});
   };
   for (const MeasureRow& row : measure_rows()) {
-    if (row.info.name == "array" || row.info.name == "pixels") continue;
+    if (reads_files(row)) continue;
     Table options;
     if (row.info.name == "gaussian_mixture")
       options["centers"] = std::vector<double>{0, 1, 2, 3, 4, 9};

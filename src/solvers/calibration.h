@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 namespace monge {
 
@@ -41,15 +42,23 @@ class Calibration {
 
  private:
   void set_products(std::int64_t n);
+  std::int64_t covariates() const { return d_ + std::ssize(products_); }
 
-  Tensor mean_, scale_;    // μ and 1 / σ, [d]; 0 where a coordinate does not vary
-  Tensor correlation_;     // [d, d]
-  Tensor first_, second_;  // [k], the coordinates of each product
-  Tensor expected_;        // [k], its mean over the measure
-  std::int64_t batch_ = 0;
-  Tensor covariates_;  // [rows, d + k]
-  Tensor means_;       // [1 + d + k, d + k]
-  Tensor weights_;     // [rows]
+  /// z_first z_second, whose mean over the measure is `expected`.
+  struct Product {
+    std::int64_t first, second;
+    float expected;
+  };
+
+  std::int64_t d_, batch_ = 0, rows_ = 0;
+  std::vector<float> mean_, scale_;  // μ and 1 / σ, [d]; 0 where a coordinate does not vary
+  std::vector<float> correlation_;   // [d, d]
+  std::vector<Product> products_;
+  std::vector<float> covariates_;  // [rows, d + k]
+  Tensor means_;                   // [1 + d + k, d + k]
+  std::vector<float> matrix_;      // [d + k, d + k], S + λ
+  std::vector<float> along_;       // [d + k], (S + λ)⁻¹ c
+  std::vector<float> weights_;     // [rows]
   double mean_weight_ = 1;
 };
 

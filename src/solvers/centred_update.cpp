@@ -33,19 +33,36 @@ void CentredUpdate::step(const std::vector<Tensor>& derivatives, const Tensor& x
     exchange.means(means).run();
     for (std::size_t k = 0; k < layers_.size(); ++k) layers_[k].mean = means[k];
   }
+  AT_DISPATCH_FLOATING_TYPES(derivatives[bias_].scalar_type(), "centred_update",
+                             [&] { step_as<scalar_t>(derivatives, rate); });
+}
+
+template <class T>
+void CentredUpdate::step_as(const std::vector<Tensor>& derivatives, double rate) {
+  const T* of_bias = derivatives[bias_].const_data_ptr<T>();
   for (Layer& layer : layers_) {
-    const Tensor of_bias = derivatives[bias_].narrow(0, layer.offset, layer.bias.size(0));
-    Tensor(derivatives[layer.convex]).addr_(of_bias, layer.mean, 1, -1);
+    const auto [rows, columns] = std::pair(layer.weights.size(0), layer.weights.size(1));
+    const T* mean = layer.mean.const_data_ptr<T>();
+    T* of_weights = derivatives[layer.convex].data_ptr<T>();
+    for (std::int64_t o = 0; o < rows; ++o, of_weights += columns)
+      for (std::int64_t i = 0; i < columns; ++i)
+        of_weights[i] -= of_bias[layer.offset + o] * mean[i];
     layer.before.copy_(layer.weights);
   }
   adam_.step(derivatives, rate);
+  const T newest = static_cast<T>(adam_.newest_share());
+  T* average = adam_.averages().empty() ? nullptr : adam_.averages()[bias_].data_ptr<T>();
   for (Layer& layer : layers_) {
-    const Tensor change = layer.before.sub_(layer.weights).mv(layer.mean);
-    layer.bias.add_(change);
-    if (adam_.averages().empty()) continue;
-    adam_.averages()[bias_]
-        .narrow(0, layer.offset, layer.bias.size(0))
-        .add_(change, adam_.newest_share());
+    const auto [rows, columns] = std::pair(layer.weights.size(0), layer.weights.size(1));
+    const T *mean = layer.mean.const_data_ptr<T>(), *now = layer.weights.const_data_ptr<T>();
+    const T* before = layer.before.const_data_ptr<T>();
+    T* bias = layer.bias.data_ptr<T>();
+    for (std::int64_t o = 0; o < rows; ++o, now += columns, before += columns) {
+      T change = 0;
+      for (std::int64_t i = 0; i < columns; ++i) change += (before[i] - now[i]) * mean[i];
+      bias[o] += change;
+      if (average) average[layer.offset + o] += newest * change;
+    }
   }
 }
 

@@ -41,6 +41,9 @@ class CentredUpdate {
     Tensor mean;          // m_{k-1}
   };
 
+  template <class T>
+  void step_as(const std::vector<Tensor>& derivatives, double rate);
+
   const DenseIcnn& psi_;
   Adam& adam_;
   std::size_t bias_ = 0;  // index of the bias among the parameters

@@ -108,8 +108,6 @@ Dual::Dual(std::int64_t dimension, const DualOptions& options, const DenseIcnnOp
   load_parameters(*average_, psi_->parameters(), "dual");
   batches_ = std::make_unique<DualBatches>(dimension, options_.batches, options_.batch);
   set_frame(identity_frame(dimension));
-  low_ = at::full({dimension}, -std::numeric_limits<float>::infinity());
-  high_ = -low_;
   adam_.emplace(
       psi_->parameters(),
       AdamOptions{options_.learning_rate, options_.beta1, options_.beta2, 1e-8, options_.average},
@@ -119,6 +117,8 @@ Dual::Dual(std::int64_t dimension, const DualOptions& options, const DenseIcnnOp
   const kernels::IcnnShape shape = kernels::icnn_shape(dimension, psi_->settings());
   step_ = std::make_unique<DualStep>(dimension, kernels::icnn_block_rows(shape, sizeof(float)),
                                      passes_of(*psi_));
+  const Tensor everywhere = at::full({dimension}, std::numeric_limits<float>::infinity());
+  set_sides(-everywhere, everywhere);
 }
 
 Dual::~Dual() = default;
@@ -156,8 +156,17 @@ void Dual::set_box(const Problem& problem, Random& random) {
       frame_.enter(finite ? all_points(*finite) : source.sample(box_points, random));
   const auto [low, high] = at::aminmax(points, 0);
   const Tensor margin = 0.5 * wider * (high - low);
-  low_ = low - margin;
-  high_ = high + margin;
+  set_sides(low - margin, high + margin);
+}
+
+void Dual::set_sides(const Tensor& low, const Tensor& high) {
+  low_ = low;
+  high_ = high;
+  const auto numbers = [this](const Tensor& side) {
+    const float* first = side.const_data_ptr<float>();
+    return std::vector<float>(first, first + d());
+  };
+  step_->set_box({numbers(low_), numbers(high_)});
 }
 
 /// Throws Error where a restored table is that of another target.
@@ -174,16 +183,11 @@ StepReport Dual::step(Problem& problem, double rate) {
   const at::NoGradGuard no_graph;
   require_table(problem.target.measure());
   const DualBatch batch = batches_->draw(problem, starts_->table());
-  const auto side = [this](const Tensor& bounds) {
-    const float* numbers = bounds.const_data_ptr<float>();
-    return std::vector<float>(numbers, numbers + d());
-  };
   const ConjugateLimits limits{options_.conjugate_tolerance, options_.conjugate_evaluations,
                                std::sqrt(static_cast<double>(d()))};
   const Rows own = problem.group->rows_of(options_.batch);
   const Tensor found = starts_->begin(batch.y, batch.targets, own);
-  DualTerms terms = step_->run(batch.x, batch.y, found, limits, {side(low_), side(high_)},
-                               batch.x_weights, batch.y_weights);
+  DualTerms terms = step_->run(batch.x, batch.y, found, limits, batch.x_weights, batch.y_weights);
   Exchange exchange(*problem.group, options_.batch);
   starts_->add_to(
       exchange.means(step_->derivatives())
@@ -239,8 +243,7 @@ void Dual::restore(const State& state) {
            fmt::format("{} {}", c10::toString(stored.scalar_type()), shape_text(stored)));
     return stored.clone();
   };
-  low_ = side("low");
-  high_ = side("high");
+  set_sides(side("low"), side("high"));
   batches_->restore(extract_state(state, "batches"));
   starts_->restore(extract_state(state, "starts"));
   step_->load();

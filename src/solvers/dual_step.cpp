@@ -53,8 +53,8 @@ double DualStep::learn(Worker& worker, const float* points, std::span<const floa
 }
 
 DualTerms DualStep::run(const Tensor& x, const Tensor& y, const Tensor& found,
-                        const ConjugateLimits& limits, const Box<float>& box,
-                        std::span<const float> x_weights, std::span<const float> y_weights) {
+                        const ConjugateLimits& limits, std::span<const float> x_weights,
+                        std::span<const float> y_weights) {
   constexpr std::int64_t fewest = 32;  // points of a thread
   const at::NoGradGuard no_graph;
   const std::int64_t n = x.size(0), m = y.size(0);
@@ -80,7 +80,7 @@ DualTerms DualStep::run(const Tensor& x, const Tensor& y, const Tensor& found,
         psi.forward(at, rows, worker.values.data());
         psi.gradient(out);
       };
-      worker.counts = worker.search.run(gradient, limits, box, count, goals, points, nullptr);
+      worker.counts = worker.search.run(gradient, limits, box_, count, goals, points, nullptr);
       const auto own = y_weights.subspan(from, count);
       worker.conjugate = -learn(worker, points, own, -1 / static_cast<float>(m));
       for (std::int64_t i = 0; i < count; ++i)

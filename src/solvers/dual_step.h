@@ -27,6 +27,9 @@ class DualStep {
   DualStep(std::int64_t dimension, std::int64_t rows, PotentialPasses potential);
   ~DualStep();
 
+  /// Where searches stay from now on.
+  void set_box(Box<float> box) { box_ = std::move(box); }
+
   /// To be called whenever the parameters have changed.
   void load() { potential_.weights->load(); }
 
@@ -34,8 +37,8 @@ class DualStep {
   /// float32, contiguous. The means are weighted by `x_weights` [n] and `y_weights` [m], which add
   /// up to n and m, where they are not empty.
   DualTerms run(const Tensor& x, const Tensor& y, const Tensor& found,
-                const ConjugateLimits& limits, const Box<float>& box,
-                std::span<const float> x_weights = {}, std::span<const float> y_weights = {});
+                const ConjugateLimits& limits, std::span<const float> x_weights = {},
+                std::span<const float> y_weights = {});
 
   /// Parallel to the parameters in the order of their names; overwritten by the next run().
   const std::vector<Tensor>& derivatives() const;
@@ -47,6 +50,7 @@ class DualStep {
 
   std::int64_t d_, rows_;
   PotentialPasses potential_;
+  Box<float> box_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<float> equal_;  // ones, the weights where none are given
 };

@@ -25,6 +25,11 @@ Exchange& Exchange::means(const std::vector<Tensor>& means) {
   return *this;
 }
 
+Exchange& Exchange::means(const Tensor& means) {
+  if (!group_.alone()) means_.push_back(means);
+  return *this;
+}
+
 Exchange& Exchange::means(std::initializer_list<double*> means) {
   if (!group_.alone()) numbers_.insert(numbers_.end(), means.begin(), means.end());
   return *this;

@@ -17,6 +17,7 @@ class Exchange {
 
   /// Means over the rows of a process become those over all rows; float32 or float64.
   Exchange& means(const std::vector<Tensor>& means);
+  Exchange& means(const Tensor& means);
   Exchange& means(std::initializer_list<double*> means);
   /// Of `whole` [batch, ...] each process has filled its rows; contiguous.
   Exchange& rows(const Tensor& whole);
@@ -33,7 +34,7 @@ class Exchange {
 
 /// The rows of a batch [n, ...] that are a process's own.
 inline Tensor rows_in(const Tensor& whole, const Rows& own) {
-  return whole.narrow(0, own.begin, own.count);
+  return own.count == whole.size(0) ? whole : whole.narrow(0, own.begin, own.count);
 }
 
 }  // namespace monge

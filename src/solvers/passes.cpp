@@ -21,15 +21,19 @@ class SharedIcnn final : public SharedWeights {
   explicit SharedIcnn(const DenseIcnn& network)
       : parameters(network.parameters()),
         shape(kernels::icnn_shape(network.dimension(), network.settings())),
-        weights(shape) {}
+        weights(shape),
+        tensors_(kernels::icnn_tensors<const float>(parameters, shape.hidden.size())) {}
   void load() override {
     constexpr std::int64_t many = 1 << 20;  // points between two changes of the parameters
-    weights.load(kernels::icnn_tensors<const float>(parameters, shape.hidden.size()), many);
+    weights.load(tensors_, many);
   }
 
   State parameters;
   IcnnShape shape;
   kernels::IcnnWeights<float> weights;
+
+ private:
+  IcnnTensors<const float> tensors_;
 };
 
 /// A DenseICNN's block and where the sums of its derivatives go.
@@ -114,14 +118,16 @@ class SharedMlp final : public SharedWeights {
   explicit SharedMlp(const Mlp& network)
       : parameters(network.parameters()),
         shape(kernels::mlp_shape(network.inputs(), network.outputs(), network.settings())),
-        weights(shape) {}
-  void load() override {
-    weights.load(kernels::mlp_tensors<const float>(parameters, shape.layers()));
-  }
+        weights(shape),
+        tensors_(kernels::mlp_tensors<const float>(parameters, shape.layers())) {}
+  void load() override { weights.load(tensors_); }
 
   State parameters;
   MlpShape shape;
   kernels::MlpWeights<float> weights;
+
+ private:
+  MlpTensors<const float> tensors_;
 };
 
 /// A perceptron's block and where the sums of its derivatives go.

@@ -359,7 +359,7 @@ Tensor SaddlePoint::noise(const Rows& own) {
     drawn_ = at::empty({options_.batch * options_.noise_samples, options_.noise_dimension});
   noise_.fill_normal({drawn_.data_ptr<float>(), static_cast<std::size_t>(drawn_.numel())});
   const std::int64_t samples = options_.noise_samples;
-  return drawn_.narrow(0, own.begin * samples, own.count * samples);
+  return rows_in(drawn_, {own.begin * samples, own.count * samples});
 }
 
 /// Of the noise and the levels at which the potential sees a batch, those of the own rows.

@@ -338,7 +338,7 @@ TEST(DualStep, TermsAndDerivativesAreThoseOfThePlainObjective) {
         DualStep step(one.dimension, 32, passes_of(psi));
         for (int run = 0; run < 2; ++run) {  // the second finds what the first has left
           const DualTerms terms =
-              on_threads(threads, [&] { return step.run(x, y, found, {1e-3, 100, 0}, {}); });
+              on_threads(threads, [&] { return step.run(x, y, found, {1e-3, 100, 0}); });
           EXPECT_EQ(terms.unfinished, 0) << where;
           EXPECT_EQ(terms.evaluations == 1, run == 1) << where;
           EXPECT_LT((psi.gradient(found, Graph::none) - y).abs().max().item<double>(), 1e-2);
@@ -373,7 +373,7 @@ TEST(DualStep, WeightsAreThoseOfTheMeans) {
   };
   DualStep step(one.dimension, 32, passes_of(psi));
   const DualTerms terms =
-      on_threads(2, [&] { return step.run(x, y, found, {1e-3, 100, 0}, {}, span(v), span(w)); });
+      on_threads(2, [&] { return step.run(x, y, found, {1e-3, 100, 0}, span(v), span(w)); });
   const Tensor source = (v * psi.value(x, Graph::create)).mean();
   const Tensor reached = (w * psi.value(found, Graph::create)).mean();
   EXPECT_NEAR(terms.source, source.item<double>(), 1e-4 * (1 + std::abs(terms.source)));
@@ -393,7 +393,7 @@ TEST(DualStep, CountsTheSearchesThatDidNotEnd) {
   Random random(76, "points");
   const Tensor x = random.normal({40, 3}), y = 3 * random.normal({40, 3});
   DualStep step(3, 32, passes_of(psi));
-  const DualTerms terms = step.run(x, y, y.clone(), {1e-6, 2, 0}, {});
+  const DualTerms terms = step.run(x, y, y.clone(), {1e-6, 2, 0});
   EXPECT_EQ(terms.unfinished, 1);
   EXPECT_EQ(terms.evaluations, 2);
 }

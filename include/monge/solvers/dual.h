@@ -69,6 +69,7 @@ class Dual final : public Solver {
   std::int64_t d() const { return psi_->dimension(); }
   void set_frame(const AffineFrame& frame);
   void set_box(const Problem& problem, Random& random);
+  void set_sides(const Tensor& low, const Tensor& high);
   void require_table(const Measure& target) const;
 
   DualOptions options_;
