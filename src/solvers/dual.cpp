@@ -7,6 +7,7 @@
 #include "solvers/centred_update.h"
 #include "solvers/dual_batches.h"
 #include "solvers/dual_step.h"
+#include "solvers/ridge.h"
 #include "solvers/search_starts.h"
 
 #include <limits>
@@ -21,6 +22,13 @@ constexpr std::int64_t box_points = 1 << 16;
 
 Tensor all_points(const FiniteMeasure& measure) {
   return measure.points(at::arange(measure.size(), at::kLong));
+}
+
+/// How many points there are to learn from; of a measure without end, as good as all.
+std::int64_t points_of(const Measure& measure) {
+  constexpr std::int64_t endless = std::int64_t{1} << 24;
+  const auto* finite = dynamic_cast<const FiniteMeasure*>(&measure);
+  return finite ? finite->size() : endless;
 }
 
 /// A network with fewer units than dimensions cannot add up to the identity.
@@ -60,6 +68,10 @@ const Declaration<DualOptions>& dual_declaration() {
                   "Decay of the exponential average of the parameters, which is what the solution "
                   "uses; 0: the parameters themselves.",
                   between(0, 0.999999))
+          .option("ridge", &O::ridge,
+                  "Strength of the pull of the parameters to where they began, in D / n for n "
+                  "points of the smaller measure: what few points speak for stays. 0: none.",
+                  at_least(0))
           .option("conjugate_tolerance", &O::conjugate_tolerance,
                   "A search ends where the root mean square of y - grad psi(x) is at most this, in "
                   "standard deviations of the frame.",
@@ -112,6 +124,7 @@ Dual::Dual(std::int64_t dimension, const DualOptions& options, const DenseIcnnOp
       psi_->parameters(),
       AdamOptions{options_.learning_rate, options_.beta1, options_.beta2, 1e-8, options_.average},
       psi_->lower_bounds(), options_.average > 0 ? average_->parameters() : State());
+  ridge_ = std::make_unique<Ridge>(psi_->parameters());
   update_ = std::make_unique<CentredUpdate>(*psi_, *adam_);
   starts_ = std::make_unique<SearchStarts>(dimension, options_.amortise, options_.batch, random);
   const kernels::IcnnShape shape = kernels::icnn_shape(dimension, psi_->settings());
@@ -141,6 +154,8 @@ void Dual::start(const Problem& problem, Random& random) {
     load_parameters(*average_, psi_->parameters(), "dual");
     step_->load();
   }
+  ridge_->begin(options_.ridge * static_cast<double>(d()) /
+                static_cast<double>(std::min(points_of(source), points_of(target))));
   set_box(problem, random);
   const auto* finite = dynamic_cast<const FiniteMeasure*>(&target);
   if (finite && starts_->wants_table(finite->size()))
@@ -193,6 +208,7 @@ StepReport Dual::step(Problem& problem, double rate) {
       exchange.means(step_->derivatives())
           .means({&terms.source, &terms.conjugate, &terms.evaluations, &terms.unfinished}));
   exchange.run();
+  ridge_->add_to(step_->derivatives());
   StepReport report{.loss = terms.source + terms.conjugate,
                     .terms = {{"evaluations", terms.evaluations}, {"unfinished", terms.unfinished}},
                     .gradient_norm = norm_of(step_->derivatives()),
@@ -223,6 +239,7 @@ State Dual::state() const {
   insert_state(state, "psi", psi_->parameters());
   insert_state(state, "average", average_->parameters());
   insert_state(state, "adam", adam_->state());
+  insert_state(state, "ridge", ridge_->state());
   insert_state(state, "update", update_->state());
   insert_state(state, "frame", exact_frame_.state());
   insert_state(state, "batches", batches_->state());
@@ -234,6 +251,7 @@ void Dual::restore(const State& state) {
   load_parameters(*psi_, extract_state(state, "psi"), "dual");
   load_parameters(*average_, extract_state(state, "average"), "dual");
   adam_->restore(extract_state(state, "adam"));
+  ridge_->restore(extract_state(state, "ridge"));
   update_->restore(extract_state(state, "update"));
   set_frame(frame_from_state(extract_state(state, "frame"), d()));
   const auto side = [&](const char* name) {

@@ -196,9 +196,10 @@ TEST(Dual, RefusesAStateOfAnotherNetworkOrTarget) {
   const auto narrow = started(small, few);
   EXPECT_THROW(narrow->restore(started({.hidden = {64, 32, 16}}, few)->state()), Error);
   const State state = copied(narrow->state());
-  for (const char* name : {"low", "high", "starts.table", "batches.source.mean",
-                           "batches.target.covariance", "psi.final", "average.final", "adam.steps",
-                           "update.updates", "update.mean.1", "frame.scale"}) {
+  for (const char* name :
+       {"low", "high", "starts.table", "batches.source.mean", "batches.target.covariance",
+        "psi.final", "average.final", "adam.steps", "update.updates", "update.mean.1",
+        "frame.scale", "ridge.strength", "ridge.began.final"}) {
     State damaged = state;
     damaged.erase(name);
     expect_message(error_text([&] { narrow->restore(damaged); }),

@@ -11,6 +11,7 @@ namespace monge {
 class CentredUpdate;
 class DualBatches;
 class DualStep;
+class Ridge;
 class SearchStarts;
 
 /// Options of the dual solver.
@@ -22,6 +23,7 @@ struct DualOptions {
   double beta1 = 0.9;
   double beta2 = 0;
   double average = 0.99;
+  double ridge = 0.02;
   double conjugate_tolerance = 0.03;
   std::int64_t conjugate_evaluations = 14;
   std::string batches = "auto";
@@ -49,7 +51,8 @@ std::int64_t dual_usual_steps(std::int64_t dimension);
 /// difference of two means over points that lie alike in the end, and its noise all that is left of
 /// it: batches are weighted so that they have their measures' moments (solvers/calibration.h), or
 /// where there are points enough of two finite measures, drawn so that x and x^(y) lie alike
-/// (solvers/coupled_batches.h).
+/// (solvers/coupled_batches.h). A ridge keeps where it began what few points speak for
+/// (solvers/ridge.h).
 class Dual final : public Solver {
  public:
   Dual(std::int64_t dimension, const DualOptions& options, const DenseIcnnOptions& network,
@@ -80,6 +83,7 @@ class Dual final : public Solver {
   std::unique_ptr<SearchStarts> starts_;
   std::unique_ptr<DualBatches> batches_;
   std::optional<Adam> adam_;
+  std::unique_ptr<Ridge> ridge_;
   std::unique_ptr<CentredUpdate> update_;
   std::unique_ptr<DualStep> step_;
 };
