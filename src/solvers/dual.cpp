@@ -61,9 +61,7 @@ const Declaration<DualOptions>& dual_declaration() {
           .option("learning_rate", &O::learning_rate,
                   "Adam's learning rate at its peak; 0: chosen from the dimension.", between(0, 1))
           .option("beta1", &O::beta1, "Adam's decay of the first moment.", between(0, 0.9999))
-          .option("beta2", &O::beta2,
-                  "Adam's decay of the second moment; 0: chosen from the dimension.",
-                  between(0, 0.999999))
+          .option("beta2", &O::beta2, "Adam's decay of the second moment.", between(0, 0.999999))
           .option("average", &O::average,
                   "Decay of the exponential average of the parameters, which is what the solution "
                   "uses; 0: the parameters themselves.",
@@ -102,9 +100,6 @@ DualOptions sized_for(DualOptions options, std::int64_t dimension,
   if (options.batch == 0) options.batch = dimension <= 128 ? 512 : 256;
   if (options.learning_rate == 0)
     options.learning_rate = dimension <= 8 ? 5e-3 : dimension <= 32 ? 1e-2 : 2e-2;
-  // Units that few points reach have derivatives in bursts. A short memory forgets the last burst
-  // before the next one, whose step is then as long as if it came every time.
-  if (options.beta2 == 0) options.beta2 = dimension <= 32 ? 0.99 : 0.999;
   return options;
 }
 

@@ -21,7 +21,7 @@ struct DualOptions {
   std::int64_t batch = 0;
   double learning_rate = 0;
   double beta1 = 0.9;
-  double beta2 = 0;
+  double beta2 = 0.99;
   double average = 0.99;
   double ridge = 0.02;
   double conjugate_tolerance = 0.03;
