@@ -241,6 +241,7 @@ RowFunction moving(const TransportMap& map, const ApplyArguments& arguments) {
   const auto random = std::make_shared<Random>(seed, "apply");
   return [plan, random, samples](const Tensor& rows) {
     std::vector<Tensor> drawn;
+    drawn.reserve(static_cast<std::size_t>(samples));
     for (std::int64_t i = 0; i < samples; ++i) drawn.push_back(plan->sample(rows, *random));
     return at::cat(drawn, 1);
   };
@@ -258,7 +259,7 @@ ImageOptions preparation_of(const ApplyArguments& arguments) {
 
 void print_folder(const MappedFolder& done, std::int64_t samples, const ApplyArguments& arguments) {
   if (!done.skipped.empty()) log::warning(arguments.in + ": " + summary_of(done.skipped));
-  std::printf("%lld images to %s\n", static_cast<long long>(done.images * samples),
+  std::printf("%s images to %s\n", std::to_string(done.images * samples).c_str(),
               arguments.out.c_str());
 }
 
@@ -273,8 +274,8 @@ void apply_to_folder(ImageMapping mapping, const ApplyArguments& arguments, Exis
     print_folder(map_image_folder(mapping, arguments.in, arguments.out, existing), mapping.samples,
                  arguments);
   } catch (const Interrupted&) {
-    throw Interrupted{"those of " + std::to_string(begun) + " pictures were written to " +
-                      arguments.out};
+    leave_interrupted("those of " + std::to_string(begun) + " pictures were written to " +
+                      arguments.out);
   }
 }
 
@@ -283,7 +284,7 @@ void recolour_to_folder(const ColourFunction& map, const ApplyArguments& argumen
   try {
     print_folder(recolour_folder(map, arguments.in, arguments.out, existing), 1, arguments);
   } catch (const Interrupted&) {
-    throw Interrupted{"the pictures that were finished are in " + arguments.out};
+    leave_interrupted("the pictures that were finished are in " + arguments.out);
   }
 }
 

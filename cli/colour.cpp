@@ -77,6 +77,7 @@ void require_sound(const ColourArguments& arguments, Existing existing) {
 /// One for each palette, so that all files are read before the work begins.
 std::vector<Learned> prepared(const ColourArguments& arguments) {
   std::vector<Learned> all;
+  all.reserve(arguments.palettes.size());
   for (const std::string& palette : arguments.palettes)
     all.push_back({build_experiment(colour_config(arguments, palette)), {}, {}});
   return all;
@@ -103,6 +104,7 @@ Solution combined(const std::vector<Learned>& all, std::vector<double> weights) 
   if (all.size() == 1) return all.front().solution;
   if (weights.empty()) weights.assign(all.size(), 1.0);
   std::vector<std::shared_ptr<const TransportMap>> maps;
+  maps.reserve(all.size());
   for (const Learned& one : all) maps.push_back(one.solution.map);
   return {std::make_shared<AverageMap>(std::move(maps), std::move(weights)), nullptr};
 }

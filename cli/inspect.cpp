@@ -123,7 +123,7 @@ void add_evaluate(CLI::App& app) {
       command->add_option_function<std::string>(
           "--" + option.name,
           [settings, name = option.name](const std::string& path) {
-            settings->push_back("evaluate." + name + "=" + path);
+            settings->push_back(fmt::format("evaluate.{}={}", name, path));
           },
           option.sentence);
   command->callback([folder, json, settings] {

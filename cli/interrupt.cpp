@@ -1,6 +1,7 @@
 #include "interrupt.h"
 
 #include <csignal>
+#include <utility>
 
 namespace monge::cli {
 namespace {
@@ -14,6 +15,10 @@ void request(int signal) {
 
 }  // namespace
 
+void leave_interrupted(std::string left) {
+  throw Interrupted{std::move(left)};  // NOLINT(bugprone-std-exception-baseclass)
+}
+
 StopOnInterrupt::StopOnInterrupt() {
   requested = 0;
   std::signal(SIGINT, request);
@@ -26,8 +31,7 @@ StopOnInterrupt::~StopOnInterrupt() {
 }
 
 void StopOnInterrupt::check() {
-  // Not an error, so that nothing on its way up takes it for one.
-  if (requested) throw Interrupted{};  // NOLINT(bugprone-std-exception-baseclass)
+  if (requested) leave_interrupted();
 }
 
 Next StopOnInterrupt::on_step(const Training&, const StepReport&) {
