@@ -23,11 +23,11 @@ State copied(const State& state) {
 }
 
 /// One thread for small steps while it lives: where one thread has to wait for a core all wait.
-/// Steps above 2e7 multiplications, a third of a millisecond, gain from more.
+/// Steps above 3e6 multiplications, a twentieth of a millisecond, gain from more.
 class StepThreads {
  public:
   explicit StepThreads(double work) : before_(at::get_num_threads()) {
-    if (work > 0 && work < 2e7) at::set_num_threads(1);
+    if (work > 0 && work < 3e6) at::set_num_threads(1);
   }
   ~StepThreads() { at::set_num_threads(before_); }
   StepThreads(const StepThreads&) = delete;
