@@ -166,6 +166,7 @@ CellSelection parse_selection(const std::string& key) {
 
 std::string text_of(const std::vector<CellCondition>& conditions) {
   std::vector<std::string> parts;
+  parts.reserve(conditions.size());
   for (const auto& [column, value] : conditions)
     parts.push_back(fmt::format("{} = {}", column, value));
   return fmt::format("{}", fmt::join(parts, ", "));
@@ -213,7 +214,7 @@ std::vector<std::string> CellFile::matrices() const {
     if (!hdf5::exists(root(), folder)) continue;
     const Handle group = hdf5::open_object(root(), folder, where(folder));
     for (const std::string& name : hdf5::names_in(group.get()))
-      names.push_back(folder + "/" + name);
+      names.push_back(fmt::format("{}/{}", folder, name));
   }
   return names;
 }

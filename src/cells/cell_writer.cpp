@@ -22,6 +22,7 @@ void write_numbered_table(hid_t root, const std::string& name, std::int64_t rows
   hdf5::write_text_attribute(table.get(), "_index", "_index");
   hdf5::write_texts_attribute(table.get(), "column-order", {});
   std::vector<std::string> names;
+  names.reserve(static_cast<std::size_t>(rows));
   for (std::int64_t i = 0; i < rows; ++i) names.push_back(std::to_string(i));
   hdf5::write_texts(table.get(), "_index", names, where);
 }

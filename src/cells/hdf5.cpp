@@ -158,7 +158,7 @@ class Buffer {
 std::string text_of(const char* bytes, std::size_t size, bool variable) {
   if (!variable) return {bytes, strnlen(bytes, size)};
   const char* text = nullptr;
-  std::memcpy(&text, bytes, sizeof text);
+  std::memcpy(static_cast<void*>(&text), bytes, sizeof text);
   return text == nullptr ? "" : text;
 }
 
@@ -171,6 +171,7 @@ void write_attribute(hid_t object, const char* name, hid_t type, hid_t extent, c
 
 std::vector<const char*> pointers_to(const std::vector<std::string>& texts) {
   std::vector<const char*> pointers;
+  pointers.reserve(texts.size());
   for (const std::string& text : texts) pointers.push_back(text.c_str());
   return pointers;
 }
@@ -276,12 +277,14 @@ std::vector<std::int64_t> integer_attribute(hid_t object, const char* name) {
 
 void write_text_attribute(hid_t object, const char* name, const std::string& text) {
   const char* pointer = text.c_str();
-  write_attribute(object, name, text_type().get(), space({}).get(), &pointer);
+  write_attribute(object, name, text_type().get(), space({}).get(),
+                  static_cast<const void*>(&pointer));
 }
 
 void write_texts_attribute(hid_t object, const char* name, const std::vector<std::string>& texts) {
   const std::vector<const char*> pointers = pointers_to(texts);
-  write_attribute(object, name, text_type().get(), space({texts.size()}).get(), pointers.data());
+  write_attribute(object, name, text_type().get(), space({texts.size()}).get(),
+                  static_cast<const void*>(pointers.data()));
 }
 
 std::vector<std::int64_t> shape_of(hid_t dataset) {
@@ -379,8 +382,9 @@ void write_texts(hid_t group, const std::string& name, const std::vector<std::st
       H5Dclose);
   const std::vector<const char*> pointers = pointers_to(texts);
   if (!texts.empty())
-    require_written(
-        H5Dwrite(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, pointers.data()), where);
+    require_written(H5Dwrite(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT,
+                             static_cast<const void*>(pointers.data())),
+                    where);
   write_text_attribute(dataset.get(), "encoding-type", "string-array");
   write_text_attribute(dataset.get(), "encoding-version", "0.2.0");
 }
@@ -393,7 +397,8 @@ void write_text(hid_t group, const std::string& name, const std::string& text,
                                    where),
                        H5Dclose);
   const char* pointer = text.c_str();
-  require_written(H5Dwrite(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, &pointer),
+  require_written(H5Dwrite(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT,
+                           static_cast<const void*>(&pointer)),
                   where);
   write_text_attribute(dataset.get(), "encoding-type", "string");
   write_text_attribute(dataset.get(), "encoding-version", "0.2.0");
