@@ -85,11 +85,18 @@ void add_sheet_figures(std::vector<EvaluatedFigure>& figures, const Solution& so
   }
   if (!to->options().mirrored) return;
   constexpr std::int64_t drawn = 20000;
+  constexpr double near = 0.1;  // of the distance of the sheets
   const Tensor mapped = to->flat(solution.map->transport(source.sample(drawn, random)));
-  const Tensor fixed = to->is_free().logical_not();
-  figures.push_back({"share_above",
-                     (mapped * fixed).sum(1).gt(0).to(at::kDouble).mean().item<double>(),
+  const Tensor fixed = to->is_free().logical_not().to(at::kDouble);
+  const Tensor height = mapped.mv(fixed) / (std::abs(to->options().offset) * fixed.sum());
+  const auto share = [](const Tensor& which) {
+    return which.to(at::kDouble).mean().item<double>();
+  };
+  figures.push_back({"share_above", share(height > 0),
                      "share of mapped points on the target's upper sheet; 0.5 is right"});
+  figures.push_back({"share_on_sheets", share((height.abs() - 1).abs() < 2 * near),
+                     "share of mapped points within a tenth of the sheets' distance of one; 1 is "
+                     "right"});
 }
 
 /// Where the target is a mixture of round Gaussians: how much mass each of its modes gets.
