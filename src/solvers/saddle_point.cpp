@@ -130,8 +130,8 @@ const Declaration<SaddlePointOptions>& saddle_point_declaration() {
           .option("start", &O::start,
                   "For vectors: the coordinates to learn in, those of the optimal affine map of "
                   "the samples' moments, in the span of a target of lower dimension, or the "
-                  "points' own; auto: the first with an input-convex potential. A free network is "
-                  "without noise in the first.",
+                  "points' own; auto: the first with an input-convex potential. With a free one "
+                  "the first takes the quadratic cost and maps without noise.",
                   one_of({"auto", "affine", "identity"}))
           .option("map_network", &O::map_network,
                   "For images: the map's network, NOT's UNet or the one of NCSN++ (Song et al. "
