@@ -160,7 +160,7 @@ TEST(PlanCheck, OfCurvesThePlanIsGoodAndItsImitationsAreFake) {
           rings.check([](const Tensor& x, const Tensor& z) { return x * radius(z); }, seed);
       EXPECT_EQ(verdict_text(good.verdict), "good") << d << ": " << good.reason;
       EXPECT_NEAR(good.figure("cost"), 0.25, 1e-4);
-      EXPECT_NEAR(good.figure("w2"), 0.25, 0.03);
+      EXPECT_NEAR(good.figure("w2"), 0.25, 0.06);
       for (std::size_t i = 0; i < wrong.size(); ++i) {
         const PlanCheck fake = rings.check(wrong[i], seed);
         EXPECT_EQ(verdict_text(fake.verdict), "fake") << d << " " << i << ": " << fake.reason;
@@ -168,7 +168,8 @@ TEST(PlanCheck, OfCurvesThePlanIsGoodAndItsImitationsAreFake) {
     }
 }
 
-/// How many points fall on which sheet varies W2² to the target by 4 · 0.04 in samples of 300.
+/// Of samples of 300 W2² pays 4 for every point by which their shares on the sheets differ, about
+/// 0.13 in the mean.
 TEST(PlanCheck, AChanceSplitOfTheSheetsGoesOutOfDTargetAndAWrongOneStays) {
   const Case one("one_to_many", 2, -1);
   const auto errors = [&](double quantile) {
@@ -182,8 +183,9 @@ TEST(PlanCheck, AChanceSplitOfTheSheetsGoesOutOfDTargetAndAWrongOneStays) {
   };
   const Tensor right = errors(0);
   EXPECT_LT(right.square().mean().sqrt().item<double>(), 0.045);  // without the pairs: 0.06
-  // Normal deviates are above -0.2533 for 60 % of points: a tenth of the mass goes 2 too far.
-  EXPECT_NEAR(errors(-0.2533).mean().item<double>(), 0.4, 0.06);
+  // Normal deviates are above -0.2533 for 60 % of points: a tenth of the mass goes 2 too far, 0.4
+  // less a floor of 0.13.
+  EXPECT_NEAR(errors(-0.2533).mean().item<double>(), 0.27, 0.06);
 }
 
 TEST(PlanCheck, AMapThatSplitsTheSourceToImitateAPlanIsFake) {
