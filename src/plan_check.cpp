@@ -108,7 +108,8 @@ Sets draw_sets(const TransportMap& map, const Measure& source, const Measure& ta
     random.fill_bits({&seed, 1});
     const EvaluationPoints points = draw_evaluation_points(source, target, options.points, seed);
     const Moved moved = move(map, points.x, noise_for(map, points.x, random));
-    const Tensor other = move(map, points.x_other, noise_for(map, points.x_other, random)).mapped;
+    Random again(seed, "second sample");
+    const Tensor other = move(map, points.x_other, noise_for(map, points.x_other, again)).mapped;
     for (const Tensor& mapped : {moved.mapped, other})
       if (!mapped.isfinite().all().item<bool>())
         throw Error("plan check: the map gives values that are not finite");
