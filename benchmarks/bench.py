@@ -77,7 +77,7 @@ def main(arguments):
     elif arguments == ["tables"]:
         docs = common.ROOT / "docs"
         for page in [common.ROOT / "README.md", docs / "coming-from.md", docs / "python.md",
-                     *(docs / "gallery").glob("*.md")]:
+                     docs / "methods" / "otp.md", *(docs / "gallery").glob("*.md")]:
             write_tables(page)
     else:
         names = named(arguments) or NAMES

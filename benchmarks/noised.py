@@ -45,7 +45,7 @@ def run():
     toys = [lambda one=(name, method, seed): toy(*one)
             for name in TOYS for method in METHODS for seed in SEEDS]
     cases = [lambda one=(case, method, 2, seed): {"case": case, "method": method, **otp.fit(*one)}
-             for case in otp.CASES for method in ("OTM", "noised strong NOT") for seed in SEEDS]
+             for case in otp.SHEETS for method in ("OTM", "noised strong NOT") for seed in SEEDS]
     return {"steps": STEPS, "toys": common.in_parallel(toys, workers),
             "cases": common.in_parallel(cases, workers), "case_steps": otp.STEPS}
 

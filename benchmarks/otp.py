@@ -4,62 +4,112 @@ import json
 import os
 
 import common
+import discrete
+import numpy
 
 SEEDS = list(range(int(os.environ.get("BENCH_SEEDS", 3))))
-DIMENSIONS = [int(d) for d in os.environ.get("BENCH_DIMENSIONS", "4,16,64,256").split(",") if d]
+DIMENSIONS = [int(d) for d in
+              os.environ.get("BENCH_DIMENSIONS", "4,8,16,32,64,128,256").split(",") if d]
+COMPARED = [2, 16]  # dimensions of all methods
+EMBEDDED = [2, 32]  # those of the space that holds curves
 STEPS = 1500  # of each fit
-LEVEL = 0.05  # of the noise in the end, in units of a coordinate's variance in the source
+REFERENCE = 10000  # points of the discrete plans
 MAX_MIN = {"solver.name": "saddle_point", "solver.map": "network", "solver.residual": True,
            "solver.batch": 128, "solver.learning_rate": 5e-4}
-SMOOTHED = {"smoothing.kind": "gaussian", "smoothing.unit": "source", "smoothing.level": LEVEL}
 METHODS = {
     "OTM": MAX_MIN,
     "OTM-s": MAX_MIN | {"solver.noise_dimension": 2, "solver.noise_samples": 1},
     "noised strong NOT": MAX_MIN | {"solver.learning_rate": 2e-3, "network.name": "noised_mlp",
                                     "network.unit": "target", "network.sigma_max": 10.0},
-    "OTP, max-min": MAX_MIN | SMOOTHED | {"smoothing.start_level": 5.0},
-    "OTP, dual": {"solver.name": "dual", "solver.learning_rate": 1e-2,
-                  "network.name": "dense_icnn", "network.celu_alpha": 0.1} | SMOOTHED,
+    "OTP, max-min": {},
+    "OTP, max-min in the span": {"smoothing.start_level": 0.0, "solver.start": "affine"},
+    "OTP, dual": {},
 }
-CASES = {
+RECIPES = {"OTP, max-min": "otp-max-min", "OTP, max-min in the span": "otp-max-min",
+           "OTP, dual": "otp"}
+SHEETS = {
     "Perpendicular": {"target.side": "last"},
     "Parallel": {"target.offset": 1},
     "One-to-many": {"source.low": 0, "target.low": 0, "target.offset": 1, "target.mirrored": True},
 }
-HEADER = ["case", "d", "method", "D_cost / W2², %", "D_target less floor", "energy", "spread",
-          "upper sheet", "L2-UVP, %", "plan check"]
-COST = {"Perpendicular": 1 / 3, "Parallel": 1 / 2, "One-to-many": 1 / 2}  # W2² over d
+RINGS = {"target.name": "circles", "target.factor": 1 / 3, "target.scale": 1.5, "target.noise": 0}
+CURVES = {
+    "Circle to rings": {"source.name": "circles", "source.factor": 1, "source.noise": 0} | RINGS,
+    "Spiral to rings": {"source.name": "swiss_roll", "source.noise": 0} | RINGS,
+}
+HEADER = ["case", "d", "method", "D_cost / W2², %", "D_target less floor", "energy (floor)",
+          "spread", "upper sheet", "on a sheet, %", "L2-UVP, %", "plan check"]
 
 
 def measures(case, d):
-    both = {"name": "sheet", "dimension": d} | ({"rotation": 1} if d > 2 else {})
+    both = {"name": "sheet"} if case in SHEETS else {}
+    both |= {"dimension": d} | ({"rotation": 1} if d > 2 else {})
     return {f"{side}.{key}": value for side in ("source", "target")
-            for key, value in both.items()} | CASES[case]
+            for key, value in both.items()} | (SHEETS | CURVES)[case]
 
 
-def fit(case, method, d, seed):
+def circle(u):
+    return numpy.stack([numpy.cos(2 * numpy.pi * u), numpy.sin(2 * numpy.pi * u)], 1)
+
+
+def curve(case, rng):
+    """Points of a case's source and target in their plane."""
+    u, v = rng.random((2, REFERENCE))
+    if case == "Circle to rings":
+        source = circle(u)
+    else:
+        t = (1.5 + 3 * u)[:, None] * numpy.pi
+        source = t / 7.5 * numpy.concatenate([numpy.cos(t), numpy.sin(t)], 1)
+    radius = numpy.where(rng.random(REFERENCE) < 0.5, 1.5, 0.5)
+    return source, radius[:, None] * circle(v)
+
+
+def exact_cost(case, d):
+    """W2²: of sheets the formula, of curves that of a discrete plan."""
+    if case in SHEETS:
+        return d / 3 if case == "Perpendicular" else d / 2
+    discrete.FOLDER.mkdir(parents=True, exist_ok=True)
+    paths = [discrete.FOLDER / f"curve-{side}.npy" for side in ("source", "target")]
+    for path, points in zip(paths, curve(case, numpy.random.default_rng(0))):
+        numpy.save(path, points.astype("float32"))
+    return 2 * discrete.solve("monge", ["exact", *paths], 1)["cost"]  # its cost is half of |x - y|²
+
+
+def fit(case, method, d, seed, cost=None):
     name = f"otp/{case}-{method}-{d}-{seed}".replace(" ", "").replace(",", "-")
-    run = common.fit(name, [], {"seed": seed, **measures(case, d), **METHODS[method],
-                                "train.max_steps": STEPS, "train.schedule": "cosine"})
+    arguments = ["--recipe", RECIPES[method]] if method in RECIPES else []
+    run = common.fit(name, arguments, {"seed": seed, **measures(case, d), **METHODS[method],
+                                       "train.max_steps": STEPS, "train.schedule": "cosine"})
     evaluation = json.loads((run.folder / "evaluation.json").read_text())
     check = evaluation["plan_check"]
+    cost = cost or exact_cost(case, d)
     return {"verdict": check["verdict"], "reason": check["reason"],
-            "cost": abs(check["cost"] - COST[case] * d) / (COST[case] * d),
-            "target": check["d_target"], "energy": check["energy"], "spread": check["spread"],
-            "share": evaluation.get("share_above"), "error": evaluation.get("l2_uvp")}
+            "cost": abs(check["cost"] - cost) / cost,
+            "target": check["d_target"], "target_error": check["d_target_error"],
+            "energy": check["energy"], "floor": check["energy_floor"], "spread": check["spread"],
+            "share": evaluation.get("share_above"), "on": evaluation.get("share_on_sheets"),
+            "error": evaluation.get("l2_uvp"), "seconds": run.train_seconds}
+
+
+def chosen_rows():
+    rows = [(case, method, d) for d in COMPARED for case in SHEETS for method in METHODS]
+    rows += [(case, "OTP, dual", d) for d in DIMENSIONS for case in SHEETS]
+    rows += [(case, method, d) for d in EMBEDDED for case in CURVES
+             for method in ("OTM", "OTP, max-min", "OTP, max-min in the span", "OTP, dual")]
+    return list(dict.fromkeys(rows))
 
 
 def run():
-    rows = [(case, method, 2) for case in CASES for method in METHODS]
-    rows += [(case, "OTP, dual", d) for d in DIMENSIONS for case in CASES]
-    return {"steps": STEPS, "level": LEVEL, "rows": [
+    costs = {case: exact_cost(case, 2) for case in CURVES}
+    return {"steps": STEPS, "costs": costs, "reference": REFERENCE, "rows": [
         {"case": case, "method": method, "dimension": d,
-         "fits": [fit(case, method, d, seed) for seed in SEEDS]} for case, method, d in rows]}
+         "fits": [fit(case, method, d, seed, costs.get(case)) for seed in SEEDS]}
+        for case, method, d in chosen_rows()]}
 
 
 def cells(row):
-    def values(key, digits):
-        kept = [one[key] for one in row["fits"] if one[key] is not None]
+    def values(key, digits, factor=1):
+        kept = [factor * one[key] for one in row["fits"] if one[key] is not None]
         if not kept:
             return "–"
         low, high = (f"{value:.{digits}f}" for value in (min(kept), max(kept)))
@@ -67,17 +117,22 @@ def cells(row):
 
     verdicts = [one["verdict"] for one in row["fits"]]
     counts = {name: verdicts.count(name) for name in sorted(set(verdicts))}
-    fits = [dict(one, cost=100 * one["cost"]) for one in row["fits"]]
-    row = row | {"fits": fits}
-    return [row["case"], row["dimension"], row["method"], values("cost", 1), values("target", 3),
-            values("energy", 4), values("spread", 3), values("share", 3), values("error", 2),
+    error = max(one["target_error"] for one in row["fits"])
+    floor = max(one["floor"] for one in row["fits"])
+    return [row["case"], row["dimension"], row["method"], values("cost", 1, 100),
+            f"{values('target', 3)} ± {error:.3f}", f"{values('energy', 4)} ({floor:.4f})",
+            values("spread", 3), values("share", 3), values("on", 1, 100), values("error", 2),
             ", ".join(name if count == len(verdicts) else f"{count} {name}"
                       for name, count in counts.items())]
 
 
 def table(result):
     text = common.markdown(HEADER, [cells(row) for row in result["rows"]])
-    return (f"{text}\n\n{result['steps']} steps, noise level {result['level']:g}, seeds 0 to "
+    curves = ", ".join(f"{case} {cost:.4f}" for case, cost in result["costs"].items())
+    return (f"{text}\n\n{result['steps']} steps, seeds 0 to "
             f"{len(result['rows'][0]['fits']) - 1}; ranges over the seeds. D_cost is against the "
-            "exact W2²; energy is the energy distance over the target's mean distance; L2-UVP is "
-            "against the optimal map of the smoothed source.")
+            "exact W2², of curves against that of a discrete plan between "
+            f"{result['reference']} points of each ({curves}); ± is the largest standard error of "
+            "D_target; energy is the energy distance over the target's mean distance, and the "
+            "floor the largest between two samples of the target; L2-UVP is against the optimal "
+            "map of the smoothed source.")

@@ -66,14 +66,15 @@ void add_known_figures(std::vector<EvaluatedFigure>& figures, const Solution& so
 
 /// Between sheets of lower dimension, where a smoothed source has a known optimal map.
 void add_sheet_figures(std::vector<EvaluatedFigure>& figures, const Solution& solution,
-                       const Measure& source, const Measure& target, const EvaluationPoints& points,
-                       std::uint64_t seed) {
+                       const Measure& source, const Measure& target, std::uint64_t seed) {
+  constexpr std::int64_t drawn = 20000;
   const auto* from = dynamic_cast<const SheetMeasure*>(&source);
   const auto* to = dynamic_cast<const SheetMeasure*>(&target);
   if (!from || !to) return;
   Random random(seed, "sheets");
+  const Tensor x = source.sample(drawn, random);
   if (const auto* plan = dynamic_cast<const SmoothedMap*>(solution.map.get())) {
-    Tensor seen = points.x.clone();
+    Tensor seen = x.clone();
     plan->noise().add_to(seen, random.normal(seen.sizes()));
     if (const auto truth = smoothed_sheet_transport(*from, *to, plan->noise(), seen))
       figures.push_back(
@@ -84,12 +85,19 @@ void add_sheet_figures(std::vector<EvaluatedFigure>& figures, const Solution& so
            "optimal map; 0 is perfect"});
   }
   if (!to->options().mirrored) return;
-  constexpr std::int64_t drawn = 20000;
-  const Tensor mapped = to->flat(solution.map->transport(source.sample(drawn, random)));
-  const Tensor fixed = to->is_free().logical_not();
-  figures.push_back({"share_above",
-                     (mapped * fixed).sum(1).gt(0).to(at::kDouble).mean().item<double>(),
+  constexpr double near = 0.1;  // of the distance of the sheets
+  const auto* plan = dynamic_cast<const StochasticMap*>(solution.map.get());
+  const Tensor mapped = to->flat(plan ? plan->sample(x, random) : solution.map->transport(x));
+  const Tensor fixed = to->is_free().logical_not().to(at::kDouble);
+  const Tensor height = mapped.mv(fixed) / (std::abs(to->options().offset) * fixed.sum());
+  const auto share = [](const Tensor& which) {
+    return which.to(at::kDouble).mean().item<double>();
+  };
+  figures.push_back({"share_above", share(height > 0),
                      "share of mapped points on the target's upper sheet; 0.5 is right"});
+  figures.push_back({"share_on_sheets", share((height.abs() - 1).abs() < 2 * near),
+                     "share of mapped points within a tenth of the sheets' distance of one; 1 is "
+                     "right"});
 }
 
 /// Where the target is a mixture of round Gaussians: how much mass each of its modes gets.
@@ -315,7 +323,7 @@ std::vector<EvaluatedFigure> evaluate_solution(const Solution& solution, const M
   figures.push_back({"points", static_cast<double>(set.x.size(0)),
                      "of each measure, on which the following figures stand"});
   add_known_figures(figures, solution, source, target, set);
-  add_sheet_figures(figures, solution, source, target, set, seed);
+  add_sheet_figures(figures, solution, source, target, seed);
   figures.push_back(
       {"energy_distance", energy_distance(mapped, set.y),
        "between mapped source and target, 2 E|T(x) - y| - E|T(x) - T(x')| - E|y - y'|"});

@@ -270,7 +270,7 @@ Experiment build(const Config& config, const std::shared_ptr<ProcessGroup>& grou
       .group = group};
   if (setting.latent) choices.latent = described(*setting.latent, choices.latent.file);
   const Sides sides = sides_of(source, target, setting.latent);
-  if (choices.row.in_span)
+  if (choices.row.in_span && choices.row.in_span(choices.parts))
     setting.span = ProblemSpan::of(*sides.source, *sides.target, config.seed);
   const std::vector<std::int64_t> shape = setting.span ? std::vector{setting.span->target.rank()}
                                                        : common_shape(*sides.source, *sides.target);

@@ -75,7 +75,7 @@ struct Repeated {
 
 /// Points of all repetitions in float64 and what the map makes of them.
 struct Sets {
-  std::vector<Tensor> x, x_other, seen, mapped, y, y_other;  // each [n, d]
+  std::vector<Tensor> x, x_other, seen, mapped, mapped_other, y, y_other;  // each [n, d]
 
   static Tensor all(const std::vector<Tensor>& sets) { return at::cat(sets); }
 };
@@ -108,8 +108,11 @@ Sets draw_sets(const TransportMap& map, const Measure& source, const Measure& ta
     random.fill_bits({&seed, 1});
     const EvaluationPoints points = draw_evaluation_points(source, target, options.points, seed);
     const Moved moved = move(map, points.x, noise_for(map, points.x, random));
-    if (!moved.mapped.isfinite().all().item<bool>())
-      throw Error("plan check: the map gives values that are not finite");
+    Random again(seed, "second sample");
+    const Tensor other = move(map, points.x_other, noise_for(map, points.x_other, again)).mapped;
+    for (const Tensor& mapped : {moved.mapped, other})
+      if (!mapped.isfinite().all().item<bool>())
+        throw Error("plan check: the map gives values that are not finite");
     const auto keep = [](std::vector<Tensor>& into, const Tensor& set) {
       into.push_back(set.to(at::kDouble));
     };
@@ -117,6 +120,7 @@ Sets draw_sets(const TransportMap& map, const Measure& source, const Measure& ta
     keep(sets.x_other, points.x_other);
     keep(sets.seen, moved.seen);
     keep(sets.mapped, moved.mapped);
+    keep(sets.mapped_other, other);
     keep(sets.y, points.y);
     keep(sets.y_other, points.y_other);
   }
@@ -129,6 +133,34 @@ Repeated repeated(const std::vector<Tensor>& a, const std::vector<Tensor>& b,
   for (std::size_t i = 0; i < a.size(); ++i) result.values.push_back(figure(a[i], b[i]));
   return result;
 }
+
+Repeated operator-(const Repeated& a, const Repeated& b) {
+  Repeated result;
+  for (std::size_t i = 0; i < a.values.size(); ++i)
+    result.values.push_back(a.values[i] - b.values[i]);
+  return result;
+}
+
+/// W2² between samples of T#P and of Q, the mean over the four pairs of two of each; and what
+/// sampling alone makes of it, half of that within T#P and half of that within Q, `within_target`.
+/// Each sample counts as often in one as in the other, so that a chance in it, such as how many of
+/// its points lie on one of two sheets, goes out of the difference.
+struct Reached {
+  Repeated distance, floor;
+
+  static Reached of(const Sets& sets, const Repeated& within_target) {
+    Reached reached;
+    for (std::size_t i = 0; i < sets.x.size(); ++i) {
+      const Tensor &one = sets.mapped[i], &two = sets.mapped_other[i];
+      const Tensor &y = sets.y[i], &other = sets.y_other[i];
+      reached.distance.values.push_back(0.25 *
+                                        (exact_w2_squared(one, y) + exact_w2_squared(one, other) +
+                                         exact_w2_squared(two, y) + exact_w2_squared(two, other)));
+      reached.floor.values.push_back(0.5 * (exact_w2_squared(two, one) + within_target.values[i]));
+    }
+    return reached;
+  }
+};
 
 /// Logarithms of the ratios of standard deviations to those of y: of all, and of the principal
 /// directions of y that are not thin.
@@ -195,15 +227,19 @@ double sensitivity(const TransportMap& map, const Tensor& x, double source_varia
 struct Measured {
   Sets sets;
   double source_variance, target_variance, scale;  // scale: 2 √(Var P Var Q)
-  Repeated cost, w2, source_floor, floor, target, energy, energy_floor, excess;
+  Repeated cost, w2, source_floor, target_floor, energy, energy_floor, excess;
+  Reached reached;
   Spreads spread;
   double spread_floor, direction_floor;  // the largest between two samples of Q
   double dimension;                      // of the source's support
   bool smoothed;
   bool shared;  // points of finite measures come again in other repetitions
 
-  double bias() const { return 0.5 * (source_floor.mean() + floor.mean()); }
-  double d_target() const { return target.mean() - floor.mean(); }
+  double bias() const { return 0.5 * (source_floor.mean() + target_floor.mean()); }
+  Repeated d_target() const { return reached.distance - reached.floor; }
+  double noise(const Repeated& figure) const {
+    return shared ? figure.deviation() : figure.error();
+  }
   double monotonicity() const { return scale > 0 ? excess.mean() / scale : 0; }
   bool low() const {
     return !smoothed && dimension < lower_dimension * static_cast<double>(sets.x[0].size(1));
@@ -223,6 +259,7 @@ Measured measure(const TransportMap& map, const Measure& source, const Measure& 
   const auto excess = [](const Tensor& seen, const Tensor& mapped) {
     return mean_square(seen, mapped) - exact_w2_squared(seen, mapped);
   };
+  const Repeated target_floor = repeated(sets.y_other, sets.y, exact_w2_squared);
   return {.sets = sets,
           .source_variance = p,
           .target_variance = q,
@@ -230,11 +267,11 @@ Measured measure(const TransportMap& map, const Measure& source, const Measure& 
           .cost = repeated(sets.x, sets.mapped, mean_square),
           .w2 = repeated(sets.x, sets.y, exact_w2_squared),
           .source_floor = repeated(sets.x_other, sets.x, exact_w2_squared),
-          .floor = repeated(sets.y_other, sets.y, exact_w2_squared),
-          .target = repeated(sets.mapped, sets.y, exact_w2_squared),
+          .target_floor = target_floor,
           .energy = repeated(sets.mapped, sets.y, energy),
           .energy_floor = repeated(sets.y_other, sets.y, energy),
           .excess = repeated(sets.seen, sets.mapped, excess),
+          .reached = Reached::of(sets, target_floor),
           .spread = Spreads::of(Sets::all(sets.mapped), y),
           .spread_floor =
               repeated(sets.y_other, sets.y,
@@ -268,21 +305,18 @@ std::string miss(const Measured& m) {
   if (m.energy.mean() > most_energy + sampling * m.energy_floor.largest())
     return fmt::format("the energy distance is {} of the mean distance of two points",
                        percent(m.energy.mean()));
-  const double farthest = most_target * m.target_variance + sampling * m.floor.deviation();
-  if (m.sets.x[0].size(1) < blind && m.d_target() > farthest)
+  const Repeated beyond = m.d_target();
+  const double farthest = most_target * m.target_variance + sampling * m.noise(beyond);
+  if (m.sets.x[0].size(1) < blind && beyond.mean() > farthest)
     return fmt::format("W2² to it is {} of its variance above the floor of sampling",
-                       percent(m.d_target() / m.target_variance));
+                       percent(beyond.mean() / m.target_variance));
   return "";
 }
 
 /// How the cost is not optimal, or "". Samples raise W2² by at most `bias`.
 std::string waste(const Measured& m) {
   const double reference = m.w2.mean(), cost = m.cost.mean();
-  Repeated difference;
-  for (std::size_t i = 0; i < m.cost.values.size(); ++i)
-    difference.values.push_back(m.cost.values[i] - m.w2.values[i]);
-  const double noise = m.shared ? difference.deviation() : difference.error();
-  const double slack = most_cost * m.scale + sampling * noise;
+  const double slack = most_cost * m.scale + sampling * m.noise(m.cost - m.w2);
   if (cost - reference > slack || reference - m.bias() - cost > slack)
     return fmt::format("its cost is {:.3g} where {:.3g} is optimal", cost, reference);
   if (m.monotonicity() > most_monotonicity)
@@ -359,8 +393,10 @@ PlanCheck check_plan(const TransportMap& map, const Measure& source, const Measu
        "source and between two of the target"},
       {"d_cost", std::abs(m.cost.mean() - m.w2.mean()), "|W2²(P, Q) - E|x - T(x)|²|"},
       {"cost_scale", m.scale, "2 √(Var P · Var Q), by which costs of couplings can differ"},
-      {"d_target", m.d_target(), "W2²(T#P, Q) less its floor"},
-      {"floor", m.floor.mean(), "W2² between two samples of the target"},
+      {"d_target", m.d_target().mean(), "W2²(T#P, Q) less its floor"},
+      {"d_target_error", m.noise(m.d_target()), "the noise of sampling in it"},
+      {"floor", m.reached.floor.mean(),
+       "half of W2² between two samples of T#P and between two of Q"},
       {"energy", m.energy.mean(), "energy distance of T#P and Q over E|y - y'|"},
       {"energy_floor", m.energy_floor.largest(),
        "the largest of the same between two samples of the target"},

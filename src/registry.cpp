@@ -80,6 +80,16 @@ std::unique_ptr<Solver> make_of_images(const Declaration<Options>& declaration, 
   return std::make_unique<ImageSaddlePoint>(critic, options, cost, random);
 }
 
+/// Whether a saddle point is sought in affine coordinates, by networks that fit any dimension.
+bool in_affine_frame(const SolverParts& parts) {
+  const std::string start = saddle_point_declaration().read(parts.solver, "solver").start;
+  const bool icnn = parts.network == "dense_icnn";
+  const bool any_dimension = (icnn || parts.network == "mlp") && !parts.given.map;
+  return any_dimension && (start == "affine" || (start == "auto" && icnn));
+}
+
+bool always(const SolverParts&) { return true; }
+
 std::unique_ptr<Solver> make_saddle_point(const Shape& shape, SolverParts& parts, Random& random) {
   const std::int64_t dimension = c10::multiply_integers(shape);
   const auto options = saddle_point_declaration().read(parts.solver, "solver");
@@ -160,19 +170,19 @@ std::span<const SolverRow> solver_rows() {
        {"quadratic"},
        of_vectors(make_dual),
        dual_usual_steps,
-       true},
+       always},
       {w2gn_declaration().info(),
        {"dense_icnn"},
        {"quadratic"},
        of_vectors(make_w2gn),
        w2gn_usual_steps,
-       true},
+       always},
       {saddle_point_declaration().info(),
        {"mlp", "dense_icnn", "resnet_critic", "noised_mlp", "noised_resnet_critic"},
        {"quadratic", "weak_quadratic", "kernel_weak"},
        make_saddle_point,
        saddle_point_usual_steps,
-       false,
+       in_affine_frame,
        true},
       {regularized_dual_declaration().info(),
        {"mlp"},

@@ -37,7 +37,8 @@ struct SolverRow {
       make;
   /// Steps that usually suffice in that dimension; the budget where the user names none.
   std::function<std::int64_t(std::int64_t dimension)> usual_steps;
-  bool in_span = false;      ///< solved in the span of a target of lower dimension
+  /// Whether it is solved in the span of a target of lower dimension; null: never.
+  std::function<bool(const SolverParts& parts)> in_span = {};
   bool takes_given = false;  ///< whether it trains networks of the caller's
 };
 

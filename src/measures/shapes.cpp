@@ -1,6 +1,7 @@
 #include "monge/measures/shapes.h"
 
 #include "measures/numbers.h"
+#include "measures/rotation.h"
 
 #include <numbers>
 
@@ -49,6 +50,50 @@ class PlaneMeasure final : public Measure {
   Moments moments_;
   float noise_, scale_;
 };
+
+/// A law in the plane, in a plane through the origin of R^d.
+class EmbeddedMeasure final : public Measure {
+ public:
+  /// `basis` [d, 2] float64, with orthonormal columns.
+  EmbeddedMeasure(std::shared_ptr<const Measure> plane, const Tensor& basis)
+      : plane_(std::move(plane)), basis_(basis) {}
+
+  std::int64_t dimension() const override { return basis_.size(0); }
+  void sample_into(std::span<float> points, Random& random) const override {
+    const std::int64_t d = dimension(), n = std::ssize(points) / d;
+    at::from_blob(points.data(), {n, d}, at::kFloat)
+        .copy_(plane_->sample(n, random).mm(basis_.to(at::kFloat).t()));
+  }
+  std::optional<Moments> moments() const override {
+    const auto plane = plane_->moments();
+    return Moments{basis_.mv(plane->mean),
+                   at::linalg_multi_dot({basis_, plane->covariance, basis_.t()})};
+  }
+
+ private:
+  std::shared_ptr<const Measure> plane_;
+  Tensor basis_;
+};
+
+std::shared_ptr<const Measure> embedded(std::shared_ptr<const Measure> plane,
+                                        std::int64_t dimension, std::int64_t rotation) {
+  if (dimension == 2 && rotation < 0) return plane;
+  const Tensor basis =
+      rotation < 0 ? at::eye(dimension, 2, at::kDouble) : random_basis(dimension, 2, rotation);
+  return std::make_shared<EmbeddedMeasure>(std::move(plane), basis);
+}
+
+/// The declaration with the options that say where in space the plane lies.
+template <class Options>
+Declaration<Options> with_embedding(Declaration<Options> declaration) {
+  return declaration
+      .option("dimension", &Options::dimension, "d of the space that holds the plane.",
+              between(2, 65536))
+      .option("rotation", &Options::rotation,
+              "Seed of an orthonormal basis of the plane, the same for measures of one dimension; "
+              "-1: the first two coordinates.",
+              at_least(-1));
+}
 
 constexpr double kRollStart = 1.5 * pi, kRollEnd = 4.5 * pi;
 
@@ -178,56 +223,60 @@ void draw_cells(std::span<float> points, const Cells& board, Random& random) {
 
 const Declaration<SwissRollOptions>& swiss_roll_declaration() {
   using O = SwissRollOptions;
-  static const auto declaration =
+  static const auto declaration = with_embedding(
       Declaration<O>("measure", "swiss_roll",
                      "A spiral in the plane: scale (t cos t, t sin t) with t uniform on "
                      "[1.5 pi, 4.5 pi], plus noise.",
                      "Gulrajani et al. 2017, figure 1; Korotin et al. 2021 (W2GN), appendix C.3")
           .option("noise", &O::noise, "Standard deviation of the noise, before scaling.",
                   at_least(0))
-          .option("scale", &O::scale, "What the points are multiplied by.", above(0));
+          .option("scale", &O::scale, "What the points are multiplied by.", above(0)));
   return declaration;
 }
 
 std::shared_ptr<const Measure> make_swiss_roll(const SwissRollOptions& options) {
-  return std::make_shared<PlaneMeasure>(draw_roll, roll_moments(), options.noise, options.scale);
+  return embedded(
+      std::make_shared<PlaneMeasure>(draw_roll, roll_moments(), options.noise, options.scale),
+      options.dimension, options.rotation);
 }
 
 const Declaration<MoonsOptions>& moons_declaration() {
   using O = MoonsOptions;
-  static const auto declaration =
+  static const auto declaration = with_embedding(
       Declaration<O>("measure", "moons", "Two interleaved half circles of radius 1 with noise.", "")
           .option("noise", &O::noise, "Standard deviation of the noise, before scaling.",
                   at_least(0))
-          .option("scale", &O::scale, "What the points are multiplied by.", above(0));
+          .option("scale", &O::scale, "What the points are multiplied by.", above(0)));
   return declaration;
 }
 
 std::shared_ptr<const Measure> make_moons(const MoonsOptions& options) {
   // E sin t = 2 / pi on [0, pi]; the lower moon is (1 - cos t, 1/2 - sin t).
   const Moments clean = plane_moments(0.5, 0.25, 0.75, 0.5625 - 1 / pi, 0.125 - 1 / pi);
-  return std::make_shared<PlaneMeasure>(draw_moons, clean, options.noise, options.scale);
+  return embedded(std::make_shared<PlaneMeasure>(draw_moons, clean, options.noise, options.scale),
+                  options.dimension, options.rotation);
 }
 
 const Declaration<CirclesOptions>& circles_declaration() {
   using O = CirclesOptions;
-  static const auto declaration =
+  static const auto declaration = with_embedding(
       Declaration<O>("measure", "circles",
                      "Two circles around 0 with noise, half of the mass each.", "")
           .option("factor", &O::factor, "The inner radius; the outer one is 1.", between(0, 1))
           .option("noise", &O::noise, "Standard deviation of the noise, before scaling.",
                   at_least(0))
-          .option("scale", &O::scale, "What the points are multiplied by.", above(0));
+          .option("scale", &O::scale, "What the points are multiplied by.", above(0)));
   return declaration;
 }
 
 std::shared_ptr<const Measure> make_circles(const CirclesOptions& options) {
   const double factor = options.factor, variance = (1 + factor * factor) / 4;
-  return std::make_shared<PlaneMeasure>(
-      [factor](std::span<float> points, Random& random) {
-        draw_circles(points, static_cast<float>(factor), random);
-      },
-      plane_moments(0, 0, variance, variance, 0), options.noise, options.scale);
+  return embedded(std::make_shared<PlaneMeasure>(
+                      [factor](std::span<float> points, Random& random) {
+                        draw_circles(points, static_cast<float>(factor), random);
+                      },
+                      plane_moments(0, 0, variance, variance, 0), options.noise, options.scale),
+                  options.dimension, options.rotation);
 }
 
 const Declaration<CheckerboardOptions>& checkerboard_declaration() {

@@ -2,6 +2,8 @@
 
 #include "monge/error.h"
 
+#include "measures/rotation.h"
+
 #include <numbers>
 
 namespace monge {
@@ -42,9 +44,7 @@ SheetMeasure::SheetMeasure(const SheetOptions& options, std::string_view where)
   if (!std::isfinite(options_.offset))
     fail(place("offset"), "a finite number", fmt::format("{:g}", options_.offset));
   if (options_.rotation < 0) return;
-  Random random(static_cast<std::uint64_t>(options_.rotation), "rotation");
-  const auto [q, r] = at::linalg_qr(random.normal({d, d}).to(at::kDouble));
-  rotation_ = (q * r.diagonal().sign()).to(at::kFloat);
+  rotation_ = random_basis(d, d, options_.rotation).to(at::kFloat);
 }
 
 void SheetMeasure::sample_into(std::span<float> points, Random& random) const {

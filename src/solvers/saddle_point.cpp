@@ -128,9 +128,11 @@ const Declaration<SaddlePointOptions>& saddle_point_declaration() {
                   "Every step also plays the networks with their roles changed, for the map back; "
                   "for maps that are gradients (ENOT).")
           .option("start", &O::start,
-                  "With an input-convex potential: the coordinates to learn in, those of the "
-                  "optimal affine map of the samples' moments or the points' own.",
-                  one_of({"affine", "identity"}))
+                  "For vectors: the coordinates to learn in, those of the optimal affine map of "
+                  "the samples' moments, in the span of a target of lower dimension, or the "
+                  "points' own; auto: the first with an input-convex potential. With a free one "
+                  "the first takes the quadratic cost and maps without noise.",
+                  one_of({"auto", "affine", "identity"}))
           .option("map_network", &O::map_network,
                   "For images: the map's network, NOT's UNet or the one of NCSN++ (Song et al. "
                   "2021).",
@@ -216,6 +218,17 @@ void SaddlePoint::require_fit_of_levels() const {
           fmt::format("{:g}", options_.expectile_weight));
 }
 
+/// Throws where a free potential cannot be played against in the affine frame.
+void SaddlePoint::require_fit_of_frame() const {
+  const auto require = [](bool fits, const char* because) {
+    if (!fits) fail("solver.start", fmt::format("identity, since {}", because), "affine");
+  };
+  require(cost_.gamma() == 0 && cost_.quadratic(), "the cost is not the quadratic one");
+  require(!potential_.noised, "the network is noised_mlp");
+  require(options_.map == "network", "the map is the gradient of a perceptron");
+  require(!noisy(), "the map has noise");
+}
+
 /// Throws where the options do not fit one another, the cost or the networks.
 void SaddlePoint::require_fit(const AutogradNetwork* map) const {
   if (potential_.noised) require_fit_of_levels();
@@ -244,6 +257,7 @@ void SaddlePoint::require_fit(const AutogradNetwork* map) const {
   if (options_.convexity == "penalty" && !(icnn && gradient))
     fail("solver.convexity", "clamp, since the map is no gradient of an input-convex network",
          "penalty");
+  if (options_.start == "affine" && !icnn) require_fit_of_frame();
   if (options_.expectile_weight > 0 && noisy())
     fail("solver.expectile_weight", "0, since the map has noise",
          fmt::format("{}", options_.expectile_weight));
@@ -257,6 +271,7 @@ void SaddlePoint::build(Random& random, const std::shared_ptr<AutogradNetwork>& 
   const std::int64_t d = potential_.any().dimension();
   const bool icnn = potential_.icnn != nullptr;
   if (options_.map == "auto") options_.map = icnn && !map ? "gradient" : "network";
+  if (options_.start == "auto") options_.start = icnn ? "affine" : "identity";
   require_fit(map.get());
   if (!noisy()) options_.noise_samples = 1;
   if (options_.batch == 0) options_.batch = usual_batch(d, icnn);
@@ -340,14 +355,14 @@ void SaddlePoint::set_frame(const AffineFrame& frame) {
   enter_inverse_ = std::make_unique<FrameEntry>(inverse_frame_);
 }
 
-/// In the affine frame only the correlation form keeps its meaning: the frame changes |x - y|², and
-/// not what is optimal for -<x, y>.
+/// The affine frame changes |x - y|², and not what is optimal for -<x, y>: the plan that is optimal
+/// for the quadratic cost of its coordinates is that of the points.
 void SaddlePoint::start(const Problem& problem, Random& random) {
   noise_ = Random(
       static_cast<std::uint64_t>(random.integers(std::int64_t{1} << 62, 1).item<std::int64_t>()),
       "noise");
   if (potential_.noised) potential_.noised->levels().measure(problem.target.measure(), random);
-  if (!potential_.icnn || options_.start != "affine") return;
+  if (options_.start != "affine") return;
   set_frame(bures_wasserstein_frame(sampled_moments(problem.source.measure(), random),
                                     sampled_moments(problem.target.measure(), random)));
 }

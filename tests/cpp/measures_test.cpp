@@ -89,6 +89,12 @@ TEST(Measures, ExactMomentsAgreeWithSamplesAwayFromTheDefaults) {
   expect_moments(*make_swiss_roll({.noise = 0, .scale = 2}), "swiss roll");
   expect_moments(*make_moons({.noise = 0.5, .scale = 3}), "moons");
   expect_moments(*make_circles({.factor = 0.1, .noise = 0.2, .scale = 2}), "circles");
+  for (const std::int64_t rotation : {-1, 5}) {
+    expect_moments(*make_swiss_roll({.dimension = 4, .rotation = rotation}), "swiss roll in space");
+    expect_moments(*make_moons({.dimension = 3, .rotation = rotation}), "moons in space");
+    expect_moments(*make_circles({.dimension = 5, .rotation = rotation}), "circles in space");
+  }
+  expect_moments(*make_circles({.rotation = 5}), "circles turned");
   expect_moments(*make_checkerboard({.count = 2, .width = 1}), "checkerboard 2");
   expect_moments(*make_checkerboard({.count = 6, .width = 3}), "checkerboard 6");
   for (const std::int64_t count : {2, 3, 5, 6})
@@ -299,6 +305,21 @@ TEST(Shapes, CheckerboardFillsEverySecondCellEvenly) {
           at::remainder(line.unsqueeze(1) + line, 2).eq(parity).flatten().to(at::kDouble);
       expect_mean(share, filled / filled.sum(), "cell");
     }
+}
+
+TEST(Shapes, InSpaceAreThoseOfThePlaneTurned) {
+  const auto at_rings = [](std::int64_t d, std::int64_t rotation) {
+    return draw(*make_circles({.noise = 0, .scale = 3, .dimension = d, .rotation = rotation}), 300);
+  };
+  const Tensor plane = at_rings(2, -1), space = at_rings(7, -1), turned = at_rings(7, 4);
+  EXPECT_TRUE(at::equal(space.narrow(1, 0, 2), plane));
+  EXPECT_TRUE(space.narrow(1, 2, 5).eq(0).all().item<bool>());
+  EXPECT_TRUE(at::allclose(at::cdist(turned, turned), at::cdist(plane, plane), 0, 1e-2));
+  EXPECT_TRUE(turned.abs().amax(0).gt(0.1).all().item<bool>());
+  // Measures of one rotation lie in one plane.
+  const Tensor other = draw(*make_swiss_roll({.noise = 0, .dimension = 7, .rotation = 4}), 300);
+  const Tensor singular = at::linalg_svdvals(at::cat({turned, other}));
+  EXPECT_LT(singular[2].item<double>(), 1e-4 * singular[0].item<double>());
 }
 
 TEST(Sheet, HasItsSupportAndTurnsAsAWhole) {

@@ -250,6 +250,31 @@ TEST(SaddlePoint, LearnsAGaussianMapWithFreeNetworks) {
   EXPECT_LT(truth.error(*solver.solution().map), 3);
 }
 
+/// Steep maps are those that smoothed sources have: here by 30 in one coordinate.
+TEST(SaddlePoint, AffineCoordinatesMakeASteepMapEasyForFreeNetworks) {
+  const Truth truth{
+      gaussian(at::zeros({2}), at::tensor({1.0, 0.0, 0.0, 1e-3}).view({2, 2})),
+      gaussian(at::tensor({0.5, -3.0}), at::tensor({0.2, 0.1, 0.1, 1.0}).view({2, 2}))};
+  const auto learned = [&](const char* start, double learning_rate) {
+    Random random(1, "network");
+    SaddlePoint solver(2,
+                       {.residual = true,
+                        .inner_steps = 4,
+                        .batch = 64,
+                        .learning_rate = learning_rate,
+                        .average = 0.98,
+                        .start = start},
+                       0, MlpOptions{.hidden = {32, 32}}, random);
+    Problem problem = make_problem(truth.source, truth.target, 3);
+    solver.start(problem, random);
+    run(solver, problem, 500);
+    return truth.error(*solver.solution().map);
+  };
+  EXPECT_LT(learned("affine", 2e-3), 2);
+  EXPECT_GT(learned("affine", 1e-12), 4);
+  EXPECT_GT(learned("identity", 2e-3), 4);
+}
+
 /// The published settings that the page of the method names.
 struct Published {
   std::string name;
@@ -481,10 +506,14 @@ TEST(SaddlePoint, RefusesPartsThatDoNotFit) {
   names({.map = "network", .convexity = "penalty"}, true, "solver.convexity");
   names({.noise_dimension = 1, .expectile_weight = 1}, false, "solver.expectile_weight");
   names({.bidirectional = true}, false, "solver.bidirectional");
+  names({.noise_dimension = 1, .start = "affine"}, false, "solver.start");
+  names({.map = "gradient", .start = "affine"}, false, "solver.start");
   names({.convexity = "penalty", .bidirectional = true}, true, "solver.bidirectional");
   EXPECT_NE(refusal({.noise_dimension = 1}, 0, true).find("noise_dimension"), std::string::npos);
   EXPECT_NE(refusal({}, 1, true).find("weak"), std::string::npos);
   const WeakCost distances(KernelWeakOptions{.gamma = 0});
+  EXPECT_EQ(refusal({.start = "affine"}, distances, false),
+            "solver.start: expected identity, since the cost is not the quadratic one, got affine");
   EXPECT_NE(refusal({}, distances, true).find("cost.exponent"), std::string::npos);
   EXPECT_NE(refusal({.map = "gradient"}, distances, false).find("cost.exponent"),
             std::string::npos);

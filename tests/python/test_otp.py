@@ -30,6 +30,9 @@ def test_otp_finds_the_plan_that_sends_one_point_to_two(monge):
     check = fit(monge, "otp", ONE_TO_MANY, 800, *SIZES)
     assert check["verdict"] == "good", check
     assert check["d_cost"] < 0.05
+    figures = json.loads((monge.folder / "run" / "evaluation.json").read_text())
+    assert figures["share_above"] == pytest.approx(0.5, abs=0.05)
+    assert figures["share_on_sheets"] > 0.9
     x = numpy.stack([numpy.full(4000, 0.5), numpy.zeros(4000)], 1)
     monge.save("x.npy", x.astype("f4"))
     for seed in (1, 1, 2):
@@ -55,7 +58,7 @@ def test_the_check_tells_a_fake_solution(monge):
     assert "Plan check" in page and "the map does not reach the target" in page
 
 
-@pytest.mark.parametrize("recipe", ["otm", "otm-s", "otp", "noised-not"])
+@pytest.mark.parametrize("recipe", ["otm", "otm-s", "otp", "otp-max-min", "noised-not"])
 def test_recipes_run_on_arrays(monge, recipe):
     monge.works("fit", "--recipe", recipe, "--source", "a.npy", "--target", "b.npy", "--out", "run",
                 *SIZES, "--set", "train.max_steps=20")
@@ -103,6 +106,18 @@ def test_a_target_in_a_lower_span_is_reached_exactly(monge, solver):
     back = numpy.load(monge.folder / "back.npy") @ basis
     assert numpy.allclose(back[:, 2], 7, atol=1e-4)
     monge.refuses("apply", "run", "--in", "flat.npy", "--out", "none.npy", "--inverse")
+
+
+@pytest.mark.parametrize(("start", "in_span"), [("affine", True), ("identity", False)])
+def test_max_min_transport_takes_the_coordinates_of_the_dual(monge, start, in_span):
+    random = numpy.random.default_rng(1)
+    line = numpy.stack([random.normal(size=300), numpy.full(300, 2.0)], 1)
+    monge.save("line.npy", line.astype("f4"))
+    monge.fits("--set", "solver.name=saddle_point", "--set", f"solver.start={start}",
+               source="a.npy", target="line.npy")
+    monge.works("apply", "run", "--in", "a.npy", "--out", "moved.npy")
+    off = abs(numpy.load(monge.folder / "moved.npy")[:, 1] - 2).max()
+    assert (off < 1e-4) == in_span
 
 
 @pytest.mark.parametrize(("settings", "words"), [

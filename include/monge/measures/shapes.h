@@ -3,16 +3,22 @@
 #include "monge/measure.h"
 #include "monge/options.h"
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
 namespace monge {
+
+// The swiss roll, moons and circles lie in a plane through the origin of R^dimension: that of the
+// first two coordinates, or with `rotation`, the seed of an orthonormal basis, any other.
 
 /// scale · (t cos t, t sin t) with t uniform on [1.5 pi, 4.5 pi], plus noise. The defaults are
 /// those of Gulrajani et al. 2017.
 struct SwissRollOptions {
   double noise = 0.25;
   double scale = 1 / 7.5;
+  std::int64_t dimension = 2;
+  std::int64_t rotation = -1;
 };
 const Declaration<SwissRollOptions>& swiss_roll_declaration();
 std::shared_ptr<const Measure> make_swiss_roll(const SwissRollOptions& options);
@@ -21,6 +27,8 @@ std::shared_ptr<const Measure> make_swiss_roll(const SwissRollOptions& options);
 struct MoonsOptions {
   double noise = 0.05;
   double scale = 1;
+  std::int64_t dimension = 2;
+  std::int64_t rotation = -1;
 };
 const Declaration<MoonsOptions>& moons_declaration();
 std::shared_ptr<const Measure> make_moons(const MoonsOptions& options);
@@ -30,6 +38,8 @@ struct CirclesOptions {
   double factor = 0.5;
   double noise = 0.05;
   double scale = 1;
+  std::int64_t dimension = 2;
+  std::int64_t rotation = -1;
 };
 const Declaration<CirclesOptions>& circles_declaration();
 std::shared_ptr<const Measure> make_circles(const CirclesOptions& options);

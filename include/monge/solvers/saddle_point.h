@@ -36,7 +36,7 @@ struct SaddlePointOptions {
   double expectile_weight = 0;
   double expectile = 0.99;
   bool bidirectional = false;
-  std::string start = "affine";
+  std::string start = "auto";
   std::string map_network = "unet";
   std::int64_t map_width = 48;
   std::vector<std::int64_t> map_multipliers = {1, 2, 2, 2};
@@ -140,6 +140,7 @@ class SaddlePoint final : public Solver {
   struct Direction;  // one of the two in which the networks are played against each other
   void require_fit(const AutogradNetwork* map) const;
   void require_fit_of_levels() const;
+  void require_fit_of_frame() const;
   void build_map(Random& random, const std::shared_ptr<AutogradNetwork>& given);
   bool noisy() const { return options_.noise_dimension > 0; }
   void set_frame(const AffineFrame& frame);
