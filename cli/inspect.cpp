@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <string>
 
 namespace monge::cli {
 namespace {
@@ -123,7 +124,7 @@ void add_evaluate(CLI::App& app) {
       command->add_option_function<std::string>(
           "--" + option.name,
           [settings, name = option.name](const std::string& path) {
-            settings->push_back(fmt::format("evaluate.{}={}", name, path));
+            settings->push_back(std::string("evaluate.").append(name).append("=").append(path));
           },
           option.sentence);
   command->callback([folder, json, settings] {
