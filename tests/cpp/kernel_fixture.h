@@ -1,7 +1,10 @@
 #pragma once
 
+#include "monge/random.h"
+
 #include "kernels/icnn_loops.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/Version.h>
 
 #include <gtest/gtest.h>
@@ -40,6 +43,38 @@ inline LoopTables<double> supported_loops() {
     tables.emplace_back("avx512", &kernels::icnn_loops_double_avx512);
 #endif
   return tables;
+}
+
+/// Draws the shape of a test from a seed.
+class ShapeDraw {
+ public:
+  explicit ShapeDraw(std::uint64_t seed) : random_(seed, "shape") {}
+
+  /// Uniform on low, ..., high.
+  std::int64_t between(std::int64_t low, std::int64_t high) {
+    return low + random_.integers(high - low + 1, 1).item<std::int64_t>();
+  }
+  /// 1 for one in four, else uniform on 2, ..., high.
+  std::int64_t often_one(std::int64_t high) { return between(1, 4) == 1 ? 1 : between(2, high); }
+  /// 1 to 4 layers' widths.
+  std::vector<std::int64_t> widths(std::int64_t high) {
+    std::vector<std::int64_t> widths(static_cast<std::size_t>(between(1, 4)));
+    for (std::int64_t& width : widths) width = between(1, high);
+    return widths;
+  }
+
+ private:
+  Random random_;
+};
+
+/// What `work` gives on so many threads.
+template <class Work>
+auto on_threads(int threads, const Work& work) {
+  const int before = at::get_num_threads();
+  at::set_num_threads(threads);
+  const auto result = work();
+  at::set_num_threads(before);
+  return result;
 }
 
 /// Within `tolerance` of the largest entry.
