@@ -85,6 +85,21 @@ inline void expect_close(const at::Tensor& fused, const at::Tensor& plain, doubl
   EXPECT_LE((fused - plain).abs().max().item<double>(), tolerance * size) << what;
 }
 
+/// Derivatives in parameters, within `tolerance` of the largest entry of them all; `plain` is
+/// parallel to them, undefined where it is 0.
+inline void expect_derivatives_close(const State& fused, const std::vector<at::Tensor>& plain,
+                                     double tolerance, const std::string& what) {
+  double size = 1e-3;
+  for (const at::Tensor& derivative : plain)
+    if (derivative.defined()) size = std::max(size, derivative.abs().max().item<double>());
+  auto expected = plain.begin();
+  for (const auto& [name, derivative] : fused) {
+    const at::Tensor gap = expected->defined() ? derivative - *expected : derivative;
+    EXPECT_LE(gap.abs().max().item<double>(), tolerance * size) << what << " " << name;
+    ++expected;
+  }
+}
+
 /// The type and the agreement that the kernels promise for it.
 template <class T>
 class KernelTest : public testing::Test {
