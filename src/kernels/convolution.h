@@ -4,7 +4,8 @@
 
 // Convolutions of stride 1 whose zero padding keeps the image's size, of activations [n, c, h, w]
 // that lie channels last. Weights are stored the same way, [out, k, k, in] with k odd. Nothing here
-// is recorded for differentiation.
+// is recorded for differentiation. Agreement with ATen's convolutions: 1e-5 relative in norm in
+// float32; in other dtypes they are ATen's.
 
 namespace monge::kernels {
 

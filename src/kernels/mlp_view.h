@@ -17,7 +17,7 @@ std::int64_t mlp_block_rows(const MlpShape& shape, std::size_t number_bytes);
 
 /// F (`value` [n, outputs]) and, for one output, ∇F (`gradient` [n, inputs]) at `x` [n, inputs],
 /// either of them undefined where it is not wanted; on all of ATen's threads, in memory that does
-/// not grow with n.
+/// not grow with n. Agreement with the plain implementation as that of MlpBlock.
 void evaluate_mlp(const MlpShape& shape, const State& parameters, const Tensor& x, Tensor value,
                   Tensor gradient);
 

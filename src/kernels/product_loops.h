@@ -5,6 +5,9 @@
 namespace monge::kernels {
 
 /// Matrix products of a step's sizes, for which calling a BLAS and its packing take longer.
+///
+/// Agreement with the product in float64, of standard normal entries: 1e-6 (10 √k + 1) in float32,
+/// 2e-15 (10 √k + 1) in float64; the transpose is exact.
 template <class T>
 struct ProductLoops {
   using Size = std::int64_t;

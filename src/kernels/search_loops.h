@@ -33,7 +33,9 @@ struct StepProducts {
 };
 
 /// The loops of one search in d dimensions; see conjugate_search.h. Those of two instruction sets
-/// agree to rounding: each takes sums in an order of its own.
+/// agree to rounding: each takes sums in an order of its own. Agreement with the plain formulas:
+/// 1e-5 relative to the size of the terms in float32, 1e-12 in float64; direction() with the
+/// product by the matrix that it stands for: ten times that.
 ///
 /// A coordinate of x at a side of the box that y - ∇psi points out through is solved: its residual
 /// counts as 0, and steps, changes and directions leave it out.

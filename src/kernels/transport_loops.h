@@ -12,7 +12,7 @@ struct SoftRow {
 };
 
 /// The passes over rows of a cost matrix that discrete transport does again and again. One table
-/// per instruction set.
+/// per instruction set. Agreement with their formulas: 1e-12 relative to the size of the terms.
 struct TransportLoops {
   using Size = std::int64_t;
 

@@ -15,6 +15,8 @@ struct WeakCostShape {
 
 /// The unbiased estimate of C(x, mu) from samples `y` [k, d] of mu for `x` [d]. Where `derivative`
 /// [k, d] is given, that of the estimate in y is added to it; at points that coincide it is 0.
+/// Agreement with the plain formula (cost.h): relative to 1 + the largest estimate 2e-5 in float32,
+/// 1e-12 in float64.
 template <class T>
 T weak_cost(const WeakCostShape<T>& shape, const T* x, const T* y, T* derivative);
 

@@ -4,7 +4,8 @@
 
 // 3 x 3 convolutions by Winograd's minimal filtering F(4 x 4, 3 x 3): a tile of 4 x 4 results takes
 // 36 multiplications for each pair of channels instead of 144, as 36 matrix products over many
-// tiles. float32, on the processor; layouts and padding as in convolution.h.
+// tiles. float32, on the processor; layouts and padding as in convolution.h. Agreement with the
+// direct convolution: 1e-5 relative in norm.
 
 namespace monge::kernels {
 

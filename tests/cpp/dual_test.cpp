@@ -316,16 +316,6 @@ DenseIcnn network(const StepCase& one, at::ScalarType dtype) {
   return psi;
 }
 
-/// What `work` gives on so many threads.
-template <class Work>
-auto on_threads(int threads, const Work& work) {
-  const int before = at::get_num_threads();
-  at::set_num_threads(threads);
-  const auto result = work();
-  at::set_num_threads(before);
-  return result;
-}
-
 TEST(DualStep, TermsAndDerivativesAreThoseOfThePlainObjective) {
   for (const StepCase& one : step_cases)
     for (const std::int64_t n : {1, 7, 150})

@@ -1,7 +1,10 @@
 #pragma once
 
+#include "monge/random.h"
+
 #include "kernels/icnn_loops.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/Version.h>
 
 #include <gtest/gtest.h>
@@ -42,12 +45,59 @@ inline LoopTables<double> supported_loops() {
   return tables;
 }
 
+/// Draws the shape of a test from a seed.
+class ShapeDraw {
+ public:
+  explicit ShapeDraw(std::uint64_t seed) : random_(seed, "shape") {}
+
+  /// Uniform on low, ..., high.
+  std::int64_t between(std::int64_t low, std::int64_t high) {
+    return low + random_.integers(high - low + 1, 1).item<std::int64_t>();
+  }
+  /// 1 for one in four, else uniform on 2, ..., high.
+  std::int64_t often_one(std::int64_t high) { return between(1, 4) == 1 ? 1 : between(2, high); }
+  /// 1 to 4 layers' widths.
+  std::vector<std::int64_t> widths(std::int64_t high) {
+    std::vector<std::int64_t> widths(static_cast<std::size_t>(between(1, 4)));
+    for (std::int64_t& width : widths) width = between(1, high);
+    return widths;
+  }
+
+ private:
+  Random random_;
+};
+
+/// What `work` gives on so many threads.
+template <class Work>
+auto on_threads(int threads, const Work& work) {
+  const int before = at::get_num_threads();
+  at::set_num_threads(threads);
+  const auto result = work();
+  at::set_num_threads(before);
+  return result;
+}
+
 /// Within `tolerance` of the largest entry.
 inline void expect_close(const at::Tensor& fused, const at::Tensor& plain, double tolerance,
                          const std::string& what) {
   ASSERT_EQ(fused.sizes(), plain.sizes()) << what;
   const double size = std::max(plain.abs().max().item<double>(), 1e-3);
   EXPECT_LE((fused - plain).abs().max().item<double>(), tolerance * size) << what;
+}
+
+/// Derivatives in parameters, within `tolerance` of the largest entry of them all; `plain` is
+/// parallel to them, undefined where it is 0.
+inline void expect_derivatives_close(const State& fused, const std::vector<at::Tensor>& plain,
+                                     double tolerance, const std::string& what) {
+  double size = 1e-3;
+  for (const at::Tensor& derivative : plain)
+    if (derivative.defined()) size = std::max(size, derivative.abs().max().item<double>());
+  auto expected = plain.begin();
+  for (const auto& [name, derivative] : fused) {
+    const at::Tensor gap = expected->defined() ? derivative - *expected : derivative;
+    EXPECT_LE(gap.abs().max().item<double>(), tolerance * size) << what << " " << name;
+    ++expected;
+  }
 }
 
 /// The type and the agreement that the kernels promise for it.
