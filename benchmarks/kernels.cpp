@@ -53,7 +53,7 @@ void report(benchmark::State& state, const Weights& weights, const Times& times)
 }
 
 /// What is computed at every point: F, ∇F, both, the derivatives of <c, F> in the parameters, or F,
-/// ∇F and those of <v, ∇F>.
+/// ∇F and those of <c, F> + <v, ∇F>.
 enum class Wanted { value, gradient, both, backward, double_backward };
 
 const char* text_of(Wanted wanted) {
@@ -134,7 +134,7 @@ void icnn(benchmark::State& state, const IcnnCase& one, Wanted wanted) {
     }
     if (second) block.tangent(v.const_data_ptr<float>());
     if (second || wanted == Wanted::backward) {
-      block.adjoint(second ? nullptr : c.const_data_ptr<float>());
+      block.adjoint(c.const_data_ptr<float>());
       block.accumulate(sums, input.data(), Sums::begin);
     }
   }

@@ -44,4 +44,4 @@ def table(result):
         f"{result['settings']['repetitions']} repetitions, in which the kernels take turns; shares "
         "of the product's median rate. Only matrix products count as FLOP; products with 2 or 3 "
         "inputs are loops of ours. Backward: the derivatives of the value in the parameters; double "
-        "backward: of the value and the gradient along a direction.")
+        "backward: value, gradient and the derivatives of both.")
