@@ -144,8 +144,8 @@ def table(result):
     text = common.markdown(header, rows) + (
         f"\n\n{settings['pixels'] / 1e6:.1f} megapixels, DenseICNN [1; 128, 128, 64], "
         f"{settings['threads']} threads each, median (range) of {settings['repetitions']} "
-        "interleaved repetitions of whole processes, start included, and the ratio of pairs with the "
-        "95 % interval of a bootstrap; PyTorch is timed on every "
+        "interleaved repetitions of whole processes, start included, and ratios of neighbours with "
+        "the 95 % interval of a bootstrap; PyTorch is timed on every "
         f"{STRIDE}th pixel without its start and codec, and scaled.")
     if failed:
         text += (f"\n\nMore than {settings['demand_seconds']:g} s over decoding and encoding: "

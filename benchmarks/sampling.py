@@ -54,4 +54,5 @@ def table(result):
             "Processor time of one thread. Median (range) over "
             f"{result['settings']['repetitions']} processes, in each of which everything takes "
             f"turns {result['settings']['rounds']} times; ratios within a process, with the 95 % "
-            "interval of a bootstrap; an allocation is any call of malloc and its kin, from any library, in a step after the first.")
+            "interval of a bootstrap; an allocation is any call of malloc and "
+            "its kin, from any library, in a step after the first.")

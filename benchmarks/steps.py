@@ -144,11 +144,11 @@ def table(result):
               "GFLOP/s", "of a 1024³ product", "peak MB, monge (above idle)",
               "peak MB, eager (above idle)"]
     return common.markdown(header, rows) + (
-        f"\n\nMedian (range) over {result['settings']['repetitions']} interleaved "
-        "processes of each side, each the median of its steps; ratios of processes side by side with "
-        "the 95 % interval of a bootstrap. Compiled: the same PyTorch through torch.compile, whose own "
-        "time does not count. A step of the minimax form and of NOT holds 15 and 10 inner steps. The "
+        f"\n\nMedian (range) over {result['settings']['repetitions']} interleaved processes of "
+        "each side, each the median of its steps; ratios of processes side by side with the 95 % "
+        "interval of a bootstrap. Compiled: the same PyTorch through torch.compile, whose own time "
+        "does not count. A step of the minimax form and of NOT holds 15 and 10 inner steps. The "
         "floor: the step's products alone, whole batches at the rate measured for each shape in the "
         "same process. Peak memory is that of the whole process, libtorch included, and in brackets "
-        "what it holds above one that has only loaded it; the operands of the floor's products, 12 MB "
-        "and the BLAS's own, count as monge's.")
+        "what it holds above one that has only loaded it; on monge's side the operands of the "
+        "floor's products are in it too.")

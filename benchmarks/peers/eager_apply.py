@@ -1,8 +1,8 @@
 """A DenseICNN's gradient at many points in PyTorch, by autograd in chunks.
 
-python eager_apply.py DIMENSION WIDTH,WIDTH,... POINTS REPETITIONS [--compile]: prints the seconds of
-every repetition as JSON, with the fastest of the chunk sizes tried. With --compile a chunk's gradient
-goes through torch.compile, which has come to an end before anything is timed.
+python eager_apply.py DIMENSION WIDTH,WIDTH,... POINTS REPETITIONS [--compile]: prints the seconds
+of every repetition as JSON, with the fastest of the chunk sizes tried. With --compile a chunk's
+gradient goes through torch.compile, which has come to an end before anything is timed.
 """
 
 import json
