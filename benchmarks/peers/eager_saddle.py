@@ -97,20 +97,20 @@ def main(kind, dimension, hidden, batch, inner, steps, compiled):
     optimisers = {network: torch.optim.Adam(network.parameters(), lr=1e-4, fused=True)
                   for network in problem.networks}
 
-    def improve(network, other, loss):
+    def improve(network, other, loss, times):
         train_only(network, other)
-        optimisers[network].zero_grad()
-        loss().backward()
-        optimisers[network].step()
-        problem.after(network)
+        for _ in range(times):
+            optimisers[network].zero_grad()
+            loss().backward()
+            optimisers[network].step()
+            problem.after(network)
 
     seconds = []
     warm = max(steps // 10, 3)
     for _ in range(warm + steps):
         begin = time.perf_counter()
-        for _ in range(inner):
-            improve(learner, potential, map_loss)
-        improve(potential, learner, potential_loss)
+        improve(learner, potential, map_loss, inner)
+        improve(potential, learner, potential_loss, 1)
         seconds.append(time.perf_counter() - begin)
     print(json.dumps({"step": seconds[warm:], "threads": torch.get_num_threads()}))
 
