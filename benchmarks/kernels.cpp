@@ -1,104 +1,187 @@
-// Google Benchmark of the kernels: each reports its GFLOP/s in matrix products, and `share`, that
-// over the rate of a 1024³ product in the same process.
+// Google Benchmark of the kernels: the networks' passes report their GFLOP/s in matrix products,
+// for which a 1024³ product in the same process is the measure.
 #include "kernels/adam_loop.h"
 #include "kernels/icnn_view.h"
 #include "kernels/mlp_view.h"
-#include "timing.h"
+#include "kernels/product.h"
+
+#include <ATen/ATen.h>
 
 #include <benchmark/benchmark.h>
+#include <fmt/format.h>
+
+#include <cstdlib>
 
 namespace {
 
 using namespace monge;
 using namespace monge::kernels;
 
-double cube_rate() {
-  static const double rate = [] {
-    const bench::Json cube = bench::cube();
-    const auto seconds = cube["seconds"].get<std::vector<double>>();
-    return cube["flop"].get<double>() / *std::ranges::min_element(seconds);
-  }();
-  return rate;
+/// A rate, by Google Benchmark's default clock: the processor's.
+benchmark::Counter per_second(double number) {
+  return benchmark::Counter(number, benchmark::Counter::kIsRate);
 }
 
-void report(benchmark::State& state, double flop) {
-  const double all = flop * static_cast<double>(state.iterations());
-  state.counters["GFLOP/s"] = benchmark::Counter(all / 1e9, benchmark::Counter::kIsRate);
-  state.counters["share"] = benchmark::Counter(all / cube_rate(), benchmark::Counter::kIsRate);
+void cube(benchmark::State& state) {
+  constexpr std::int64_t n = 1024;
+  const at::Tensor a = at::randn({n, n}), b = at::randn({n, n}), out = at::empty({n, n});
+  for (auto _ : state)
+    product(n, n, n, a.const_data_ptr<float>(), n, Transposed::no, b.const_data_ptr<float>(), n,
+            Transposed::yes, 0.0f, out.data_ptr<float>(), n);
+  const double flop = 2.0 * static_cast<double>(n * n * n * state.iterations());
+  state.counters["GFLOP/s"] = per_second(flop / 1e9);
 }
 
 constexpr std::int64_t rows = 128;
 
-struct IcnnCase {
-  std::int64_t dimension;
-  std::vector<std::int64_t> hidden;
-  double input() const {
-    double units = 0;
-    for (const auto width : hidden) units += static_cast<double>(width);
-    return 2 * units * static_cast<double>(dimension);
-  }
-  double inner() const {
-    double sum = 0;
-    for (std::size_t k = 1; k < hidden.size(); ++k)
-      sum += static_cast<double>(hidden[k] * hidden[k - 1]);
-    return sum;
-  }
+/// Multiplications of a point with a network's first, inner and last weights.
+struct Weights {
+  double first = 0, inner = 0, last = 0;
 };
 
-/// "gradient": up and down; "double backward": the derivatives of <v, ∇psi> in the parameters.
-void icnn(benchmark::State& state, const IcnnCase& one, bool second) {
+/// How often some passes multiply by each of the weights; kernels/dense_icnn.h and kernels/mlp.h
+/// count the passes one by one.
+struct Times {
+  double first, inner, last;
+};
+
+void report(benchmark::State& state, const Weights& weights, const Times& times) {
+  const double multiplications =
+      times.first * weights.first + times.inner * weights.inner + times.last * weights.last;
+  const double flop = 2 * static_cast<double>(rows * state.iterations()) * multiplications;
+  state.counters["GFLOP/s"] = per_second(flop / 1e9);
+}
+
+/// What is computed at every point: F, ∇F, both, the derivatives of <c, F> in the parameters, or F,
+/// ∇F and those of <c, F> + <v, ∇F>.
+enum class Wanted { value, gradient, both, backward, double_backward };
+
+const char* text_of(Wanted wanted) {
+  switch (wanted) {
+    case Wanted::value:
+      return "value";
+    case Wanted::gradient:
+      return "gradient";
+    case Wanted::both:
+      return "value and gradient";
+    case Wanted::backward:
+      return "backward";
+    case Wanted::double_backward:
+      return "double backward";
+  }
+  std::abort();
+}
+
+Times times_of(Wanted wanted) {
+  switch (wanted) {
+    case Wanted::value:
+      return {1, 1, 1};
+    case Wanted::gradient:
+    case Wanted::both:
+      return {2, 2, 1};
+    case Wanted::backward:
+      return {2, 3, 3};
+    case Wanted::double_backward:
+      return {5, 6, 3};
+  }
+  std::abort();
+}
+
+/// Tensors for the derivatives in a network's parameters.
+State zeros_like(const State& parameters) {
+  State derivatives;
+  for (const auto& [name, parameter] : parameters)
+    derivatives[name] = at::zeros_like(parameter).detach();
+  return derivatives;
+}
+
+struct IcnnCase {
+  std::string name;
+  std::int64_t dimension;
+  std::vector<std::int64_t> hidden;
+};
+
+/// The last weights are a vector, hence no product.
+Weights weights_of(const IcnnCase& one) {
+  Weights weights;
+  for (std::size_t k = 0; k < one.hidden.size(); ++k) {
+    weights.first += 2 * static_cast<double>(one.dimension * one.hidden[k]);
+    if (k > 0) weights.inner += static_cast<double>(one.hidden[k] * one.hidden[k - 1]);
+  }
+  return weights;
+}
+
+void icnn(benchmark::State& state, const IcnnCase& one, Wanted wanted) {
   Random random(1, "network");
   const DenseIcnn network(one.dimension, {.hidden = one.hidden}, DenseIcnn::Initial::paper, random);
-  const State parameters = network.parameters();
+  const State parameters = network.parameters(), derivatives = zeros_like(parameters);
   const IcnnShape shape = icnn_shape(one.dimension, network.settings());
   IcnnWeights<float> weights(shape);
   weights.load(icnn_tensors<const float>(parameters, one.hidden.size()), 1 << 20);
   IcnnBlock<float> block(shape, rows);
-  State derivatives;
-  for (const auto& [name, parameter] : parameters)
-    derivatives[name] = at::zeros_like(parameter).detach();
   const auto sums = icnn_tensors<float>(derivatives, one.hidden.size());
   std::vector<float> input(static_cast<std::size_t>(shape.columns() * shape.dimension));
-  const at::Tensor x = random.normal({rows, one.dimension}), out = at::empty_like(x);
+  const at::Tensor x = random.normal({rows, one.dimension}),
+                   v = random.normal({rows, one.dimension});
+  const at::Tensor value = at::empty({rows}), gradient = at::empty_like(x), c = at::ones({rows});
+  const bool second = wanted == Wanted::double_backward;
   for (auto _ : state) {
     block.forward(weights, x.const_data_ptr<float>(), rows);
-    block.delta();
-    block.gradient(out.data_ptr<float>());
-    if (!second) continue;
-    block.tangent(x.const_data_ptr<float>());
-    block.adjoint(nullptr);
-    block.accumulate(sums, input.data(), Sums::begin);
+    if (wanted != Wanted::gradient) block.value(value.data_ptr<float>());
+    if (wanted == Wanted::gradient || wanted == Wanted::both || second) {
+      block.delta();
+      block.gradient(gradient.data_ptr<float>());
+    }
+    if (second) block.tangent(v.const_data_ptr<float>());
+    if (second || wanted == Wanted::backward) {
+      block.adjoint(c.const_data_ptr<float>());
+      block.accumulate(sums, input.data(), Sums::begin);
+    }
   }
-  const double products =
-      second ? 5 * one.input() + 6 * one.inner() : 2 * one.input() + 2 * one.inner();
-  report(state, 2 * static_cast<double>(rows) * products);
+  report(state, weights_of(one), times_of(wanted));
 }
 
-void mlp(benchmark::State& state, std::int64_t dimension, std::int64_t width, const char* name) {
+struct MlpCase {
+  std::string name;
+  std::int64_t inputs, outputs, width;
+  std::string activation;
+};
+
+/// Three hidden layers of one width.
+Weights weights_of(const MlpCase& one) {
+  return {static_cast<double>(one.inputs * one.width),
+          2 * static_cast<double>(one.width * one.width),
+          static_cast<double>(one.width * one.outputs)};
+}
+
+void mlp(benchmark::State& state, const MlpCase& one, Wanted wanted) {
   Random random(1, "network");
-  const Mlp network(dimension, 1, {.hidden = {width, width, width}, .activation = name}, random);
-  const State parameters = network.parameters();
-  const MlpShape shape = mlp_shape(dimension, 1, network.settings());
+  const Mlp network(one.inputs, one.outputs,
+                    {.hidden = {one.width, one.width, one.width}, .activation = one.activation},
+                    random);
+  const State parameters = network.parameters(), derivatives = zeros_like(parameters);
+  const MlpShape shape = mlp_shape(one.inputs, one.outputs, network.settings());
   MlpWeights<float> weights(shape);
   weights.load(mlp_tensors<const float>(parameters, shape.layers()));
-  MlpBlock<float> block(shape, rows, Order::second);
-  State derivatives;
-  for (const auto& [key, parameter] : parameters)
-    derivatives[key] = at::zeros_like(parameter).detach();
+  const bool second = wanted == Wanted::double_backward;
+  MlpBlock<float> block(shape, rows, second ? Order::second : Order::first);
   const auto sums = mlp_tensors<float>(derivatives, shape.layers());
-  const at::Tensor x = random.normal({rows, dimension}), out = at::empty_like(x);
-  const at::Tensor value = at::empty({rows}), c = at::ones({rows});
+  const at::Tensor x = random.normal({rows, one.inputs}), v = random.normal({rows, one.inputs});
+  const at::Tensor value = at::empty({rows, one.outputs}), gradient = at::empty_like(x);
+  const at::Tensor c = at::ones_like(value);
   for (auto _ : state) {
     block.forward(weights, x.const_data_ptr<float>(), rows, value.data_ptr<float>());
-    block.delta();
-    block.gradient(out.data_ptr<float>());
-    block.tangent(x.const_data_ptr<float>());
-    block.adjoint(c.const_data_ptr<float>());
-    block.accumulate(sums, Sums::begin);
+    if (wanted == Wanted::both || second) {
+      block.delta();
+      block.gradient(gradient.data_ptr<float>());
+    }
+    if (second) block.tangent(v.const_data_ptr<float>());
+    if (second || wanted == Wanted::backward) {
+      block.adjoint(c.const_data_ptr<float>());
+      block.accumulate(sums, Sums::begin);
+    }
   }
-  const double input = static_cast<double>(dimension * width);
-  const double inner = 2 * static_cast<double>(width * width);
-  report(state, 2 * static_cast<double>(rows) * (5 * input + 6 * inner));
+  report(state, weights_of(one), times_of(wanted));
 }
 
 void adam(benchmark::State& state) {
@@ -122,22 +205,46 @@ void normal(benchmark::State& state) {
                          benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 
-const IcnnCase colour{3, {128, 128, 64}}, d16{16, {64, 64, 32}}, d64{64, {128, 128, 64}},
-    d256{256, {256, 256, 256}};
-BENCHMARK_CAPTURE(icnn, gradient D = 3 [128 128 64], colour, false);
-BENCHMARK_CAPTURE(icnn, gradient D = 16 [64 64 32], d16, false);
-BENCHMARK_CAPTURE(icnn, gradient D = 64 [128 128 64], d64, false);
-BENCHMARK_CAPTURE(icnn, gradient D = 256 [256 256 256], d256, false);
-BENCHMARK_CAPTURE(icnn, double backward D = 3 [128 128 64], colour, true);
-BENCHMARK_CAPTURE(icnn, double backward D = 16 [64 64 32], d16, true);
-BENCHMARK_CAPTURE(icnn, double backward D = 64 [128 128 64], d64, true);
-BENCHMARK_CAPTURE(icnn, double backward D = 256 [256 256 256], d256, true);
-BENCHMARK_CAPTURE(mlp, double backward D = 2 3x100 ReLU, 2, 100, "relu");
-BENCHMARK_CAPTURE(mlp, double backward D = 2 3x100 SiLU, 2, 100, "silu");
-BENCHMARK_CAPTURE(mlp, double backward D = 64 3x256 CELU, 64, 256, "celu");
+BENCHMARK(cube);
 BENCHMARK(adam)->Arg(1 << 14)->Arg(1 << 20);
 BENCHMARK(normal)->Arg(1 << 12);
 
+template <class Case>
+void add(void (*work)(benchmark::State&, const Case&, Wanted), const std::string& network,
+         const std::vector<Case>& cases, std::initializer_list<Wanted> all) {
+  for (const Case& one : cases)
+    for (const Wanted wanted : all) {
+      const std::string name = fmt::format("{}, {}: {}", network, one.name, text_of(wanted));
+      benchmark::RegisterBenchmark(name.c_str(),
+                                   [=](benchmark::State& state) { work(state, one, wanted); });
+    }
+}
+
+void add_networks() {
+  add<IcnnCase>(
+      icnn, "DenseICNN",
+      {{"D = 3 [128 128 64]", 3, {128, 128, 64}},
+       {"D = 16 [64 64 32]", 16, {64, 64, 32}},
+       {"D = 64 [128 128 64]", 64, {128, 128, 64}},
+       {"D = 256 [256 256 256]", 256, {256, 256, 256}}},
+      {Wanted::value, Wanted::gradient, Wanted::both, Wanted::backward, Wanted::double_backward});
+  add<MlpCase>(mlp, "MLP potential",
+               {{"D = 2 3x100 ReLU", 2, 1, 100, "relu"},
+                {"D = 2 3x100 SiLU", 2, 1, 100, "silu"},
+                {"D = 64 3x256 CELU", 64, 1, 256, "celu"}},
+               {Wanted::value, Wanted::both, Wanted::backward, Wanted::double_backward});
+  add<MlpCase>(
+      mlp, "MLP map",
+      {{"D = 2 3x100 ReLU", 2, 2, 100, "relu"}, {"D = 64 3x256 CELU", 64, 64, 256, "celu"}},
+      {Wanted::value, Wanted::backward});
+}
+
 }  // namespace
 
-BENCHMARK_MAIN();
+int main(int count, char** arguments) {
+  add_networks();
+  benchmark::Initialize(&count, arguments);
+  if (benchmark::ReportUnrecognizedArguments(count, arguments)) return 1;
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}

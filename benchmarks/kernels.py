@@ -2,34 +2,46 @@
 
 import json
 import os
+import statistics
 
 import common
 
 PROGRAM = common.MONGE.parent / "benchmarks" / "monge_bench_kernels"
 REPETITIONS = int(os.environ.get("BENCH_REPETITIONS", 5))
+CUBE = "cube"
 
 
 def run():
     finished = common.process(
         [PROGRAM, "--benchmark_format=json", f"--benchmark_repetitions={REPETITIONS}",
-         "--benchmark_min_time=0.2"], 1)
+         "--benchmark_enable_random_interleaving=true", "--benchmark_min_time=0.2"], 1)
     text = finished.text[finished.text.index("{"):]
     rows = [row for row in json.loads(text)["benchmarks"] if row["run_type"] == "iteration"]
     return {"settings": {"repetitions": REPETITIONS, "threads": 1}, "rows": rows}
 
 
+def by_name(rows):
+    """The repetitions of each kernel, in the order of the program."""
+    order = sorted(rows, key=lambda row: (row["family_index"], row["per_family_instance_index"]))
+    return {name: [row for row in rows if row["name"] == name]
+            for name in dict.fromkeys(row["name"] for row in order)}
+
+
 def table(result):
-    names = list(dict.fromkeys(row["name"] for row in result["rows"]))
+    kernels = by_name(result["rows"])
+    rate = statistics.median(row["GFLOP/s"] for row in kernels[CUBE])
     lines = []
-    for name in names:
-        rows = [row for row in result["rows"] if row["name"] == name]
+    for name, rows in kernels.items():
 
-        def column(key):
-            return (common.text_of(row[key] for row in rows) if key in rows[0] else "")
+        def column(key, unit=1):
+            return common.text_of(row[key] / unit for row in rows) if key in rows[0] else ""
 
-        lines.append([name, common.text_of(row["real_time"] / 1e3 for row in rows),
-                      column("GFLOP/s"), column("share"), column("ns each")])
+        lines.append([name.replace(CUBE, "1024³ product"), column("cpu_time", 1e3),
+                      column("GFLOP/s"), column("GFLOP/s", rate), column("ns each")])
     header = ["kernel", "µs", "GFLOP/s", "of a 1024³ product", "ns a number"]
     return common.markdown(header, lines) + (
-        f"\n\nOne thread, a block of 128 points, median (range) of {REPETITIONS} repetitions. "
-        "Only matrix products count as FLOP; products with 2 or 3 inputs are loops of ours.")
+        "\n\nProcessor time of one thread, a block of 128 points, median (range) of "
+        f"{result['settings']['repetitions']} repetitions, in which the kernels take turns; shares "
+        "of the product's median rate. Only matrix products count as FLOP; products with 2 or 3 "
+        "inputs are loops of ours. Backward: the derivatives of the value in the parameters; double "
+        "backward: value, gradient and the derivatives of both.")

@@ -72,5 +72,6 @@ def table(result):
     rows = [otp.cells({"case": case, "method": method, "dimension": 2, "fits": fits})
             for (case, method), fits in cases.items()]
     text += "\n\n" + common.markdown(otp.HEADER, rows)
+    seeds = {one["seed"] for one in result["toys"]}
     return text + (f"\n\n{result['steps']} steps a toy, {result['case_steps']} a case; median and "
-                   f"range, or worst, of {len(SEEDS)} seeds.")
+                   f"range, or worst, of {len(seeds)} seeds.")

@@ -205,7 +205,9 @@ def run():
 
 
 def later_half(run):
-    return [one["cost"] for one in run["checkpoints"] if one["step"] >= STEPS // 2]
+    checkpoints = run["checkpoints"]
+    half = checkpoints[-1]["step"] // 2
+    return [one["cost"] for one in checkpoints if one["step"] >= half]
 
 
 def faults(run):

@@ -1,4 +1,4 @@
-"""Training steps and maps beside eager PyTorch, and above the matrix products they need."""
+"""Training steps and maps beside PyTorch, eager and compiled, and above their matrix products."""
 
 import json
 import os
@@ -61,6 +61,10 @@ SETTINGS = {
 }
 THREADS = [1, 2]
 REPETITIONS = int(os.environ.get("BENCH_REPETITIONS", 5))
+COMPILED = os.environ.get("BENCH_COMPILED", "1") == "1"
+# What a process takes that does nothing.
+IDLE = {"monge": [PROGRAMS / "monge_bench_conv", "idle"],
+        "eager": [sys.executable, PEERS / "eager_conv.py", "idle"]}
 
 
 def output(command, threads):
@@ -80,19 +84,26 @@ def floor(run):
     return sum(product["times"] * product["seconds"] for product in run["products"])
 
 
+def commands(setting):
+    """One of each side."""
+    peer = [sys.executable, PEERS / f"eager_{setting.kind}.py", *setting.arguments]
+    sides = {"monge": [PROGRAMS / f"monge_bench_{setting.kind}", *setting.arguments],
+             "eager": peer}
+    return sides | ({"compiled": [*peer, "--compile"]} if COMPILED else {})
+
+
 def measure(setting, threads):
-    runs = {"monge": [], "eager": []}
+    sides = commands(setting)
+    runs = {side: [] for side in sides}
     for _ in range(REPETITIONS):  # interleaved, so that a change of load meets all alike
-        program = PROGRAMS / f"monge_bench_{setting.kind}"
-        peer = PEERS / f"eager_{setting.kind}.py"
-        runs["monge"].append(condensed(output([program, *setting.arguments], threads)))
-        runs["eager"].append(condensed(output([sys.executable, peer, *setting.arguments],
-                                              threads)))
+        for side, command in sides.items():
+            runs[side].append(condensed(output(command, threads)))
     return runs
 
 
 def run():
     return {"settings": {"repetitions": REPETITIONS},
+            "idle": {side: common.process(command, 1).peak for side, command in IDLE.items()},
             "runs": [{"name": name, "network": setting.network, "threads": threads,
                       "arguments": setting.arguments, **measure(setting, threads)}
                      for name, setting in SETTINGS.items() for threads in THREADS]}
@@ -103,29 +114,41 @@ def rate(run):
     return cube["flop"] / cube["seconds"] / 1e9
 
 
+def ratios(ours, other):
+    return common.interval([o["step"] / m["step"] for m, o in zip(ours, other)]) if other else "–"
+
+
+def megabytes(runs, idle):
+    peak = statistics.median(run["peak"] for run in runs)
+    return f"{peak:.0f} ({peak - idle:.0f})"
+
+
 def table(result):
     rows = []
     for one in result["runs"]:
-        ours, eager = one["monge"], one["eager"]
+        ours, eager, idle = one["monge"], one["eager"], result["idle"]
         flop = sum(p["times"] * p["flop"] for p in ours[0]["products"])
         rows.append([
             one["name"], one["network"], one["threads"],
             common.text_of(1e3 * run["step"] for run in ours),
             common.text_of(1e3 * run["step"] for run in eager),
-            common.interval([e["step"] / m["step"] for m, e in zip(ours, eager)]),
+            ratios(ours, eager), ratios(ours, one.get("compiled")),
             common.interval([run["step"] / floor(run) for run in ours]),
             common.interval([e["step"] / floor(m) for m, e in zip(ours, eager)]),
             f"{flop / 1e6:.0f}",
             common.text_of(flop / run["step"] / 1e9 for run in ours),
             common.text_of(rate(run) for run in ours),
-            common.text_of(run["peak"] for run in ours),
-            common.text_of(run["peak"] for run in eager)])
+            megabytes(ours, idle["monge"]), megabytes(eager, idle["eager"])])
     header = ["step", "network, batch", "threads", "monge, ms", "eager PyTorch, ms",
-              "eager / monge", "monge / floor", "eager / floor", "MFLOP", "GFLOP/s", "of a 1024³ product",
-              "peak MB, monge", "peak MB, eager"]
+              "eager / monge", "compiled / monge", "monge / floor", "eager / floor", "MFLOP",
+              "GFLOP/s", "of a 1024³ product", "peak MB, monge (above idle)",
+              "peak MB, eager (above idle)"]
     return common.markdown(header, rows) + (
-        f"\n\nMedian (range) over {result['settings']['repetitions']} interleaved pairs of "
-        "processes, each the median of its steps; ratios of pairs with the 95 % interval of a "
-        "bootstrap. A step of the minimax form and of NOT holds 15 and 10 inner steps. The floor: "
-        "the step's products alone, whole batches at the rate measured for each shape in the same "
-        "process. Peak memory is that of the whole process, libtorch included.")
+        f"\n\nMedian (range) over {result['settings']['repetitions']} interleaved processes of "
+        "each side, each the median of its steps; ratios of processes side by side with the 95 % "
+        "interval of a bootstrap. Compiled: the same PyTorch through torch.compile, whose own time "
+        "does not count. A step of the minimax form and of NOT holds 15 and 10 inner steps. The "
+        "floor: the step's products alone, whole batches at the rate measured for each shape in the "
+        "same process. Peak memory is that of the whole process, libtorch included, and in brackets "
+        "what it holds above one that has only loaded it; on monge's side the operands of the "
+        "floor's products are in it too.")

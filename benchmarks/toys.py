@@ -174,7 +174,7 @@ def table(result):
     header = ["target", "share of a mode, worst–best", "within 3 std, %", "energy distance",
               "of the inverse", "steps", "training s", "processor s"]
     return common.markdown(header, rows) + (
-        f"\n\nMedian (range) over {len(SEEDS)} seeds; the shares are the worst and the best of all "
+        f"\n\nMedian (range) over {len(runs)} seeds; the shares are the worst and the best of all "
         "seeds. After the semicolon: the same of fresh samples of the target itself, which is what "
         "sampling alone gives. A share of 1 is the right mass; the Swiss roll's modes are "
         f"{SEGMENTS} arcs of equal mass.")

@@ -1,0 +1,124 @@
+"""The tables of the benchmarks, from records made up here, and the peers' own algebra."""
+
+import pathlib
+import re
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "benchmarks" / "peers")]
+
+import colour  # noqa: E402
+import common  # noqa: E402
+import kernels  # noqa: E402
+import sampling  # noqa: E402
+import steps  # noqa: E402
+
+
+def cells(table, first):
+    """The row that begins with `first`, by the header's names."""
+    lines = [[cell.strip() for cell in line.strip("|").split("|")]
+             for line in table.splitlines() if line.startswith("|")]
+    return dict(zip(lines[0], next(line for line in lines if line[0] == first)))
+
+
+def numbers(text):
+    """'4.00 (3.00–5.00)' as the three numbers."""
+    return [float(part) for part in re.findall(r"[\d.]+", text)]
+
+
+def process(milliseconds, peak):
+    return {"step": milliseconds / 1e3, "peak": peak, "products": [
+        {"name": "1024 cubed", "times": 0, "flop": 2 * 1024 ** 3, "seconds": 0.02},
+        {"name": "layer", "times": 3, "flop": 1e6, "seconds": 1e-3}]}
+
+
+def steps_table(**sides):
+    one = {"name": "a step", "network": "3 x 100", "threads": 1, **sides}
+    return cells(steps.table({"settings": {"repetitions": 3}, "runs": [one],
+                              "idle": {"monge": 120, "eager": 250}}), "a step")
+
+
+def test_a_step_is_compared_with_both_peers_and_an_idle_process():
+    ours = [process(ms, 150) for ms in (4, 4, 8)]
+    eager = [process(ms, 300) for ms in (12, 16, 40)]
+    row = steps_table(monge=ours, eager=eager, compiled=[process(ms, 400) for ms in (8, 8, 16)])
+    assert numbers(row["eager / monge"]) == [4, 3, 5]
+    assert numbers(row["compiled / monge"]) == [2, 2, 2]
+    assert numbers(row["monge / floor"])[0] == pytest.approx(4 / 3, abs=0.01)
+    assert row["peak MB, monge (above idle)"] == "150 (30)"
+    assert row["peak MB, eager (above idle)"] == "300 (50)"
+    assert steps_table(monge=ours, eager=eager)["compiled / monge"] == "–"
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_the_sides_of_a_step_take_the_same_arguments(monkeypatch, compiled):
+    monkeypatch.setattr(steps, "COMPILED", compiled)
+    for setting in steps.SETTINGS.values():
+        sides = steps.commands(setting)
+        assert list(sides) == ["monge", "eager", "compiled"][: 2 + compiled]
+        assert sides["monge"][1:] == sides["eager"][2:] == setting.arguments
+        assert sides["eager"][1].exists()
+        if compiled:
+            assert sides["compiled"] == [*sides["eager"], "--compile"]
+
+
+def test_a_kernel_is_compared_with_the_median_product_of_its_run():
+    def rows(name, family, rates):
+        return [{"name": name, "family_index": family, "per_family_instance_index": 0,
+                 "cpu_time": 2000, "GFLOP/s": rate} for rate in rates]
+
+    # Repetitions that took turns come in any order; the program's is that of the families.
+    result = {"settings": {"repetitions": 3},
+              "rows": rows("net: value", 1, [40, 60, 50]) + rows("cube", 0, [100, 80, 500])}
+    table = kernels.table(result)
+    assert numbers(cells(table, "net: value")["of a 1024³ product"]) == [0.5, 0.4, 0.6]
+    assert cells(table, "net: value")["µs"] == "2 (2–2)"
+    assert table.index("1024³ product |") < table.index("net: value")
+    assert "of 3 repetitions" in table
+
+
+def test_ratios_of_colour_and_sampling_have_intervals():
+    same = [{"wall": 1, "cpu": 1}] * 3
+    of = {"distinct_colours": 3, "over_codec": 1, "over_identity": 1, "within_demand": True,
+          "agreement": {"largest_gap": 1},
+          "runs": {"identity": same, "codec": same,
+                   "monge": [{"wall": wall, "cpu": 1} for wall in (1, 2, 1)],
+                   "eager": [{"evaluate": seconds} for seconds in (30, 40, 25)]}}
+    settings = {"pixels": 1e7, "threads": 2, "repetitions": 3, "demand_seconds": 3}
+    table = colour.table({"settings": settings, "formats": {"jpg": of}})
+    assert numbers(cells(table, "jpg")["eager / monge"]) == [25, 20, 30]
+
+    kinds = ("normal", "uniform", "integers", "permutation")
+    runs = [{"numbers": {name: seconds for kind in kinds
+                         for name, seconds in ((kind, 1e-9), (f"{kind}, ATen", aten * 1e-9))}}
+            for aten in (3, 5, 4)]
+    row = cells(sampling.numbers_table(runs), "normal")
+    assert numbers(row["ATen / monge"]) == pytest.approx([4, 3, 5])
+
+
+def test_the_interval_of_many_ratios_is_narrower_than_their_range():
+    middle, low, high = numbers(common.interval([1 + i / 100 for i in range(101)]))
+    assert middle == 1.5 and 1.3 < low < 1.5 < high < 1.7
+
+
+def test_the_compiled_gradient_is_the_eager_one(monkeypatch):
+    """A peer's gradient has two forms: that of autograd, and that which torch.compile can follow."""
+    torch = pytest.importorskip("torch")
+    from eager_w2gn import DenseICNN, objective
+
+    torch.manual_seed(0)
+    psi, omega = (DenseICNN(3, 2, [6, 5, 4]).double() for _ in range(2))
+    x, y = torch.randn(7, 3).double(), torch.randn(7, 3).double()
+
+    def derivatives():
+        loss = objective(psi, omega, x, y)
+        parameters = [*psi.parameters(), *omega.parameters()]
+        return [loss, *torch.autograd.grad(loss, parameters, materialize_grads=True)]
+
+    eager = derivatives()
+    assert all(value.abs().max() > 0 for value in eager[:-1])
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    for one, other in zip(eager, derivatives(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
