@@ -35,6 +35,7 @@ Tensor in_batches(const Tensor& x, const Tensor& y, std::int64_t batch,
          fmt::format("{} and {}", shape_text(x), shape_text(y)));
   const std::vector<Tensor> xs = x.split(batch), ys = y.split(batch);
   std::vector<Tensor> parts;
+  parts.reserve(xs.size());
   for (std::size_t i = 0; i < xs.size(); ++i) parts.push_back(work(xs[i], ys[i]));
   return at::cat(parts);
 }

@@ -36,6 +36,7 @@ class Classifier {
   std::vector<Tensor> activations(const Tensor& images) const {
     constexpr std::int64_t side = 32;
     std::vector<Tensor> all;
+    all.reserve(layers_.size());
     Tensor x = features::resized(features::grey(images), side);
     for (const Convolution& layer : layers_) all.push_back(x = layer(x).relu_());
     return all;
