@@ -102,14 +102,6 @@ std::vector<std::int64_t> common_shape(const Measure& source, const Measure& tar
   return {source.dimension()};
 }
 
-/// Throws Error where a network of images would get images of two shapes.
-void require_one_shape(const Measure& source, const Measure& target) {
-  const auto from = source.shape(), to = target.shape();
-  if (from.size() != 3 || to.size() != 3 || from == to) return;
-  fail("source and target", "images of one shape [channels, height, width]",
-       fmt::format("[{}] and [{}]", fmt::join(from, ", "), fmt::join(to, ", ")));
-}
-
 /// The mean over the coordinates.
 double coordinate_variance(const Measure& measure, std::uint64_t seed) {
   Random random(seed, "smoothing unit");
@@ -282,7 +274,6 @@ Experiment build(const Config& config, const std::shared_ptr<ProcessGroup>& grou
       choices.network && find_network(choices.network->name, "network").of_images;
   if (choices.row.in_span && !of_images)
     setting.span = ProblemSpan::of(*sides.source, *sides.target, config.seed);
-  if (of_images) require_one_shape(*sides.source, *sides.target);
   const std::vector<std::int64_t> shape = setting.span ? std::vector{setting.span->target.rank()}
                                                        : common_shape(*sides.source, *sides.target);
   const std::int64_t dimension = c10::multiply_integers(shape);
