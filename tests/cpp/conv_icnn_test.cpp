@@ -238,8 +238,9 @@ TEST(ConvIcnn, BecomesTheIdentityInTheLeastSquaresSense) {
     EXPECT_NEAR((residual * centred).sum(1).mean().item<double>(), 0, 1e-2 * variance);
     EXPECT_LT((residual - residual.mean(0)).square().sum(1).mean().item<double>(),
               (skip ? 0.5 : 1) * variance);
+    if (!skip) continue;
     const Tensor means = residual.view({64, 3, -1}).mean({0, 2});
-    if (skip) EXPECT_LT(means.abs().max().item<double>(), 1e-3);
+    EXPECT_LT(means.abs().max().item<double>(), 1e-3);
   }
 }
 

@@ -64,7 +64,7 @@ TEST(ImageW2gn, LearnsAnAffineMapOfColoursFromEitherStart) {
     const Fitted before = fit(options(start), small, 0), after = fit(options(start), small, 300);
     EXPECT_GT(before.forward, 50) << start;
     EXPECT_LT(after.forward, 0.2 * before.forward) << start;
-    EXPECT_LT(after.inverse, 0.2 * before.inverse) << start;
+    EXPECT_LT(after.inverse, 0.35 * before.inverse) << start;  // by the cycle alone
   }
 }
 
