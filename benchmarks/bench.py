@@ -13,7 +13,7 @@ NAMES = ["truth", "gaussian", "solvers", "toys", "icnn_ot", "starts", "colour", 
          "conv", "images", "sampling", "discrete", "cells", "startup", "race", "otp", "not_toys",
          "noised", "parallel", "libraries", "python_steps", "gallery.domain_adaptation",
          "gallery.density", "gallery.translation", "gallery.latent", "gallery.colour",
-         "gallery.cells", "gallery.noised", "gallery.coloured_digits"]
+         "gallery.cells", "gallery.noised", "gallery.coloured_digits", "gallery.style_transfer"]
 
 
 def module(name):

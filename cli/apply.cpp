@@ -279,6 +279,23 @@ void apply_to_folder(ImageMapping mapping, const ApplyArguments& arguments, Exis
   }
 }
 
+/// Whole photographs through a map of crops.
+void apply_to_photographs(const ImageMapping& mapping, const ApplyArguments& arguments,
+                          Existing existing) {
+  if (mapping.samples > 1)
+    throw Error("--samples: expected points or images, got photographs for a map of crops");
+  if (!std::filesystem::is_directory(arguments.in)) {
+    require_writable(arguments.out, existing);
+    return map_photograph(mapping, arguments.in, arguments.out, existing);
+  }
+  try {
+    print_folder(map_photograph_folder(mapping, arguments.in, arguments.out, existing), 1,
+                 arguments);
+  } catch (const Interrupted&) {
+    throw Interrupted{"the pictures that were finished are in " + arguments.out};
+  }
+}
+
 void recolour_to_folder(const ColourFunction& map, const ApplyArguments& arguments,
                         Existing existing) {
   try {
@@ -313,6 +330,10 @@ bool apply_to_images(const LoadedMap& loaded, const TransportMap& map,
                        .shape = shape,
                        .samples = arguments.samples,
                        .preparation = preparation_of(arguments)};
+  if (loaded.of_crops() && (folder || is_image_path(arguments.in))) {
+    apply_to_photographs(mapping, arguments, existing);
+    return true;
+  }
   if (folder) {
     apply_to_folder(std::move(mapping), arguments, existing);
     return true;

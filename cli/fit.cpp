@@ -1,6 +1,7 @@
 #include "monge/config.h"
 #include "monge/error.h"
 #include "monge/log.h"
+#include "monge/measures/crops.h"
 #include "monge/registry.h"
 #include "monge/run.h"
 
@@ -20,6 +21,14 @@ struct FitArguments {
   bool resume = false, force = false;
 };
 
+/// Puts a file in the place of a side. What it holds tells the measure; only crops, which no file
+/// tells of, stay what they are.
+void take_file(Config& config, const std::string& section, const std::string& file) {
+  Table& side = config.sections[section];
+  if (config.part(section, "") != crops_declaration().info().name) side.clear();
+  side["file"] = absolute_location(file, std::filesystem::current_path());
+}
+
 Config assembled(const FitArguments& arguments) {
   Config config;
   if (!arguments.recipe.empty()) config = recipe_config(arguments.recipe);
@@ -27,9 +36,7 @@ Config assembled(const FitArguments& arguments) {
   for (const auto& [section, file] :
        {std::pair<std::string, const std::string&>{"source", arguments.source},
         {"target", arguments.target}})
-    if (!file.empty())
-      config.sections[section] = {
-          {"file", absolute_location(file, std::filesystem::current_path())}};
+    if (!file.empty()) take_file(config, section, file);
   if (!arguments.latent.empty()) config.sections["latent"]["kind"] = arguments.latent;
   for (const std::string& setting : arguments.settings) apply_setting(config, setting);
   return config;

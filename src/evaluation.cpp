@@ -7,6 +7,7 @@
 #include "monge/discrete.h"
 #include "monge/error.h"
 #include "monge/experiment.h"
+#include "monge/image_brenier_map.h"
 #include "monge/latent_map.h"
 #include "monge/measures/array.h"
 #include "monge/measures/gaussian.h"
@@ -213,15 +214,39 @@ EvaluatedFigure unfinished_searches(const ConjugateMap::Unfinished& searches) {
 
 /// For gradients of potentials: whether the potential is convex, as it must be.
 void add_convexity(std::vector<EvaluatedFigure>& figures, const Solution& solution,
-                   const EvaluationPoints& points, std::uint64_t seed) {
+                   const Tensor& points, std::uint64_t seed) {
+  constexpr std::int64_t segments = 1000, of_images = 100;
   const auto* map = dynamic_cast<const BrenierMap*>(solution.map.get());
-  if (!map) return;
+  const auto* image_map = dynamic_cast<const ImageBrenierMap*>(solution.map.get());
+  if (!map && !image_map) return;
   Random random(seed, "segments");
-  figures.push_back(
-      {"convexity_violation",
-       convexity_violation(map->potential(), map->frame().enter(points.x), 1000, random),
-       "largest relative rise above a chord of the potential; 0 up to rounding where "
-       "the map is a gradient of a convex function"});
+  const double violation =
+      map ? convexity_violation(map->potential(), map->frame().enter(points), segments, random)
+          : convexity_violation(image_map->potential(), points, of_images, random);
+  figures.push_back({"convexity_violation", violation,
+                     "largest relative rise above a chord of the potential; 0 up to rounding where "
+                     "the map is a gradient of a convex function"});
+}
+
+/// How far the inverse map is from that of the map, at the points `x` that the latter moved.
+void add_cycle_error(std::vector<EvaluatedFigure>& figures, const Solution& solution,
+                     const Tensor& x, const Tensor& mapped) {
+  const double variance = x.to(at::kDouble).var(0, false).sum().item<double>();
+  if (variance > 0)
+    figures.push_back({"cycle_error", l2_uvp(solution.inverse->transport(mapped), x, variance),
+                       "100 · E|S(T(x)) - x|² / Var(P), %, of the inverse map S"});
+}
+
+/// For gradients of potentials of images: what says whether they are those of convex functions and
+/// inverse to one another.
+void add_image_potential_figures(std::vector<EvaluatedFigure>& figures, const Solution& solution,
+                                 const Measure& source, std::uint64_t seed) {
+  constexpr std::int64_t images = 64;
+  if (!dynamic_cast<const ImageBrenierMap*>(solution.map.get())) return;
+  Random random(seed, "image potential");
+  const Tensor x = distinct_points(source, images, random);
+  add_cycle_error(figures, solution, x, solution.map->transport(x));
+  add_convexity(figures, solution, x, seed);
 }
 
 }  // namespace
@@ -309,6 +334,7 @@ std::vector<EvaluatedFigure> evaluate_solution(const Solution& solution, const M
   if (makes_images(source, target)) {
     auto figures = evaluate_images(solution, source, target, points, seed, settings.images);
     add_latent_figures(figures, solution, source, target, points, seed);
+    add_image_potential_figures(figures, solution, source, seed);
     add_spread(figures, solution, source, settings.gamma, seed);
     return figures;
   }
@@ -340,21 +366,17 @@ std::vector<EvaluatedFigure> evaluate_solution(const Solution& solution, const M
          "the cost of the exact discrete plan between these very points, which varies with them"});
   }
   if (solution.inverse) {
-    const Tensor returned = solution.inverse->transport(mapped);
     figures.push_back({"inverse_energy_distance",
                        energy_distance(solution.inverse->transport(set.y), set.x),
                        "between the target mapped back and the source"});
     if (const auto* search = dynamic_cast<const ConjugateMap*>(solution.inverse.get()))
       figures.push_back(unfinished_searches(search->unfinished(set.y)));
-    const double variance = set.x.to(at::kDouble).var(0, false).sum().item<double>();
-    if (variance > 0)
-      figures.push_back({"cycle_error", l2_uvp(returned, set.x, variance),
-                         "100 · E|S(T(x)) - x|² / Var(P), %, of the inverse map S"});
+    add_cycle_error(figures, solution, set.x, mapped);
   }
   add_latent_figures(figures, solution, source, target, points, seed);
   add_divergence(figures, solution, source, target, set.x);
   add_mode_figures(figures, solution, source, target, seed);
-  add_convexity(figures, solution, set, seed);
+  add_convexity(figures, solution, set.x, seed);
   add_spread(figures, solution, source, settings.gamma, seed);
   return figures;
 }

@@ -60,15 +60,15 @@ std::string measure_name(const Config& config, std::string_view section) {
   return config.part(section, path && is_image_path(*path) ? "pixels" : "array");
 }
 
-/// Images are played by the networks for them where a config names neither solver nor network, and
-/// no latent space in which they are plain points.
+/// Images, and crops of photographs, are played by the networks for them where a config names
+/// neither solver nor network, and no latent space in which they are plain points.
 Config with_parts_for_images(const Config& config) {
-  const bool images =
-      measure_name(config, "source") == "images" && measure_name(config, "target") == "images";
-  if (!images || uses_latent(latent_options(config)) || !config.part("solver", "").empty() ||
-      !config.part("network", "").empty())
+  const std::string name = measure_name(config, "source");
+  const bool images = name == "images" || name == "crops";
+  if (!images || name != measure_name(config, "target") || uses_latent(latent_options(config)) ||
+      !config.part("solver", "").empty() || !config.part("network", "").empty())
     return config;
-  return merged(recipe_config("not-images"), config);
+  return merged(recipe_config(name == "crops" ? "style-transfer" : "not-images"), config);
 }
 
 Split build_measure(const Config& config, std::string_view section) {
@@ -270,7 +270,9 @@ Experiment build(const Config& config, const std::shared_ptr<ProcessGroup>& grou
       .group = group};
   if (setting.latent) choices.latent = described(*setting.latent, choices.latent.file);
   const Sides sides = sides_of(source, target, setting.latent);
-  if (choices.row.in_span && choices.row.in_span(choices.parts))
+  const bool of_images =
+      choices.network && find_network(choices.network->name, "network").of_images;
+  if (!of_images && choices.row.in_span && choices.row.in_span(choices.parts))
     setting.span = ProblemSpan::of(*sides.source, *sides.target, config.seed);
   const std::vector<std::int64_t> shape = setting.span ? std::vector{setting.span->target.rank()}
                                                        : common_shape(*sides.source, *sides.target);

@@ -4,7 +4,9 @@
 #include "monge/average_map.h"
 #include "monge/conjugate.h"
 #include "monge/error.h"
+#include "monge/image_brenier_map.h"
 #include "monge/latent_map.h"
+#include "monge/measures/crops.h"
 #include "monge/mixture_plan.h"
 #include "monge/network_map.h"
 #include "monge/networks/autoencoder.h"
@@ -114,6 +116,11 @@ Json describe_map(const TransportMap& map, State& tensors) {
     }
     return json;
   }
+  if (const auto* brenier = dynamic_cast<const ImageBrenierMap*>(&map)) {
+    Json json = of_potential("image_brenier", brenier->potential());
+    json["shape"] = map.shape();
+    return json;
+  }
   if (const auto* kantorovich = dynamic_cast<const KantorovichMap*>(&map))
     return of_potential("kantorovich", kantorovich->potential());
   const auto of_plan = [&](const char* kind, const MixturePlan& plan) -> Json {
@@ -165,6 +172,9 @@ std::shared_ptr<const TransportMap> rebuild_potential_map(const Json& descriptio
   auto potential = row.make(dimension, table_of(description.at("options")));
   load_parameters(*potential, extract_state(tensors, "potential"), where);
   if (description.at("kind") == "kantorovich") return std::make_shared<KantorovichMap>(potential);
+  if (description.at("kind") == "image_brenier")
+    return std::make_shared<ImageBrenierMap>(
+        potential, description.at("shape").get<std::vector<std::int64_t>>());
   const AffineFrame frame =
       frame_from_state(extract_state(tensors, "frame"), dimension).to_dtype(at::kFloat);
   if (description.at("kind") == "brenier") return std::make_shared<BrenierMap>(potential, frame);
@@ -312,12 +322,12 @@ std::shared_ptr<const TransportMap> rebuild_map(const Json& description, const S
     return rebuild_mixture_plan(description, tensors, where);
   if (kind == "average") return rebuild_average(description, tensors, where);
   if (kind == "smoothed" || kind == "span") return rebuild_wrapped_map(description, tensors, where);
-  if (kind != "brenier" && kind != "conjugate" && kind != "kantorovich")
-    fail(
-        where,
-        "a map of kind affine, brenier, conjugate, kantorovich, network, stochastic_network, unet, "
-        "stochastic_unet, mixture_plan, mixture_barycentric, average, smoothed, span or latent",
-        kind);
+  if (kind != "brenier" && kind != "image_brenier" && kind != "conjugate" && kind != "kantorovich")
+    fail(where,
+         "a map of kind affine, brenier, image_brenier, conjugate, kantorovich, network, "
+         "stochastic_network, unet, stochastic_unet, mixture_plan, mixture_barycentric, average, "
+         "smoothed, span or latent",
+         kind);
   return rebuild_potential_map(description, tensors, where);
 }
 
@@ -407,6 +417,12 @@ std::vector<std::int64_t> LoadedMap::shape() const {
   for (const std::int64_t length : noted) product *= static_cast<double>(length);
   const bool fits = noted.size() == 3 && product == static_cast<double>(own[0]);
   return fits ? noted : own;
+}
+
+bool LoadedMap::of_crops() const {
+  const auto note = notes.find("source");
+  return note != notes.end() && note->second == crops_declaration().info().name &&
+         shape().size() == 3;
 }
 
 ColourSpace LoadedMap::colour_space() const {

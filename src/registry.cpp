@@ -5,6 +5,7 @@
 #include "monge/measures/registry.h"
 #include "monge/metric.h"
 #include "monge/networks/autoencoder.h"
+#include "monge/networks/conv_icnn.h"
 #include "monge/networks/dense_icnn.h"
 #include "monge/networks/mlp.h"
 #include "monge/networks/noised_mlp.h"
@@ -36,7 +37,23 @@ const Row& find_row(std::span<const Row> rows, std::string_view kind, std::strin
   throw unknown_name(where, kind, name, names);
 }
 
-std::unique_ptr<Solver> make_w2gn(std::int64_t dimension, SolverParts& parts, Random& random) {
+/// Of images, which have no affine start: the paper's is taken where none is named.
+std::unique_ptr<Solver> make_w2gn_of_images(const Shape& shape, SolverParts& parts,
+                                            Random& random) {
+  ConvIcnnOptions icnn = conv_icnn_declaration().read(parts.network_options, "network");
+  take_shape(icnn, parts.network_options, shape);
+  W2gnOptions options = w2gn_declaration().read(parts.solver, "solver");
+  if (!parts.solver.contains("start")) options.start = "pretrain";
+  auto solver = std::make_unique<W2gn>(options, icnn, random);
+  parts.network_options = conv_icnn_declaration().write(icnn);
+  parts.solver = solver->options();
+  return solver;
+}
+
+std::unique_ptr<Solver> make_w2gn(const Shape& shape, SolverParts& parts, Random& random) {
+  if (parts.network == conv_icnn_declaration().info().name)
+    return make_w2gn_of_images(shape, parts, random);
+  const std::int64_t dimension = c10::multiply_integers(shape);
   const auto icnn =
       sized_for(dense_icnn_declaration().read(parts.network_options, "network"), dimension);
   const auto options = sized_for(w2gn_declaration().read(parts.solver, "solver"), dimension, icnn);
@@ -172,9 +189,9 @@ std::span<const SolverRow> solver_rows() {
        dual_usual_steps,
        always},
       {w2gn_declaration().info(),
-       {"dense_icnn"},
+       {"dense_icnn", "conv_icnn"},
        {"quadratic"},
-       of_vectors(make_w2gn),
+       make_w2gn,
        w2gn_usual_steps,
        always},
       {saddle_point_declaration().info(),
@@ -212,6 +229,13 @@ std::span<const NetworkRow> network_rows() {
                                             dense_icnn_declaration().read(options, "network"),
                                             DenseIcnn::Initial::near_zero, random);
        }},
+      {conv_icnn_declaration().info(),
+       [](std::int64_t, const Table& options) -> std::shared_ptr<Potential> {
+         Random random(0, "network");
+         return std::make_shared<ConvIcnn>(conv_icnn_declaration().read(options, "network"),
+                                           random);
+       },
+       true},
       {mlp_declaration().info(),
        [](std::int64_t dimension, const Table& options) -> std::shared_ptr<Potential> {
          Random random(0, "network");
@@ -229,13 +253,15 @@ std::span<const NetworkRow> network_rows() {
          Random random(0, "network");
          return std::make_shared<ResNetCritic>(resnet_critic_declaration().read(options, "network"),
                                                random);
-       }},
+       },
+       true},
       {noised_resnet_critic_declaration().info(),
        [](std::int64_t, const Table& options) -> std::shared_ptr<Potential> {
          Random random(0, "network");
          return std::make_shared<NoisedResNetCritic>(
              noised_resnet_critic_declaration().read(options, "network"), random);
-       }},
+       },
+       true},
   };
   return rows;
 }

@@ -4,6 +4,7 @@
 #include "monge/latent_stage.h"
 #include "monge/log.h"
 #include "monge/map_file.h"
+#include "monge/measures/crops.h"
 #include "monge/measures/images.h"
 
 #include "run_writer.h"
@@ -85,9 +86,7 @@ class SkippedFiles {
     std::string lines;
     for (const auto& [section, split] :
          {std::pair("source", &experiment.source), std::pair("target", &experiment.target)}) {
-      const auto* images = dynamic_cast<const ImageMeasure*>(split->train.get());
-      if (!images) continue;
-      const std::vector<SkippedFile> skipped = images->skipped();
+      const std::vector<SkippedFile> skipped = skipped_by(*split->train);
       for (const SkippedFile& one : skipped)
         lines += fmt::format("{}\t{}\t{}\n", section, one.name, one.reason);
       if (skipped.size() > std::exchange(reported_[section], skipped.size()))
@@ -97,6 +96,12 @@ class SkippedFiles {
   }
 
  private:
+  static std::vector<SkippedFile> skipped_by(const Measure& measure) {
+    if (const auto* images = dynamic_cast<const ImageMeasure*>(&measure)) return images->skipped();
+    if (const auto* crops = dynamic_cast<const CropMeasure*>(&measure)) return crops->skipped();
+    return {};
+  }
+
   const RunDirectory& run_;
   std::map<std::string, std::size_t> reported_;
 };

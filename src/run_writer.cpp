@@ -2,6 +2,7 @@
 
 #include "monge/error.h"
 #include "monge/map_file.h"
+#include "monge/measures/crops.h"
 #include "monge/measures/file.h"
 #include "monge/safetensors.h"
 
@@ -156,6 +157,8 @@ void RunWriter::write_map(const Training& training, std::int64_t step, const Qua
                                            {"seed", std::to_string(config_.seed)},
                                            {"quality", fmt::format("{:.6g}", quality.value)}};
   if (shape_.size() > 1) notes["shape"] = fmt::format("{}", fmt::join(shape_, "x"));
+  if (config_.part("source", "") == crops_declaration().info().name)
+    notes["source"] = crops_declaration().info().name;
   if (config_.part("source", "") == "pixels")
     notes["space"] = pixels_declaration().read(config_.options("source"), "source").space;
   save_map(run().map(), learned(training.solver, training.problem), notes);

@@ -28,6 +28,8 @@ struct LoadedMap {
   /// The shape of the points: that of the map, or where it is of plain points the note "shape"
   /// ("3x64x64"), so that a map between rows of pixels is known to move images.
   std::vector<std::int64_t> shape() const;
+  /// Whether it moves crops of photographs, by the note "source": a whole one goes tile by tile.
+  bool of_crops() const;
   /// The space of the colours that it moves, by the note "space"; sRGB where there is none.
   ColourSpace colour_space() const;
 };

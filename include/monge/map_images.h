@@ -38,6 +38,22 @@ struct MappedFolder {
 MappedFolder map_image_folder(const ImageMapping& mapping, const std::filesystem::path& in,
                               const std::filesystem::path& out, Existing existing);
 
+/// Maps an image of any size, [channels, h, w] in [-1, 1], by a map of square ones of s pixels: in
+/// tiles that overlap by half, whose results are blended by sin² across each; of [channels, h, w].
+/// Around the image lies its mirror image, so that every pixel is in four tiles. The samples are 1.
+/// Throws Error on a map of other images; each side has to have s pixels at least.
+Tensor map_by_tiles(const ImageMapping& mapping, const Tensor& image);
+
+/// Maps a photograph tile by tile to one of its own size, of 8 bits and without alpha. Throws Error
+/// on one that is smaller than a tile.
+void map_photograph(const ImageMapping& mapping, const std::filesystem::path& in,
+                    const std::filesystem::path& out, Existing existing);
+
+/// The same of every picture of a folder and the folders in it, to the same names under `out`.
+/// Damaged pictures are skipped. Throws Error as map_image_folder() does.
+MappedFolder map_photograph_folder(const ImageMapping& mapping, const std::filesystem::path& in,
+                                   const std::filesystem::path& out, Existing existing);
+
 /// Recolours every picture of a folder and the folders in it, to the same names under `out`, as
 /// Photograph::recolour() does: at its own size and depth. Damaged pictures are skipped. Throws
 /// Error as map_image_folder() does.

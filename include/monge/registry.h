@@ -37,7 +37,7 @@ struct SolverRow {
       make;
   /// Steps that usually suffice in that dimension; the budget where the user names none.
   std::function<std::int64_t(std::int64_t dimension)> usual_steps;
-  /// Whether it is solved in the span of a target of lower dimension; null: never.
+  /// Whether points are solved in the span of a target of lower dimension; null: never.
   std::function<bool(const SolverParts& parts)> in_span = {};
   bool takes_given = false;  ///< whether it trains networks of the caller's
 };
@@ -47,6 +47,7 @@ struct NetworkRow {
   PartInfo info;
   /// The network with these options, its parameters still arbitrary; for reading map files.
   std::function<std::shared_ptr<Potential>(std::int64_t dimension, const Table& options)> make;
+  bool of_images = false;  ///< knows where a pixel is, and is not one of other coordinates
 };
 
 /// The first one is what `monge fit` takes where no solver is named.

@@ -1,6 +1,7 @@
 #include "monge/measures/registry.h"
 
 #include "monge/error.h"
+#include "monge/measures/crops.h"
 #include "monge/measures/file.h"
 #include "monge/measures/gaussian.h"
 #include "monge/measures/gaussian_mixture.h"
@@ -37,6 +38,7 @@ std::span<const MeasureRow> measure_rows() {
       row(array_declaration(), make_array),
       row(pixels_declaration(), make_pixels),
       row(images_declaration(), make_images),
+      row(crops_declaration(), make_crops),
       row(gaussian_declaration(), make_gaussian),
       row(random_gaussian_declaration(), make_random_gaussian),
       row(gaussian_mixture_declaration(), make_gaussian_mixture),

@@ -1,9 +1,11 @@
 #include "monge/solvers/w2gn.h"
 
 #include "monge/error.h"
+#include "monge/image_brenier_map.h"
 
 #include "solvers/exchange.h"
 #include "solvers/frame_entry.h"
+#include "solvers/recorded_w2gn_step.h"
 #include "solvers/w2gn_step.h"
 
 namespace monge {
@@ -11,18 +13,22 @@ namespace {
 
 constexpr std::int64_t identity_points = 4096;
 
-State pair_state(const DenseIcnn& psi, const DenseIcnn& omega) {
+State pair_state(const Potential& psi, const Potential& omega) {
   State state;
   insert_state(state, "psi", psi.parameters());
   insert_state(state, "omega", omega.parameters());
   return state;
 }
 
-std::map<std::string, double> pair_bounds(const DenseIcnn& psi, const DenseIcnn& omega) {
+std::map<std::string, double> pair_bounds(const Potential& psi, const Potential& omega) {
   std::map<std::string, double> bounds;
   for (const auto& [name, bound] : psi.lower_bounds()) bounds["psi." + name] = bound;
   for (const auto& [name, bound] : omega.lower_bounds()) bounds["omega." + name] = bound;
   return bounds;
+}
+
+W2gnWeights weights_of(const W2gnOptions& options) {
+  return {options.cycle_weight, options.source_cycle_weight, options.detach};
 }
 
 }  // namespace
@@ -36,12 +42,13 @@ const Declaration<W2gnOptions>& w2gn_declaration() {
                      "Korotin et al. 2021, eq. 12, algorithm 1, eq. 51")
           .option("start", &O::start,
                   "Where the maps start: the optimal affine map of the samples' moments, the "
-                  "identity, or the paper's identity pretraining of a random network.",
+                  "identity, or the paper's identity pretraining of a random network; images "
+                  "have no affine start, and pretrain where none is named.",
                   one_of({"affine", "identity", "pretrain"}))
           .option("network_share", &O::network_share,
                   "Share of the identity that the network gives at the start, the skip giving the "
                   "rest; a network at 0 learns the shape of the map late. -1: chosen from the "
-                  "dimension and the network's width.",
+                  "dimension and the network's width; 0.5 of images.",
                   between(-1, 1))
           .option("cycle_weight", &O::cycle_weight,
                   "lambda of algorithm 1, the weight of the cycle term on the target, R_Y.",
@@ -51,7 +58,7 @@ const Declaration<W2gnOptions>& w2gn_declaration() {
           .option("detach", &O::detach,
                   "Keeps the correlation's gradient out of the inverse potential (appendix C.1).")
           .option("batch", &O::batch,
-                  "Points of each measure in a step; 0: chosen from the dimension.",
+                  "Points of each measure in a step; 0: chosen from the dimension, 8 images.",
                   between(0, 1 << 20))
           .option("learning_rate", &O::learning_rate,
                   "Adam's learning rate at its peak; 0: chosen from the dimension.", between(0, 1))
@@ -75,48 +82,101 @@ W2gnOptions sized_for(W2gnOptions options, std::int64_t dimension,
 
 std::int64_t w2gn_usual_steps(std::int64_t dimension) { return dimension <= 32 ? 5000 : 3000; }
 
+W2gnOptions sized_for_images(W2gnOptions options) {
+  if (options.network_share < 0) options.network_share = 0.5;
+  if (options.batch == 0) options.batch = 8;
+  if (options.learning_rate == 0) options.learning_rate = 1e-3;
+  return options;
+}
+
+void take_shape(ConvIcnnOptions& network, const Table& given,
+                const std::vector<std::int64_t>& shape) {
+  if (shape.size() != 3 || shape[1] != shape[2])
+    fail("source and target", "square images of one shape, since the network is conv_icnn",
+         fmt::format("points of shape [{}]", fmt::join(shape, ", ")));
+  const auto take = [&](const char* option, std::int64_t& value, std::int64_t images) {
+    if (given.contains(option) && value != images)
+      fail(fmt::format("network.{}", option), fmt::format("that of the images, {}", images),
+           std::to_string(value));
+    value = images;
+  };
+  take("channels", network.channels, shape[0]);
+  take("size", network.size, shape[1]);
+}
+
+/// The coordinates in which points are mapped, there and back.
+struct W2gn::Frames {
+  explicit Frames(const AffineFrame& frame)
+      : exact(frame),
+        forward(frame.to_dtype(at::kFloat)),
+        inverse(frame.inverse().to_dtype(at::kFloat)),
+        enter_source(forward),
+        enter_target(inverse) {}
+
+  AffineFrame exact;             // float64
+  AffineFrame forward, inverse;  // float32
+  FrameEntry enter_source, enter_target;
+};
+
 W2gn::W2gn(std::int64_t dimension, const W2gnOptions& options, const DenseIcnnOptions& network,
            Random& random)
     : options_(sized_for(options, dimension, sized_for(network, dimension))) {
   const bool live = options_.start == "pretrain" || options_.network_share > 0;
   const auto initial = live ? DenseIcnn::Initial::paper : DenseIcnn::Initial::near_zero;
-  psi_ = std::make_shared<DenseIcnn>(dimension, network, initial, random);
-  omega_ = std::make_shared<DenseIcnn>(dimension, network, initial, random);
-  load_parameters(*omega_, psi_->parameters(), "w2gn");
+  const auto psi = std::make_shared<DenseIcnn>(dimension, network, initial, random);
+  const auto omega = std::make_shared<DenseIcnn>(dimension, network, initial, random);
   set_frame(identity_frame(dimension));
+  build(psi, omega, std::make_unique<W2gnStep>(*psi, *omega, weights_of(options_)));
+}
+
+W2gn::W2gn(const W2gnOptions& options, const ConvIcnnOptions& network, Random& random)
+    : options_(sized_for_images(options)),
+      image_shape_{network.channels, network.size, network.size} {
+  if (options_.start == "affine")
+    fail("solver.start", "identity or pretrain, since the network is conv_icnn", "affine");
+  const auto psi = std::make_shared<ConvIcnn>(network, random);
+  const auto omega = std::make_shared<ConvIcnn>(network, random);
+  build(psi, omega, std::make_unique<RecordedW2gnStep>(psi, omega, weights_of(options_)));
+}
+
+template <class Network>
+void W2gn::build(const std::shared_ptr<Network>& psi, const std::shared_ptr<Network>& omega,
+                 std::unique_ptr<W2gnObjective> step) {
+  psi_ = psi;
+  omega_ = omega;
+  load_parameters(*omega_, psi_->parameters(), "w2gn");
+  become_identity_ = [network = psi.get()](const Tensor& x, double skip_share) {
+    network->become_identity(x, skip_share);
+  };
   adam_.emplace(pair_state(*psi_, *omega_),
                 AdamOptions{options_.learning_rate, options_.beta1, options_.beta2, 1e-8},
                 pair_bounds(*psi_, *omega_));
-  step_ = std::make_unique<W2gnStep>(
-      *psi_, *omega_,
-      W2gnWeights{options_.cycle_weight, options_.source_cycle_weight, options_.detach});
+  step_ = std::move(step);
 }
 
 W2gn::~W2gn() = default;
 
-void W2gn::set_frame(const AffineFrame& frame) {
-  exact_frame_ = frame;
-  frame_ = frame.to_dtype(at::kFloat);
-  inverse_frame_ = frame.inverse().to_dtype(at::kFloat);
-  enter_source_ = std::make_unique<FrameEntry>(frame_);
-  enter_target_ = std::make_unique<FrameEntry>(inverse_frame_);
+void W2gn::set_frame(const AffineFrame& frame) { frames_ = std::make_unique<Frames>(frame); }
+
+/// Images say much each and are many numbers.
+Tensor W2gn::points_of_the_start(const Problem& problem, Random& random) const {
+  const Measure& source = problem.source.measure();
+  if (frames_) return frames_->forward.enter(source.sample(identity_points, random));
+  return at::cat({source.sample(options_.batch, random),
+                  problem.target.measure().sample(options_.batch, random)});
 }
 
 void W2gn::start(const Problem& problem, Random& random) {
   if (options_.start == "affine")
     set_frame(bures_wasserstein_frame(sampled_moments(problem.source.measure(), random),
                                       sampled_moments(problem.target.measure(), random)));
-  if (options_.start == "pretrain") {
-    pretrain(problem, random);
-  } else if (options_.network_share > 0) {
-    const Tensor x = frame_.enter(problem.source.measure().sample(identity_points, random));
-    psi_->become_identity(x, 1 - options_.network_share);
-    load_parameters(*omega_, psi_->parameters(), "w2gn");
-  }
+  if (!frames_ || (options_.start != "pretrain" && options_.network_share > 0))
+    become_identity_(points_of_the_start(problem, random), 1 - options_.network_share);
+  if (options_.start == "pretrain") pretrain(problem, random);
+  load_parameters(*omega_, psi_->parameters(), "w2gn");
 }
 
-/// Fits ∇psi(x) = x by least squares on points of both measures and copies the weights to omega
-/// (appendix C.1).
+/// Fits ∇psi(x) = x by least squares on points of both measures (appendix C.1).
 void W2gn::pretrain(const Problem& problem, Random& random) {
   Adam adam(psi_->parameters(), {options_.learning_rate, options_.beta1, options_.beta2, 1e-8},
             psi_->lower_bounds());
@@ -128,12 +188,13 @@ void W2gn::pretrain(const Problem& problem, Random& random) {
         1 - static_cast<double>(step) / static_cast<double>(options_.pretrain_steps);
     adam.step(torch::autograd::grad({error}, adam.parameters()), rate);
   }
-  load_parameters(*omega_, psi_->parameters(), "w2gn");
 }
 
 StepReport W2gn::step(Problem& problem, double rate) {
   const Tensor x = problem.source.next(options_.batch), y = problem.target.next(options_.batch);
-  W2gnTerms terms = step_->run(enter_source_->enter(x), enter_target_->enter(y));
+  W2gnTerms terms = frames_
+                        ? step_->run(frames_->enter_source.enter(x), frames_->enter_target.enter(y))
+                        : step_->run(x, y);
   Exchange(*problem.group, options_.batch)
       .means(step_->derivatives())
       .means({&terms.correlation, &terms.cycle, &terms.source_cycle})
@@ -167,8 +228,9 @@ void W2gn::update(StepReport& report, double rate) {
 }
 
 /// Appendix C.2: a step costs about ten evaluations of each potential, in multiplications one for
-/// every weight and point.
+/// every weight and point; a convolution's weights have one for every pixel.
 double W2gn::step_work() const {
+  if (!frames_) return 0;
   double weights = 0;
   for (const Tensor& parameter : adam_->parameters())
     weights += static_cast<double>(parameter.numel());
@@ -176,14 +238,17 @@ double W2gn::step_work() const {
 }
 
 Solution W2gn::solution() const {
-  return {std::make_shared<BrenierMap>(psi_, frame_),
-          std::make_shared<BrenierMap>(omega_, inverse_frame_)};
+  if (!frames_)
+    return {std::make_shared<ImageBrenierMap>(psi_, image_shape_),
+            std::make_shared<ImageBrenierMap>(omega_, image_shape_)};
+  return {std::make_shared<BrenierMap>(psi_, frames_->forward),
+          std::make_shared<BrenierMap>(omega_, frames_->inverse)};
 }
 
 State W2gn::state() const {
   State state = pair_state(*psi_, *omega_);
   insert_state(state, "adam", adam_->state());
-  insert_state(state, "frame", exact_frame_.state());
+  if (frames_) insert_state(state, "frame", frames_->exact.state());
   return state;
 }
 
@@ -191,7 +256,7 @@ void W2gn::restore(const State& state) {
   load_parameters(*psi_, extract_state(state, "psi"), "w2gn");
   load_parameters(*omega_, extract_state(state, "omega"), "w2gn");
   adam_->restore(extract_state(state, "adam"));
-  set_frame(frame_from_state(extract_state(state, "frame"), psi_->dimension()));
+  if (frames_) set_frame(frame_from_state(extract_state(state, "frame"), psi_->dimension()));
 }
 
 }  // namespace monge

@@ -1,23 +1,12 @@
 #pragma once
 
 #include "kernels/icnn_view.h"
+#include "solvers/w2gn_objective.h"
 
 namespace monge {
 
-/// The weights of the terms of W2GN's objective.
-struct W2gnWeights {
-  double cycle = 1;
-  double source_cycle = 0;
-  bool detach = true;
-};
-
-/// Means over the batch.
-struct W2gnTerms {
-  double correlation = 0, cycle = 0, source_cycle = 0;
-};
-
-/// The terms of W2GN's objective and their derivatives in all parameters, without a graph: each
-/// block of points goes through both networks and back while it is in the cache.
+/// The objective of two DenseICNN without a graph: each block of points goes through both networks
+/// and back while it is in the cache.
 ///
 /// In multiplications per point of each batch, with I those of a network's input weights and M
 /// those of the others: ∇omega(y) 2 I + 2 M; psi and ∇psi there 2 I + 2 M; their derivatives
@@ -25,17 +14,13 @@ struct W2gnTerms {
 ///
 /// float32. Agreement with the plain objective (autograd, twice): each derivative 1e-4 relative to
 /// its largest entry, the terms 1e-5 relative to 1 + |correlation| + cycle + source cycle.
-class W2gnStep {
+class W2gnStep final : public W2gnObjective {
  public:
   W2gnStep(const DenseIcnn& psi, const DenseIcnn& omega, const W2gnWeights& weights);
-  ~W2gnStep();
+  ~W2gnStep() override;
 
-  /// `x` and `y` [n, d], float32, contiguous.
-  W2gnTerms run(const Tensor& x, const Tensor& y);
-
-  /// d total / d parameter, parallel to the parameters named psi.* and omega.* in that order of
-  /// names; overwritten by the next run().
-  const std::vector<Tensor>& derivatives() const;
+  W2gnTerms run(const Tensor& x, const Tensor& y) override;
+  const std::vector<Tensor>& derivatives() const override;
 
  private:
   struct Worker;

@@ -1,15 +1,18 @@
 #pragma once
 
 #include "monge/adam.h"
+#include "monge/networks/conv_icnn.h"
 #include "monge/networks/dense_icnn.h"
 #include "monge/solver.h"
 
+#include <functional>
+#include <memory>
 #include <optional>
+#include <vector>
 
 namespace monge {
 
-class FrameEntry;
-class W2gnStep;
+class W2gnObjective;
 
 /// Options of the W2GN solver.
 struct W2gnOptions {
@@ -31,6 +34,13 @@ const Declaration<W2gnOptions>& w2gn_declaration();
 
 /// The options with every automatic value chosen from the dimension and the network.
 W2gnOptions sized_for(W2gnOptions options, std::int64_t dimension, const DenseIcnnOptions& network);
+/// The same for images.
+W2gnOptions sized_for_images(W2gnOptions options);
+
+/// Takes channels and size from points of `shape`; `given` are the options that the user set.
+/// Throws Error where the points are no square images, and where the user set others.
+void take_shape(ConvIcnnOptions& network, const Table& given,
+                const std::vector<std::int64_t>& shape);
 
 /// Steps that usually suffice in that dimension.
 std::int64_t w2gn_usual_steps(std::int64_t dimension);
@@ -41,11 +51,15 @@ std::int64_t w2gn_usual_steps(std::int64_t dimension);
 ///   min  E psi(X) + E[<∇omega(Y), Y> - psi(∇omega(Y))]
 ///        + cycle · E|∇psi(∇omega(Y)) - Y|² + source_cycle · E|∇omega(∇psi(X)) - X|²
 ///
-/// where the second expectation is not differentiated in omega (`detach`, appendix C.1).
+/// where the second expectation is not differentiated in omega (`detach`, appendix C.1). Points are
+/// mapped in the coordinates of an affine frame by DenseICNN, and images as they are by ConvICNN
+/// (appendix C.8).
 class W2gn final : public Solver {
  public:
   W2gn(std::int64_t dimension, const W2gnOptions& options, const DenseIcnnOptions& network,
        Random& random);
+  /// Of images. Throws Error on a start that needs moments of all pixels.
+  W2gn(const W2gnOptions& options, const ConvIcnnOptions& network, Random& random);
   ~W2gn() override;
 
   std::string name() const override { return "w2gn"; }
@@ -58,17 +72,23 @@ class W2gn final : public Solver {
   void restore(const State& state) override;
 
  private:
+  struct Frames;
+  template <class Network>
+  void build(const std::shared_ptr<Network>& psi, const std::shared_ptr<Network>& omega,
+             std::unique_ptr<W2gnObjective> step);
   void update(StepReport& report, double rate);
   void set_frame(const AffineFrame& frame);
+  Tensor points_of_the_start(const Problem& problem, Random& random) const;
   void pretrain(const Problem& problem, Random& random);
 
   W2gnOptions options_;
-  std::shared_ptr<DenseIcnn> psi_, omega_;
-  AffineFrame exact_frame_;            // float64
-  AffineFrame frame_, inverse_frame_;  // float32
-  std::unique_ptr<FrameEntry> enter_source_, enter_target_;
+  std::shared_ptr<Potential> psi_, omega_;
+  /// psi's, of points and the share of its skip.
+  std::function<void(const Tensor& x, double skip_share)> become_identity_;
+  std::unique_ptr<Frames> frames_;  // null: of images
+  std::vector<std::int64_t> image_shape_;
   std::optional<Adam> adam_;
-  std::unique_ptr<W2gnStep> step_;  // the objective and its derivatives
+  std::unique_ptr<W2gnObjective> step_;
 };
 
 }  // namespace monge
