@@ -62,9 +62,9 @@ SETTINGS = {
 THREADS = [1, 2]
 REPETITIONS = int(os.environ.get("BENCH_REPETITIONS", 5))
 COMPILED = os.environ.get("BENCH_COMPILED", "1") == "1"
-# What a process takes that does nothing.
+# Processes that only load their library; PyTorch loads much of its own at the first step of Adam.
 IDLE = {"monge": [PROGRAMS / "monge_bench_conv", "idle"],
-        "eager": [sys.executable, PEERS / "eager_conv.py", "idle"]}
+        "eager": [sys.executable, PEERS / "eager_saddle.py", "strong", 1, 1, 1, 1, 1]}
 
 
 def output(command, threads):
