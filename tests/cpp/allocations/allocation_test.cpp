@@ -69,8 +69,10 @@ std::vector<Setting> settings() {
           input_convex(3, {.inner_steps = 2, .batch = 256}),
           input_convex(16, {.inner_steps = 2, .batch = 256}),
           free_networks("strong", 0.0, {.inner_steps = 2, .batch = 64}),
-          free_networks("weak", 1.0, {.noise_dimension = 2, .inner_steps = 2, .batch = 64}),
+          free_networks("weak", 1.0,
+                        {.noise_dimension = 2, .inner_steps = 2, .batch = 64, .start = "identity"}),
           free_networks("expectile", 0.0, {.inner_steps = 2, .batch = 64, .expectile_weight = 1}),
+          dual("independent", 16),
           dual("calibrated", 16),
           dual("coupled", 2)};
 }
