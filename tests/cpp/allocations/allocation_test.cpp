@@ -9,6 +9,7 @@
 
 #include <ATen/Parallel.h>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 namespace monge {
