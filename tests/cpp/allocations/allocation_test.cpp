@@ -8,6 +8,7 @@
 #include "allocations.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
