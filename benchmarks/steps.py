@@ -134,13 +134,13 @@ def table(result):
             common.text_of(1e3 * run["step"] for run in eager),
             ratios(ours, eager), ratios(ours, one.get("compiled")),
             common.interval([run["step"] / floor(run) for run in ours]),
-            common.interval([e["step"] / floor(m) for m, e in zip(ours, eager)]),
+            common.interval([e["step"] * rate(m) * 1e9 / flop for m, e in zip(ours, eager)]),
             f"{flop / 1e6:.0f}",
             common.text_of(flop / run["step"] / 1e9 for run in ours),
             common.text_of(rate(run) for run in ours),
             megabytes(ours, idle["monge"]), megabytes(eager, idle["eager"])])
     header = ["step", "network, batch", "threads", "monge, ms", "eager PyTorch, ms",
-              "eager / monge", "compiled / monge", "monge / floor", "eager / floor", "MFLOP",
+              "eager / monge", "compiled / monge", "monge / floor", "eager / bound", "MFLOP",
               "GFLOP/s", "of a 1024³ product", "peak MB, monge (above idle)",
               "peak MB, eager (above idle)"]
     return common.markdown(header, rows) + (
@@ -149,6 +149,7 @@ def table(result):
         "interval of a bootstrap. Compiled: the same PyTorch through torch.compile, whose own time "
         "does not count. A step of the minimax form and of NOT holds 15 and 10 inner steps. The "
         "floor: the step's products alone, whole batches at the rate measured for each shape in the "
-        "same process. Peak memory is that of the whole process, libtorch included, and in brackets "
-        "what it holds above one that has only loaded it; on monge's side the operands of the "
-        "floor's products are in it too.")
+        "same process; the bound: the same products at the rate of one of 1024³. Peak memory is "
+        "that of the whole process, libtorch included, and in brackets what it holds above one "
+        "that has only loaded it; on monge's side the operands of the floor's products are in it "
+        "too.")
