@@ -249,11 +249,11 @@ void ConvIcnn::calibrate(const Tensor& images) {
   }
 }
 
-/// With g the gradient of the network without its skip, centred like x: g is scaled by
-/// (1 - skip_share) Σ <x, x> / Σ <g, x>, and the linear terms move the means of the channels
-/// together. The numerator and the denominator are positive: g is the gradient of a convex
-/// function.
-void ConvIcnn::become_identity(const Tensor& x, double skip_share) {
+/// With g the gradient of the network without its skip, centred like x: g is scaled by a share of
+/// <g, x> / <g, g>, the least-squares fit of c g to x; what is left of x's slope goes to the skip,
+/// and the linear terms move the means of the channels together. <g, x> is not negative: g is the
+/// gradient of a convex function.
+void ConvIcnn::become_identity(const Tensor& x, double network_share) {
   const at::NoGradGuard no_graph;
   const Tensor images = as_images(x);
   calibrate(images);
@@ -261,15 +261,19 @@ void ConvIcnn::become_identity(const Tensor& x, double skip_share) {
     skip_quadratic_.zero_();
     skip_linear_.zero_();
   }
-  const double network_share = options_.skip ? 1 - skip_share : 1;
-  const Tensor g = gradient(images, Graph::none), centred = images - images.mean(0, true);
-  const double spread = centred.square().sum().item<double>();
-  const double agreement = ((g - g.mean(0, true)) * centred).sum().item<double>();
-  const double share = agreement > 0 ? network_share * spread / agreement : 0;
-  if (share > 0) final_.mul_(share);
+  const auto centred = [](const Tensor& points) { return points - points.mean(0, true); };
+  const auto product = [](const Tensor& a, const Tensor& b) {
+    return (a * b).sum().item<double>();
+  };
+  const Tensor raw = gradient(images, Graph::none), g = centred(raw), own = centred(images);
+  const double size = product(g, g), agreement = product(g, own), spread = product(own, own);
+  const double scale = size > 0 ? (options_.skip ? network_share : 1) * agreement / size : 0;
+  if (scale > 0) final_.mul_(scale);
   if (!options_.skip) return;
-  skip_quadratic_.fill_(share > 0 ? skip_share : 1.0).clamp_min_(least_skip);
-  skip_linear_.copy_(((1 - skip_share) * images - share * g).mean({0, 2, 3}));
+  const double slope = spread > 0 ? scale * agreement / spread : 0;
+  skip_quadratic_.fill_(std::max(1 - slope, least_skip));
+  skip_linear_.copy_(
+      (images * (1 - skip_quadratic_.view({1, -1, 1, 1})) - scale * raw).mean({0, 2, 3}));
 }
 
 State ConvIcnn::parameters() const {

@@ -126,6 +126,9 @@ W2gn::W2gn(std::int64_t dimension, const W2gnOptions& options, const DenseIcnnOp
   const auto psi = std::make_shared<DenseIcnn>(dimension, network, initial, random);
   const auto omega = std::make_shared<DenseIcnn>(dimension, network, initial, random);
   set_frame(identity_frame(dimension));
+  become_identity_ = [this, network = psi.get()](const Tensor& x) {
+    network->become_identity(x, 1 - options_.network_share);
+  };
   build(psi, omega, std::make_unique<W2gnStep>(*psi, *omega, weights_of(options_)));
 }
 
@@ -136,6 +139,9 @@ W2gn::W2gn(const W2gnOptions& options, const ConvIcnnOptions& network, Random& r
     fail("solver.start", "identity or pretrain, since the network is conv_icnn", "affine");
   const auto psi = std::make_shared<ConvIcnn>(network, random);
   const auto omega = std::make_shared<ConvIcnn>(network, random);
+  become_identity_ = [this, of = psi.get()](const Tensor& x) {
+    of->become_identity(x, options_.network_share);
+  };
   build(psi, omega, std::make_unique<RecordedW2gnStep>(psi, omega, weights_of(options_)));
 }
 
@@ -145,9 +151,6 @@ void W2gn::build(const std::shared_ptr<Network>& psi, const std::shared_ptr<Netw
   psi_ = psi;
   omega_ = omega;
   load_parameters(*omega_, psi_->parameters(), "w2gn");
-  become_identity_ = [network = psi.get()](const Tensor& x, double skip_share) {
-    network->become_identity(x, skip_share);
-  };
   adam_.emplace(pair_state(*psi_, *omega_),
                 AdamOptions{options_.learning_rate, options_.beta1, options_.beta2, 1e-8},
                 pair_bounds(*psi_, *omega_));
@@ -171,7 +174,7 @@ void W2gn::start(const Problem& problem, Random& random) {
     set_frame(bures_wasserstein_frame(sampled_moments(problem.source.measure(), random),
                                       sampled_moments(problem.target.measure(), random)));
   if (!frames_ || (options_.start != "pretrain" && options_.network_share > 0))
-    become_identity_(points_of_the_start(problem, random), 1 - options_.network_share);
+    become_identity_(points_of_the_start(problem, random));
   if (options_.start == "pretrain") pretrain(problem, random);
   load_parameters(*omega_, psi_->parameters(), "w2gn");
 }

@@ -59,10 +59,9 @@ class ConvIcnn final : public Potential {
   std::map<std::string, double> lower_bounds() const override;
 
   /// Scales and shifts every layer so that its preactivations have mean 0 in each channel and
-  /// variance 1 over the images `x`, about which CELU bends, and the network's share so that the
-  /// gradient is the identity in the least-squares sense, the skip giving `skip_share` of it where
-  /// there is one.
-  void become_identity(const Tensor& x, double skip_share);
+  /// variance 1 over the images `x`, about which CELU bends, and fits the gradient to the identity
+  /// by least squares: with a skip, the network gets `network_share` of what it can give alone.
+  void become_identity(const Tensor& x, double network_share);
 
   std::string name() const override { return "conv_icnn"; }
   Table options() const override { return conv_icnn_declaration().write(options_); }

@@ -83,9 +83,8 @@ class W2gn final : public Solver {
 
   W2gnOptions options_;
   std::shared_ptr<Potential> psi_, omega_;
-  /// psi's, of points and the share of its skip.
-  std::function<void(const Tensor& x, double skip_share)> become_identity_;
-  std::unique_ptr<Frames> frames_;  // null: of images
+  std::function<void(const Tensor& x)> become_identity_;  // psi
+  std::unique_ptr<Frames> frames_;                        // null: of images
   std::vector<std::int64_t> image_shape_;
   std::optional<Adam> adam_;
   std::unique_ptr<W2gnObjective> step_;
