@@ -32,7 +32,7 @@ Tensor draw(const Measure& measure, std::int64_t n = kDraws) {
 
 /// Whether a measure needs a file, and has tests of its own.
 bool from_files(std::string_view name) {
-  return name == "array" || name == "pixels" || name == "images";
+  return name == "array" || name == "pixels" || name == "images" || name == "crops";
 }
 
 /// Every mean of `terms` [n, ...] within six of its standard errors (and float32 rounding) of
