@@ -17,6 +17,18 @@ Tensor as_images(const Tensor& x, std::int64_t channels, std::int64_t size,
       .contiguous(at::MemoryFormat::ChannelsLast);
 }
 
+void take_image_shape(const Table& given, const std::vector<std::int64_t>& images,
+                      std::int64_t& channels, std::int64_t& size) {
+  const auto take = [&](const char* option, std::int64_t& value, std::int64_t own) {
+    if (given.contains(option) && value != own)
+      fail(fmt::format("network.{}", option), fmt::format("that of the images, {}", own),
+           std::to_string(value));
+    value = own;
+  };
+  take("channels", channels, images[0]);
+  take("size", size, images[1]);
+}
+
 void require_divisible(const Tensor& images, std::int64_t divisor, std::string_view where) {
   if (images.size(2) % divisor != 0 || images.size(3) % divisor != 0)
     fail(where, fmt::format("sides that {} divides", divisor), shape_text(images));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "monge/networks/image_network.h"
+#include "monge/options.h"
 
 #include <string_view>
 
@@ -10,6 +11,11 @@ namespace monge::networks {
 /// 2, of rows [n, channels size size]. Throws Error at `where` on another rank or number of
 /// channels.
 Tensor as_images(const Tensor& x, std::int64_t channels, std::int64_t size, std::string_view where);
+
+/// Takes a network's options from the images [channels, size, size] it is for. Throws Error where
+/// the options that were `given` name others.
+void take_image_shape(const Table& given, const std::vector<std::int64_t>& images,
+                      std::int64_t& channels, std::int64_t& size);
 
 /// Throws Error at `where` unless `divisor` divides the sides of images [n, c, h, w].
 void require_divisible(const Tensor& images, std::int64_t divisor, std::string_view where);

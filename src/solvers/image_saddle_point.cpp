@@ -5,6 +5,7 @@
 #include "monge/networks/unet.h"
 #include "monge/unet_map.h"
 
+#include "networks/images.h"
 #include "solvers/exchange.h"
 #include "solvers/image_saddle_point_step.h"
 
@@ -98,14 +99,7 @@ std::shared_ptr<ImageNetwork> make_map(const SaddlePointOptions& options,
 void take_shape(ResNetCriticOptions& network, const Table& given,
                 const std::vector<std::int64_t>& shape) {
   require_images(shape);
-  const auto take = [&](const char* option, std::int64_t& value, std::int64_t images) {
-    if (given.contains(option) && value != images)
-      fail(fmt::format("network.{}", option), fmt::format("that of the images, {}", images),
-           std::to_string(value));
-    value = images;
-  };
-  take("channels", network.channels, shape[0]);
-  take("size", network.size, shape[1]);
+  networks::take_image_shape(given, shape, network.channels, network.size);
 }
 
 ImageSaddlePoint::ImageSaddlePoint(const ResNetCriticOptions& network,

@@ -3,6 +3,7 @@
 #include "monge/error.h"
 #include "monge/image_brenier_map.h"
 
+#include "networks/images.h"
 #include "solvers/exchange.h"
 #include "solvers/frame_entry.h"
 #include "solvers/recorded_w2gn_step.h"
@@ -94,14 +95,7 @@ void take_shape(ConvIcnnOptions& network, const Table& given,
   if (shape.size() != 3 || shape[1] != shape[2])
     fail("source and target", "square images of one shape, since the network is conv_icnn",
          fmt::format("points of shape [{}]", fmt::join(shape, ", ")));
-  const auto take = [&](const char* option, std::int64_t& value, std::int64_t images) {
-    if (given.contains(option) && value != images)
-      fail(fmt::format("network.{}", option), fmt::format("that of the images, {}", images),
-           std::to_string(value));
-    value = images;
-  };
-  take("channels", network.channels, shape[0]);
-  take("size", network.size, shape[1]);
+  networks::take_image_shape(given, shape, network.channels, network.size);
 }
 
 /// The coordinates in which points are mapped, there and back.
