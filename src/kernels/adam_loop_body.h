@@ -2,6 +2,10 @@
 // enough for the compiler to vectorise.
 #include "kernels/adam_loop.h"
 
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
+
 namespace monge::kernels {
 namespace {
 
@@ -20,21 +24,61 @@ inline T updated(const AdamFactors<T>& factors, T p, T g, T& m, T& v) {
   return moved < lowest ? lowest : moved;
 }
 
+#ifdef __AVX512F__
+/// Sixteen numbers, returning the new parameters. The processor's square root takes as long as all
+/// the rest: here it is v times its first guess of 1 / sqrt(v), to 14 bits, after one step of
+/// Newton's, which is right to 2 units in the last place; below 1e-37 it is v 3e18, less than
+/// 1e-18.
+inline __m512 updated(const AdamFactors<float>& factors, const float* p, const float* g, float* m,
+                      float* v) {
+  const auto all = [](float number) { return _mm512_set1_ps(number); };
+  const __m512 slope = _mm512_loadu_ps(g);
+  const __m512 mean = all(factors.beta1) * _mm512_loadu_ps(m) + all(1 - factors.beta1) * slope;
+  const __m512 square =
+      all(factors.beta2) * _mm512_loadu_ps(v) + all(1 - factors.beta2) * slope * slope;
+  _mm512_storeu_ps(m, mean);
+  _mm512_storeu_ps(v, square);
+  const __m512 least = all(1e-37F), lowest = all(factors.lowest);
+  const __m512 guess = _mm512_maskz_rsqrt14_ps(0xFFFF, square < least ? least : square);
+  const __m512 root = square * guess;
+  const __m512 better = root * (all(1.5F) - all(0.5F) * root * guess);
+  const __m512 moved = _mm512_loadu_ps(p) - all(factors.step) * mean /
+                                                (better * all(factors.root) + all(factors.epsilon));
+  return moved < lowest ? lowest : moved;
+}
+#endif
+
+/// store(i, new parameter) for every number; sixteen at a time where there are registers for them.
+template <class T, class Store>
+inline void over_updated(const AdamFactors<T>& factors, Size n, const T* __restrict p,
+                         const T* __restrict g, T* __restrict m, T* __restrict v, Store store) {
+  const AdamFactors<T> held = factors;
+  Size i = 0;
+#ifdef __AVX512F__
+  if constexpr (sizeof(T) == 4)
+    for (; i + 16 <= n; i += 16) store(i, updated(held, p + i, g + i, m + i, v + i));
+#endif
+  for (; i < n; ++i) store(i, updated(held, p[i], g[i], m[i], v[i]));
+}
+
 template <class T>
 void update(const AdamFactors<T>& factors, Size n, T* __restrict p, const T* __restrict g,
             T* __restrict m, T* __restrict v) {
-  const AdamFactors<T> held = factors;
-  for (Size i = 0; i < n; ++i) p[i] = updated(held, p[i], g[i], m[i], v[i]);
+  over_updated(factors, n, p, g, m, v,
+               [=](Size i, auto moved) { __builtin_memcpy(p + i, &moved, sizeof(moved)); });
 }
 
 template <class T>
 void update_average(const AdamFactors<T>& factors, Size n, T* __restrict p, const T* __restrict g,
                     T* __restrict m, T* __restrict v, T* __restrict average) {
-  const AdamFactors<T> held = factors;
-  for (Size i = 0; i < n; ++i) {
-    p[i] = updated(held, p[i], g[i], m[i], v[i]);
-    average[i] += held.share * (p[i] - average[i]);
-  }
+  const T share = factors.share;
+  over_updated(factors, n, p, g, m, v, [=](Size i, auto moved) {
+    decltype(moved) mean;
+    __builtin_memcpy(&mean, average + i, sizeof(mean));
+    mean = mean + (moved - mean) * share;
+    __builtin_memcpy(p + i, &moved, sizeof(moved));
+    __builtin_memcpy(average + i, &mean, sizeof(mean));
+  });
 }
 
 template <class T>

@@ -11,6 +11,12 @@ std::int64_t IcnnShape::units() const {
   return std::accumulate(hidden.begin(), hidden.end(), std::int64_t{0});
 }
 
+std::int64_t IcnnShape::weights() const {
+  std::int64_t count = columns() * dimension;
+  for (std::size_t k = 1; k < hidden.size(); ++k) count += hidden[k] * hidden[k - 1];
+  return count;
+}
+
 template <class T>
 IcnnWeights<T>::IcnnWeights(const IcnnShape& shape) : shape_(shape) {
   if (shape_.small() || shape_.rank > 1)
@@ -87,12 +93,16 @@ IcnnBlock<T>::IcnnBlock(const IcnnShape& shape, std::int64_t rows, const IcnnLoo
       units_(shape.units()),
       columns_(shape.columns()),
       first_(shape.rank * shape.units()),
+      adjoint_columns_(shape.adjoint_columns()),
+      adjoint_first_(shape.small() ? 0 : first_),
       offsets_{0},
       states_(static_cast<std::size_t>(2 * rows * columns_)),
-      adjoints_(states_.size()),
+      adjoints_(static_cast<std::size_t>(2 * rows * adjoint_columns_)),
       slope_(static_cast<std::size_t>(rows * units_)),
       bend_(slope_.size()),
-      points_(static_cast<std::size_t>(2 * rows * shape.dimension)) {
+      points_(static_cast<std::size_t>(2 * rows * shape.dimension)),
+      quadratic_(static_cast<std::size_t>(shape.dimension), T(shape.strong_convexity)),
+      linear_(quadratic_.size()) {
   for (const std::int64_t width : shape.hidden) offsets_.push_back(offsets_.back() + width);
 }
 
@@ -104,32 +114,33 @@ void IcnnBlock<T>::forward(const IcnnWeights<T>& weights, const T* x, std::int64
   v_ = c_ = nullptr;
   n_ = n;
   std::copy_n(x, n * shape_.dimension, points_.data());
-  project(x_, states_.data());
-  loops_.square_forms(n, shape_.rank, units_, weights_.input_bias, states_.data(), columns_);
+  for (std::int64_t j = 0; shape_.skip && j < shape_.dimension; ++j) {
+    quadratic_[j] = T(shape_.strong_convexity) + weights_.skip_quadratic[j];
+    linear_[j] = weights_.skip_linear[j];
+  }
+  if (shape_.small()) {
+    loops_.form(forms(), n, x_, weights_.input_bias, nullptr, states_.data(), columns_);
+  } else {
+    weights.project(n, x_, states_.data());
+    loops_.square_forms(n, shape_.rank, units_, weights_.input_bias, states_.data(), columns_);
+  }
   for (std::size_t k = 1; k < shape_.hidden.size(); ++k) {
     climb(k, states_.data());
-    loops_.celu(n, shape_.hidden[k], T(shape_.celu_alpha), layer(states_, k), columns_, slope(k),
-                units_);
+    loops_.celu(n, shape_.hidden[k], T(shape_.celu_alpha), state(k), columns_, slope(k), units_);
   }
 }
 
-/// Rows [u, q] of the input's products.
+/// Of a small dimension.
 template <class T>
-void IcnnBlock<T>::project(const T* x, T* rows) {
-  if (shape_.small())
-    loops_.project(n_, shape_.dimension, columns_, x, layout_->input(), rows, columns_);
-  else
-    layout_->project(n_, x, rows);
+ThinForms<T> IcnnBlock<T>::forms() const {
+  return {shape_.dimension, shape_.rank, units_, layout_->input()};
 }
 
+/// E over delta, with the directions if there are some.
 template <class T>
-void IcnnBlock<T>::project_back(const T* rows, T* out) {
-  const std::int64_t d = shape_.dimension;
-  if (shape_.small())
-    loops_.project_back(n_, d, columns_, rows, columns_, layout_->input(), out);
-  else
-    product(n_, d, columns_, rows, columns_, Transposed::no, layout_->input(), d, Transposed::no, 0,
-            out, d);
+FormAdjoints<T> IcnnBlock<T>::form_adjoints() const {
+  return {states_.data(),   v_ ? states_.data() + n_ * columns_ : nullptr, columns_,
+          adjoints_.data(), adjoints_.data() + n_ * adjoint_columns_,      adjoint_columns_};
 }
 
 /// Layer k of the rows gains C_k times the layer below.
@@ -138,49 +149,51 @@ void IcnnBlock<T>::climb(std::size_t k, T* rows) {
   layout_->climb(k, n_, rows + first_ + offsets_[k - 1], rows + first_ + offsets_[k], columns_);
 }
 
-/// Layer k - 1 of the rows becomes C_kᵀ times the layer above.
+/// Layer k - 1 of the adjoints' rows becomes C_kᵀ times the layer above.
 template <class T>
 void IcnnBlock<T>::descend(std::size_t k, T* rows) {
   const std::int64_t above = shape_.hidden[k], below = shape_.hidden[k - 1];
-  product(n_, below, above, rows + first_ + offsets_[k], columns_, Transposed::no,
-          weights_.convex[k - 1], below, Transposed::no, 0, rows + first_ + offsets_[k - 1],
-          columns_);
+  product(n_, below, above, rows + adjoint_first_ + offsets_[k], adjoint_columns_, Transposed::no,
+          weights_.convex[k - 1], below, Transposed::no, 0, rows + adjoint_first_ + offsets_[k - 1],
+          adjoint_columns_);
 }
 
 template <class T>
 void IcnnBlock<T>::value(T* out) const {
   const std::size_t last = shape_.hidden.size() - 1;
-  const std::int64_t d = shape_.dimension;
   loops_.row_products(n_, shape_.hidden[last], states_.data() + first_ + offsets_[last], columns_,
                       weights_.final, out);
-  for (std::int64_t i = 0; i < n_; ++i)
-    for (std::int64_t j = 0; j < d; ++j) {
-      const T x = x_[i * d + j];
-      out[i] += x * (x * T(0.5) * quadratic(j) + linear(j));
-    }
+  loops_.skip_value(n_, shape_.dimension, x_, quadratic_.data(), linear_.data(), out);
 }
 
 template <class T>
 void IcnnBlock<T>::delta() {
   const std::size_t last = shape_.hidden.size() - 1;
-  T* rows = adjoints_.data() + n_ * columns_;
+  T* rows = adjoints_.data() + n_ * adjoint_columns_;
+  T* layers = rows + adjoint_first_;
   loops_.spread(n_, shape_.hidden[last], weights_.final, last > 0 ? slope(last) : nullptr, units_,
-                rows + first_ + offsets_[last], columns_);
+                layers + offsets_[last], adjoint_columns_);
   for (std::size_t k = last; k > 0; --k) {
     descend(k, rows);
     if (k > 1)
-      loops_.times(n_, shape_.hidden[k - 1], rows + first_ + offsets_[k - 1], columns_,
+      loops_.times(n_, shape_.hidden[k - 1], layers + offsets_[k - 1], adjoint_columns_,
                    slope(k - 1), units_);
   }
-  loops_.square_forms_delta(n_, shape_.rank, units_, states_.data(), rows, columns_);
+  if (!shape_.small())
+    loops_.square_forms_delta(n_, shape_.rank, units_, states_.data(), rows, columns_);
 }
 
 template <class T>
 void IcnnBlock<T>::gradient(T* out) {
   const std::int64_t d = shape_.dimension;
-  project_back(adjoints_.data() + n_ * columns_, out);
-  for (std::int64_t i = 0; i < n_; ++i)
-    for (std::int64_t j = 0; j < d; ++j) out[i * d + j] += x_[i * d + j] * quadratic(j) + linear(j);
+  const T* deltas = adjoints_.data() + n_ * adjoint_columns_;
+  if (shape_.small())
+    loops_.form_back(forms(), n_,
+                     {states_.data(), nullptr, columns_, deltas, nullptr, adjoint_columns_}, out);
+  else
+    product(n_, d, columns_, deltas, columns_, Transposed::no, layout_->input(), d, Transposed::no,
+            0, out, d);
+  loops_.skip_back(n_, d, x_, nullptr, nullptr, 1, quadratic_.data(), linear_.data(), out);
 }
 
 template <class T>
@@ -189,14 +202,19 @@ void IcnnBlock<T>::tangent(const T* v) {
   std::copy_n(v, numbers, points_.data() + numbers);
   v_ = points_.data() + numbers;
   T* rows = states_.data() + n_ * columns_;
-  const T* deltas = adjoints_.data() + n_ * columns_;
-  project(v_, rows);
-  loops_.square_forms_tangent(n_, shape_.rank, units_, states_.data(), rows, columns_);
+  const T* deltas = adjoints_.data() + n_ * adjoint_columns_ + adjoint_first_;
+  if (shape_.small()) {
+    loops_.form(forms(), n_, v_, nullptr, states_.data(), rows, columns_);
+  } else {
+    layout_->project(n_, v_, rows);
+    loops_.square_forms_tangent(n_, shape_.rank, units_, states_.data(), rows, columns_);
+  }
   for (std::size_t k = 1; k < shape_.hidden.size(); ++k) {
     climb(k, rows);
     const std::int64_t at = first_ + offsets_[k];
-    loops_.celu_tangent(n_, shape_.hidden[k], T(shape_.celu_alpha), states_.data() + at, slope(k),
-                        units_, deltas + at, rows + at, columns_, bend(k));
+    loops_.celu_tangent(n_, shape_.hidden[k], T(shape_.celu_alpha), states_.data() + at, columns_,
+                        slope(k), units_, deltas + offsets_[k], adjoint_columns_, rows + at,
+                        bend(k));
   }
 }
 
@@ -208,17 +226,18 @@ void IcnnBlock<T>::adjoint(const T* c) {
   T* rows = adjoints_.data();
   loops_.spread_plus(n_, shape_.hidden[last], c ? c : zeros_.data(), weights_.final,
                      last > 0 ? slope(last) : nullptr, v_ && last > 0 ? bend(last) : nullptr,
-                     units_, rows + first_ + offsets_[last], columns_);
+                     units_, adjoint_of(last), adjoint_columns_);
   for (std::size_t k = last; k > 0; --k) {
     descend(k, rows);
     if (k == 1) break;
-    T* below = rows + first_ + offsets_[k - 1];
     const std::int64_t width = shape_.hidden[k - 1];
     if (v_)
-      loops_.times_plus(n_, width, below, columns_, slope(k - 1), bend(k - 1), units_);
+      loops_.times_plus(n_, width, adjoint_of(k - 1), adjoint_columns_, slope(k - 1), bend(k - 1),
+                        units_);
     else
-      loops_.times(n_, width, below, columns_, slope(k - 1), units_);
+      loops_.times(n_, width, adjoint_of(k - 1), adjoint_columns_, slope(k - 1), units_);
   }
+  if (shape_.small()) return;
   if (v_)
     loops_.square_forms_adjoint(n_, shape_.rank, units_, states_.data(),
                                 states_.data() + n_ * columns_, rows, rows + n_ * columns_,
@@ -247,44 +266,33 @@ void IcnnBlock<T>::accumulate(const IcnnTensors<T>& derivatives, T* input, Sums 
   const T keep = sums == Sums::add ? T(1) : T(0);
   if (sums == Sums::begin) begin_sums(derivatives, input);
   if (shape_.small())
-    loops_.outer(stacked, d, columns_, adjoints_.data(), columns_, x_, input);
+    loops_.form_outer(forms(), n_, form_adjoints(), x_, v_, input);
   else
     product(columns_, d, stacked, adjoints_.data(), columns_, Transposed::yes, x_, d,
             Transposed::no, keep, input, d);
-  loops_.column_sums(n_, units_, nullptr, adjoints_.data() + first_, columns_,
-                     derivatives.input_bias);
+  loops_.column_sums(n_, units_, nullptr, adjoint_of(0), adjoint_columns_, derivatives.input_bias);
   for (std::size_t k = 1; k <= last; ++k)
-    product(shape_.hidden[k], shape_.hidden[k - 1], stacked, layer(adjoints_, k), columns_,
-            Transposed::yes, layer(states_, k - 1), columns_, Transposed::no, keep,
+    product(shape_.hidden[k], shape_.hidden[k - 1], stacked, adjoint_of(k), adjoint_columns_,
+            Transposed::yes, state(k - 1), columns_, Transposed::no, keep,
             derivatives.convex[k - 1], shape_.hidden[k - 1]);
-  T* top = layer(states_, last);
+  T* top = state(last);
   if (c_) loops_.column_sums(n_, shape_.hidden[last], c_, top, columns_, derivatives.final);
   if (v_)
     loops_.column_sums(n_, shape_.hidden[last], nullptr, top + n_ * columns_, columns_,
                        derivatives.final);
-  if (shape_.skip) accumulate_skip(derivatives);
-}
-
-template <class T>
-void IcnnBlock<T>::accumulate_skip(const IcnnTensors<T>& derivatives) const {
-  const std::int64_t d = shape_.dimension;
-  for (std::int64_t i = 0; i < n_; ++i)
-    for (std::int64_t j = 0; j < d; ++j) {
-      const T x = x_[i * d + j], v = v_ ? v_[i * d + j] : T(0), c = c_ ? c_[i] : T(0);
-      derivatives.skip_quadratic[j] += x * (T(0.5) * c * x + v);
-      derivatives.skip_linear[j] += c * x + v;
-    }
+  if (shape_.skip)
+    loops_.skip_outer(n_, d, x_, v_, c_, derivatives.skip_quadratic, derivatives.skip_linear);
 }
 
 template <class T>
 void IcnnBlock<T>::point_adjoint(T* out) {
   const std::int64_t d = shape_.dimension;
-  project_back(adjoints_.data(), out);
-  for (std::int64_t i = 0; i < n_; ++i)
-    for (std::int64_t j = 0; j < d; ++j) {
-      const T x = x_[i * d + j], v = v_ ? v_[i * d + j] : T(0), c = c_ ? c_[i] : T(0);
-      out[i * d + j] += quadratic(j) * (v + c * x) + c * linear(j);
-    }
+  if (shape_.small())
+    loops_.form_back(forms(), n_, form_adjoints(), out);
+  else
+    product(n_, d, columns_, adjoints_.data(), columns_, Transposed::no, layout_->input(), d,
+            Transposed::no, 0, out, d);
+  loops_.skip_back(n_, d, x_, v_, c_, 0, quadratic_.data(), linear_.data(), out);
 }
 
 template <class T>

@@ -20,6 +20,8 @@ struct IcnnShape {
   std::int64_t units() const;
   std::int64_t columns() const { return (rank + 1) * units(); }  // of the input's product
   bool small() const { return dimension <= 8; }                  // which skips the BLAS for it
+  std::int64_t adjoint_columns() const { return small() ? units() : columns(); }
+  std::int64_t weights() const;  // of the input and between the layers
 };
 
 /// Pointers to the parameters, or to one derivative for each of them, laid out as in State.
@@ -112,28 +114,28 @@ class IcnnBlock {
   std::int64_t bytes() const;
 
  private:
-  void project(const T* x, T* rows);
-  void project_back(const T* rows, T* out);
+  ThinForms<T> forms() const;
+  FormAdjoints<T> form_adjoints() const;
   void climb(std::size_t k, T* rows);
   void descend(std::size_t k, T* rows);
   void begin_sums(const IcnnTensors<T>& derivatives, T* input) const;
-  void accumulate_skip(const IcnnTensors<T>& derivatives) const;
-  T* layer(std::vector<T>& rows, std::size_t k) { return rows.data() + first_ + offsets_[k]; }
+  T* state(std::size_t k) { return states_.data() + first_ + offsets_[k]; }
+  T* adjoint_of(std::size_t k) { return adjoints_.data() + adjoint_first_ + offsets_[k]; }
   T* slope(std::size_t k) { return slope_.data() + offsets_[k]; }
   T* bend(std::size_t k) { return bend_.data() + offsets_[k]; }
-  T quadratic(std::int64_t j) const {
-    return T(shape_.strong_convexity) + (shape_.skip ? weights_.skip_quadratic[j] : T(0));
-  }
-  T linear(std::int64_t j) const { return shape_.skip ? weights_.skip_linear[j] : T(0); }
 
   IcnnShape shape_;
   const IcnnLoops<T>& loops_;
   std::int64_t rows_, units_, columns_, first_;  // first_: the column of the layers in a row
+  std::int64_t adjoint_columns_, adjoint_first_;
   std::vector<std::int64_t> offsets_;
-  // Two blocks of rows [u_1 ... u_r, layers]: z over z., and the adjoints E over delta.
+  // Two blocks of rows [u_1 ... u_r, layers]: z over z., and the adjoints E over delta; for a small
+  // dimension the adjoints of the forms are computed where they are wanted and not kept.
   std::vector<T> states_, adjoints_;
   std::vector<T> slope_, bend_;  // CELU' and CELU'' a. (d psi / d z), rows of `units_`
   std::vector<T> points_;        // [2 n, d]: x over v
+  std::vector<T> quadratic_,
+      linear_;  // of the term that skips the layers, strong convexity included
   std::vector<T> zeros_;
 
   const IcnnWeights<T>* layout_ = nullptr;

@@ -8,6 +8,29 @@ namespace monge::kernels {
 /// below 0, the alpha of CELU and ELU.
 enum class Activation { relu, leaky_relu, celu, elu, silu };
 
+/// The input's weights of a DenseICNN of few dimensions: w [dimension, (rank + 1) units], in whose
+/// columns u_1 ... u_r go before the linear rows; so do they in rows of `ld` numbers made by it.
+template <class T>
+struct ThinForms {
+  std::int64_t dimension, rank, units;
+  const T* weight;
+};
+
+/// What the derivatives of forms are made of: the rows u and u. of points and directions, the
+/// adjoints `top` of q and `bottom` of q.; without directions u_dot is null and bottom not read.
+template <class T>
+struct FormAdjoints {
+  const T *u, *u_dot;
+  std::int64_t u_ld;
+  const T *top, *bottom;
+  std::int64_t ld;
+
+  FormAdjoints from(std::int64_t row) const {
+    return {u + row * u_ld, u_dot ? u_dot + row * u_ld : nullptr, u_ld,
+            top + row * ld, bottom ? bottom + row * ld : nullptr, ld};
+  }
+};
+
 /// The elementwise passes of networks between their matrix products, over `rows` points. A matrix
 /// is a pointer and the distance `ld` of its rows. One table per instruction set and number type.
 ///
@@ -24,6 +47,17 @@ struct IcnnLoops {
   /// w_m[j] += Σ_i p[i, m] x[i, j], of w transposed to [d, units].
   void (*outer)(Size rows, Size d, Size units, const T* p, Size ld, const T* x, T* w);
 
+  /// Rows [u_1 ... u_r, q] of points x: u_s = <x, w_s>, q = <x, w> + b + Σ_s u_s²; or, with the
+  /// points' rows `of`, of directions x: q. = <x, w> + 2 Σ_s u_s u._s.
+  void (*form)(const ThinForms<T>& forms, Size rows, const T* x, const T* bias, const T* of, T* out,
+               Size ld);
+  /// out [rows, d] = top w + Σ_s 2 (u_s top + u._s bottom) w_s: the adjoint of the points.
+  void (*form_back)(const ThinForms<T>& forms, Size rows, FormAdjoints<T> at, T* out);
+  /// w gains the derivatives: top x + bottom v in the linear rows, and 2 (u_s top + u._s bottom) x
+  /// + 2 u_s bottom v in the others; v null: without directions.
+  void (*form_outer)(const ThinForms<T>& forms, Size rows, FormAdjoints<T> at, const T* x,
+                     const T* v, T* w);
+
   /// q += b + Σ_s u_s², of rows [u_1 ... u_r, q] of `units` numbers each.
   void (*square_forms)(Size rows, Size rank, Size units, const T* bias, T* row, Size ld);
   /// q. += 2 Σ_s u_s u._s.
@@ -39,18 +73,30 @@ struct IcnnLoops {
   void (*celu)(Size rows, Size width, T alpha, T* a, Size ld, T* e, Size e_ld);
   /// p = p e.
   void (*times)(Size rows, Size width, T* p, Size ld, const T* e, Size e_ld);
+  /// p = p where z > 0, otherwise 0.
+  void (*where_positive)(Size rows, Size width, T* p, Size ld, const T* z, Size z_ld);
   /// p = w e, the same w for every row; e null: p = w.
   void (*spread)(Size rows, Size width, const T* w, const T* e, Size e_ld, T* p, Size ld);
   /// bend = CELU''(a) a. (d psi / d z) = delta a. / alpha where a < 0, and z. = e a. in place.
-  void (*celu_tangent)(Size rows, Size width, T alpha, const T* z, const T* e, Size e_ld,
-                       const T* delta, T* a_dot, Size ld, T* bend);
+  /// z and a. have rows of `ld` numbers, e and bend of `e_ld`, delta of `delta_ld`.
+  void (*celu_tangent)(Size rows, Size width, T alpha, const T* z, Size ld, const T* e, Size e_ld,
+                       const T* delta, Size delta_ld, T* a_dot, T* bend);
   /// p = p e + bend; bend null: without.
   void (*times_plus)(Size rows, Size width, T* p, Size ld, const T* e, const T* bend, Size e_ld);
   /// p = c w e + bend; e or bend null: without.
   void (*spread_plus)(Size rows, Size width, const T* c, const T* w, const T* e, const T* bend,
                       Size e_ld, T* p, Size ld);
 
-  /// z = activation(a + bias) in place, with its derivative and, unless null, the second one.
+  /// Of the term that skips the layers, with A = diag(q): out[i] += ½ <x_i, A x_i> + <l, x_i>.
+  void (*skip_value)(Size rows, Size d, const T* x, const T* q, const T* l, T* out);
+  /// out_i += A (v_i + c_i x_i) + c_i l; v null: 0; c null: `same` for all.
+  void (*skip_back)(Size rows, Size d, const T* x, const T* v, const T* c, T same, const T* q,
+                    const T* l, T* out);
+  /// q += Σ_i x_i (½ c_i x_i + v_i), l += Σ_i c_i x_i + v_i; null: 0.
+  void (*skip_outer)(Size rows, Size d, const T* x, const T* v, const T* c, T* q, T* l);
+
+  /// z = activation(a + bias) in place, with its derivative and the second one unless they are
+  /// null.
   void (*activate)(Activation kind, Size rows, Size width, T alpha, const T* bias, T* a, Size ld,
                    T* slope, T* curve, Size e_ld);
   /// bend = curve a. upstream, and z. = slope a. in place.

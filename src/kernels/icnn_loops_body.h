@@ -2,112 +2,10 @@
 // defines MONGE_REGISTER_BYTES, the size of that set's registers.
 #include "kernels/icnn_loops.h"
 #include "kernels/lanes.h"
+#include "kernels/thin_loops_body.h"
 
 namespace monge::kernels {
 namespace {
-
-using Size = std::int64_t;
-
-template <int D>
-struct Dimension {
-  static constexpr int value = D;
-};
-
-/// body(Dimension<d>) for a small d, so that a point's numbers stay in registers.
-template <class Body>
-MONGE_INLINE void with_dimension(Size d, Body body) {
-  switch (d) {
-    case 1:
-      return body(Dimension<1>{});
-    case 2:
-      return body(Dimension<2>{});
-    case 3:
-      return body(Dimension<3>{});
-    case 4:
-      return body(Dimension<4>{});
-    case 5:
-      return body(Dimension<5>{});
-    case 6:
-      return body(Dimension<6>{});
-    case 7:
-      return body(Dimension<7>{});
-    case 8:
-      return body(Dimension<8>{});
-    default:
-      __builtin_trap();
-  }
-}
-
-template <class T, int D, int Rows>
-MONGE_INLINE void project_rows(Size units, const T* x, const T* w, T* out, Size ld) {
-  over<T>(units, [&](auto lanes, Size m) MONGE_INLINED {
-    using L = decltype(lanes);
-    typename L::Vector weight[D];
-    for (int j = 0; j < D; ++j) weight[j] = L::load(w + j * units + m);
-    for (int i = 0; i < Rows; ++i) {
-      auto sum = weight[0] * x[i * D];
-      for (int j = 1; j < D; ++j) sum = sum + weight[j] * x[i * D + j];
-      L::store(out + i * ld + m, sum);
-    }
-  });
-}
-
-template <class T>
-void project(Size rows, Size d, Size units, const T* x, const T* w, T* out, Size ld) {
-  with_dimension(d, [&](auto dimension) MONGE_INLINED {
-    constexpr int D = decltype(dimension)::value;
-    Size i = 0;
-    for (; i + 4 <= rows; i += 4) project_rows<T, D, 4>(units, x + i * D, w, out + i * ld, ld);
-    for (; i < rows; ++i) project_rows<T, D, 1>(units, x + i * D, w, out + i * ld, ld);
-  });
-}
-
-template <class T, int D, int Rows>
-MONGE_INLINE void project_back_rows(Size units, const T* p, Size ld, const T* w, T* out) {
-  constexpr int N = MONGE_REGISTER_BYTES / sizeof(T);
-  using L = Lanes<T, N>;
-  typename L::Vector sums[Rows][D] = {};
-  Size m = 0;
-  for (; m + N <= units; m += N)
-    for (int i = 0; i < Rows; ++i) {
-      const auto value = L::load(p + i * ld + m);
-      for (int j = 0; j < D; ++j) sums[i][j] = sums[i][j] + value * L::load(w + j * units + m);
-    }
-  for (int i = 0; i < Rows; ++i)
-    for (int j = 0; j < D; ++j) {
-      T sum = L::sum(sums[i][j]);
-      for (Size rest = m; rest < units; ++rest) sum += p[i * ld + rest] * w[j * units + rest];
-      out[i * D + j] = sum;
-    }
-}
-
-template <class T>
-void project_back(Size rows, Size d, Size units, const T* p, Size ld, const T* w, T* out) {
-  with_dimension(d, [&](auto dimension) MONGE_INLINED {
-    constexpr int D = decltype(dimension)::value;
-    constexpr int group = D <= 4 ? 4 : 2;
-    Size i = 0;
-    for (; i + group <= rows; i += group)
-      project_back_rows<T, D, group>(units, p + i * ld, ld, w, out + i * D);
-    for (; i < rows; ++i) project_back_rows<T, D, 1>(units, p + i * ld, ld, w, out + i * D);
-  });
-}
-
-template <class T>
-void outer(Size rows, Size d, Size units, const T* p, Size ld, const T* x, T* w) {
-  with_dimension(d, [&](auto dimension) MONGE_INLINED {
-    constexpr int D = decltype(dimension)::value;
-    over<T>(units, [&](auto lanes, Size m) MONGE_INLINED {
-      using L = decltype(lanes);
-      typename L::Vector sums[D] = {};
-      for (Size i = 0; i < rows; ++i) {
-        const auto value = L::load(p + i * ld + m);
-        for (int j = 0; j < D; ++j) sums[j] = sums[j] + value * x[i * D + j];
-      }
-      for (int j = 0; j < D; ++j) L::store(w + j * units + m, L::load(w + j * units + m) + sums[j]);
-    });
-  });
-}
 
 template <class T>
 void square_forms(Size rows, Size rank, Size units, const T* bias, T* row, Size ld) {
@@ -193,6 +91,16 @@ void times(Size rows, Size width, T* p, Size ld, const T* e, Size e_ld) {
 }
 
 template <class T>
+void where_positive(Size rows, Size width, T* p, Size ld, const T* z, Size z_ld) {
+  for (Size i = 0; i < rows; ++i, p += ld, z += z_ld)
+    over<T>(width, [&](auto lanes, Size m) MONGE_INLINED {
+      using L = decltype(lanes);
+      const auto zero = L::all(0);
+      L::store(p + m, L::load(z + m) > zero ? L::load(p + m) : zero);
+    });
+}
+
+template <class T>
 void spread(Size rows, Size width, const T* w, const T* e, Size e_ld, T* p, Size ld) {
   for (Size i = 0; i < rows; ++i)
     over<T>(width, [&](auto lanes, Size m) MONGE_INLINED {
@@ -203,10 +111,10 @@ void spread(Size rows, Size width, const T* w, const T* e, Size e_ld, T* p, Size
 }
 
 template <class T>
-void celu_tangent(Size rows, Size width, T alpha, const T* z, const T* e, Size e_ld, const T* delta,
-                  T* a_dot, Size ld, T* bend) {
+void celu_tangent(Size rows, Size width, T alpha, const T* z, Size ld, const T* e, Size e_ld,
+                  const T* delta, Size delta_ld, T* a_dot, T* bend) {
   const T steepness = 1 / alpha;
-  for (Size i = 0; i < rows; ++i, z += ld, e += e_ld, delta += ld, a_dot += ld, bend += e_ld)
+  for (Size i = 0; i < rows; ++i, z += ld, e += e_ld, delta += delta_ld, a_dot += ld, bend += e_ld)
     over<T>(width, [&](auto lanes, Size m) MONGE_INLINED {
       using L = decltype(lanes);
       const auto zero = L::all(0);
@@ -237,6 +145,57 @@ void spread_plus(Size rows, Size width, const T* c, const T* w, const T* e, cons
       if (bend) value = value + L::load(bend + i * e_ld + m);
       L::store(p + i * ld + m, value);
     });
+}
+
+template <class T>
+void skip_value(Size rows, Size d, const T* x, const T* q, const T* l, T* out) {
+  constexpr int N = MONGE_REGISTER_BYTES / sizeof(T);
+  const auto term = [&](auto lanes, const T* point, Size j) MONGE_INLINED {
+    using L = decltype(lanes);
+    const auto value = L::load(point + j);
+    return value * (value * T(0.5) * L::load(q + j) + L::load(l + j));
+  };
+  for (Size i = 0; i < rows; ++i, x += d) {
+    typename Lanes<T, N>::Vector sums = {};
+    Size j = 0;
+    for (; j + N <= d; j += N) sums = sums + term(Lanes<T, N>{}, x, j);
+    T sum = Lanes<T, N>::sum(sums);
+    for (; j < d; ++j) sum += term(Lanes<T, 1>{}, x, j);
+    out[i] += sum;
+  }
+}
+
+template <class T>
+void skip_back(Size rows, Size d, const T* x, const T* v, const T* c, T same, const T* q,
+               const T* l, T* out) {
+  for (Size i = 0; i < rows; ++i) {
+    const T weight = c ? c[i] : same;
+    over<T>(d, [&](auto lanes, Size j) MONGE_INLINED {
+      using L = decltype(lanes);
+      auto along = L::load(x + i * d + j) * weight;
+      if (v) along = along + L::load(v + i * d + j);
+      L::store(out + i * d + j,
+               L::load(out + i * d + j) + along * L::load(q + j) + L::load(l + j) * weight);
+    });
+  }
+}
+
+template <class T>
+void skip_outer(Size rows, Size d, const T* x, const T* v, const T* c, T* q, T* l) {
+  over<T>(d, [&](auto lanes, Size j) MONGE_INLINED {
+    using L = decltype(lanes);
+    auto quadratic = L::load(q + j), linear = L::load(l + j);
+    for (Size i = 0; i < rows; ++i) {
+      const auto point = L::load(x + i * d + j);
+      auto half = L::all(0), along = L::all(0);
+      if (c) half = point * (c[i] * T(0.5));
+      if (v) along = L::load(v + i * d + j);
+      quadratic = quadratic + point * (half + along);
+      linear = linear + (half + half + along);
+    }
+    L::store(q + j, quadratic);
+    L::store(l + j, linear);
+  });
 }
 
 /// An activation, its derivative and its second derivative at a.
@@ -280,7 +239,7 @@ void activate_rows(Size rows, Size width, T alpha, const T* bias, T* a, Size ld,
       const auto result =
           activated<kind, T>(lanes, L::load(a + i * ld + m) + L::load(bias + m), alpha);
       L::store(a + i * ld + m, result.value);
-      L::store(slope + i * e_ld + m, result.slope);
+      if (slope) L::store(slope + i * e_ld + m, result.slope);
       if (curve) L::store(curve + i * e_ld + m, result.curve);
     });
 }
@@ -348,16 +307,23 @@ constexpr IcnnLoops<T> loops{
     .project = project<T>,
     .project_back = project_back<T>,
     .outer = outer<T>,
+    .form = form<T>,
+    .form_back = form_back<T>,
+    .form_outer = form_outer<T>,
     .square_forms = square_forms<T>,
     .square_forms_tangent = square_forms_tangent<T>,
     .square_forms_delta = square_forms_delta<T>,
     .square_forms_adjoint = square_forms_adjoint<T>,
     .celu = celu<T>,
     .times = times<T>,
+    .where_positive = where_positive<T>,
     .spread = spread<T>,
     .celu_tangent = celu_tangent<T>,
     .times_plus = times_plus<T>,
     .spread_plus = spread_plus<T>,
+    .skip_value = skip_value<T>,
+    .skip_back = skip_back<T>,
+    .skip_outer = skip_outer<T>,
     .activate = activate<T>,
     .activation_tangent = activation_tangent<T>,
     .column_sums = column_sums<T>,

@@ -23,9 +23,11 @@ IcnnTensors<T> icnn_tensors(const State& state, std::size_t layers) {
 }
 
 std::int64_t icnn_block_rows(const IcnnShape& shape, std::size_t number_bytes) {
-  constexpr std::int64_t cache = 1 << 20, fewest = 128, most = 256;
-  const std::int64_t row =
-      (4 * shape.columns() + 2 * shape.units()) * static_cast<std::int64_t>(number_bytes);
+  constexpr std::int64_t cache = 1 << 20, fewest = 32, most = 256;
+  const auto bytes = static_cast<std::int64_t>(number_bytes);
+  const std::int64_t row = 2 * (shape.columns() + shape.adjoint_columns() + shape.units()) * bytes;
+  // Weights that the cache does not hold are read again for every block.
+  if (shape.weights() * bytes > cache) return most;
   return std::clamp(cache / row / 16 * 16, fewest, most);
 }
 

@@ -41,7 +41,7 @@ MlpBlock<T>::MlpBlock(const MlpShape& shape, std::int64_t rows, Order order,
   const bool second = order == Order::second;
   states_.resize(second ? 2 * block : block);
   adjoints_.resize(2 * block);
-  slope_.resize(block);
+  if (!shape.masks()) slope_.resize(block);
   if (second && shape.bends())
     for (auto* numbers : {&curve_, &upstream_, &bend_}) numbers->resize(block);
   if (shape.thin_input())
@@ -74,8 +74,8 @@ void MlpBlock<T>::forward(const MlpWeights<T>& weights, const T* x, std::int64_t
     climb(layer, x, states_.data());
     loops_.activate(shape_.activation, n, shape_.hidden[layer], T(shape_.alpha),
                     weights.parameters().bias[layer], states_.data() + offset, units_,
-                    slope_.data() + offset, curve_.empty() ? nullptr : curve_.data() + offset,
-                    units_);
+                    slope_.empty() ? nullptr : slope_.data() + offset,
+                    curve_.empty() ? nullptr : curve_.data() + offset, units_);
   }
   const std::size_t last = shape_.hidden.size() - 1;
   const std::int64_t width = shape_.hidden[last], outputs = shape_.outputs;
@@ -110,8 +110,18 @@ void MlpBlock<T>::descend_from(const T* c, T* rows, T* upstream, const T* bend) 
     if (bend)
       loops_.times_plus(n_, width, out, units_, slope_.data() + offset, bend + offset, units_);
     else
-      loops_.times(n_, width, out, units_, slope_.data() + offset, units_);
+      times_slope(layer, out);
   }
+}
+
+/// Rows of `layer` are multiplied by the activation's derivative; that of ReLU is 1 where z > 0.
+template <class T>
+void MlpBlock<T>::times_slope(std::size_t layer, T* rows) {
+  const std::int64_t width = shape_.hidden[layer], offset = offsets_[layer];
+  if (shape_.masks())
+    loops_.where_positive(n_, width, rows, units_, states_.data() + offset, units_);
+  else
+    loops_.times(n_, width, rows, units_, slope_.data() + offset, units_);
 }
 
 template <class T>
@@ -143,7 +153,7 @@ void MlpBlock<T>::tangent(const T* v) {
     const std::int64_t width = shape_.hidden[layer], offset = offsets_[layer];
     climb(layer, v, rows);
     if (bend_.empty())
-      loops_.times(n_, width, rows + offset, units_, slope_.data() + offset, units_);
+      times_slope(layer, rows + offset);
     else
       loops_.activation_tangent(n_, width, slope_.data() + offset, curve_.data() + offset,
                                 upstream_.data() + offset, units_, rows + offset, units_,

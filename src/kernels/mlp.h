@@ -20,6 +20,7 @@ struct MlpShape {
   bool thin_input() const { return inputs <= 8; }                     // which skips the BLAS for it
   bool thin_output() const { return outputs <= 8; }                   // likewise
   bool bends() const { return activation > Activation::leaky_relu; }  // a second derivative
+  bool masks() const { return activation == Activation::relu; }       // by what is positive
   std::size_t layers() const { return hidden.size() + 1; }
 };
 
@@ -96,6 +97,7 @@ class MlpBlock {
  private:
   void climb(std::size_t layer, const T* x, T* rows);
   void descend_from(const T* c, T* rows, T* upstream, const T* bend);
+  void times_slope(std::size_t layer, T* rows);
   void back_to_input(const T* rows, T* out);
   void begin_sums(const MlpTensors<T>& derivatives) const;
   void accumulate_input(T* derivative, Sums sums);

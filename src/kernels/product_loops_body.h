@@ -4,6 +4,10 @@
 #include "kernels/lanes.h"
 #include "kernels/product_loops.h"
 
+#include <cstddef>
+#include <type_traits>
+#include <utility>
+
 namespace monge::kernels {
 namespace {
 
@@ -47,21 +51,11 @@ MONGE_INLINE void tile(Size k, Left<T> a, const T* b, Size b_ld, T keep, T* out,
     }
 }
 
-/// All rows of `Vectors` registers of columns, for a `k` of at most `depth`. The rows of b are
-/// brought together where they lie apart and serve many: at some distances few of them fit the
-/// first-level cache together.
+/// All rows of `Vectors` registers of columns, for a `k` of at most `depth`.
 template <class L, int Vectors, class T>
 MONGE_INLINE void panel(Size n, Size k, Left<T> a, const T* b, Size b_ld, T keep, T* out,
                         Size out_ld) {
   constexpr int rows = Vectors == 1 ? group : MONGE_TILE_ROWS;
-  constexpr Size width = Vectors * L::count, many = 4 * rows;
-  alignas(64) T near[depth * width];
-  if (n >= many && b_ld > 2 * width) {
-    for (Size p = 0; p < k; ++p)
-      __builtin_memcpy(near + p * width, b + p * b_ld, width * sizeof(T));
-    b = near;
-    b_ld = width;
-  }
   Size i = 0;
   for (; i + rows <= n; i += rows)
     tile<L, rows, Vectors>(k, a.from_row(i), b, b_ld, keep, out + i * out_ld, out_ld);
@@ -115,23 +109,59 @@ void multiply(Size n, Size m, Size k, const T* a, Size a_row, Size a_column, con
   }
 }
 
-/// Squares of a side that the first-level cache holds with both their lines.
+/// Of two rows of a square, the lanes whose number lacks the bit W, and those that have it, brought
+/// together: one of the exchanges that transpose the square.
+template <int W, class Vector, std::size_t... Lane>
+MONGE_INLINE void exchange(Vector& low, Vector& high, std::index_sequence<Lane...>) {
+  constexpr std::size_t N = sizeof...(Lane), bit = W;
+  const Vector kept = low;
+  low = __builtin_shufflevector(kept, high, (Lane & bit ? N + Lane - bit : Lane)...);
+  high = __builtin_shufflevector(kept, high, (Lane & bit ? N + Lane : Lane + bit)...);
+}
+
+/// The square of N rows and columns at `a` in registers, transposed, to `out`.
+template <class T, int N>
+MONGE_INLINE void transpose_square(const T* a, Size a_ld, T* out, Size out_ld) {
+  using L = Lanes<T, N>;
+  typename L::Vector row[N];
+  for (int i = 0; i < N; ++i) row[i] = L::load(a + i * a_ld);
+  const auto exchange_all = [&](auto bit) MONGE_INLINED {
+    constexpr int W = decltype(bit)::value;
+    if constexpr (W < N)
+      for (int i = 0; i < N; ++i)
+        if (!(i & W)) exchange<W>(row[i], row[i + W], std::make_index_sequence<N>());
+  };
+  exchange_all(std::integral_constant<int, 1>{});
+  exchange_all(std::integral_constant<int, 2>{});
+  exchange_all(std::integral_constant<int, 4>{});
+  exchange_all(std::integral_constant<int, 8>{});
+  for (int i = 0; i < N; ++i) L::store(out + i * out_ld, row[i]);
+}
+
 template <class T>
 void transpose(Size rows, Size columns, const T* a, T* out) {
-  constexpr Size side = 16;
-  const auto square = [&](Size row, Size column, Size high, Size wide) MONGE_INLINED {
-    for (Size j = 0; j < wide; ++j)
-      for (Size i = 0; i < high; ++i)
-        out[(column + j) * rows + row + i] = a[(row + i) * columns + column + j];
+  constexpr int N = MONGE_REGISTER_BYTES / sizeof(T), quarter = N >= 8 ? N / 4 : 1;
+  const auto one_by_one = [&](Size row, Size last_row, Size column) MONGE_INLINED {
+    for (; row < last_row; ++row)
+      for (Size j = column; j < columns; ++j) out[j * rows + row] = a[row * columns + j];
   };
-  for (Size row = 0; row < rows; row += side)
-    for (Size column = 0; column < columns; column += side) {
-      const Size high = rows - row, wide = columns - column;
-      if (high >= side && wide >= side)
-        square(row, column, side, side);
-      else
-        square(row, column, high < side ? high : side, wide < side ? wide : side);
-    }
+  const auto squares = [&](auto side, Size row, Size column) MONGE_INLINED {
+    constexpr int S = decltype(side)::value;
+    for (; column + S <= columns; column += S)
+      transpose_square<T, S>(a + row * columns + column, columns, out + column * rows + row, rows);
+    return column;
+  };
+  Size row = 0;
+  for (; row + N <= rows; row += N) {
+    const Size column = squares(std::integral_constant<int, N>{}, row, 0);
+    Size rest = column;
+    for (Size i = 0; i < N; i += quarter)
+      rest = squares(std::integral_constant<int, quarter>{}, row + i, column);
+    one_by_one(row, row + N, rest);
+  }
+  for (; row + quarter <= rows; row += quarter)
+    one_by_one(row, row + quarter, squares(std::integral_constant<int, quarter>{}, row, 0));
+  one_by_one(row, rows, 0);
 }
 
 template <class T>
