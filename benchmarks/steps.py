@@ -150,8 +150,8 @@ def table(result):
         "each side, each the median of its steps; ratios of processes side by side with the 95 % "
         "interval of a bootstrap. Compiled: the same PyTorch through torch.compile, in "
         f"{result['settings']['compiled']} of them; its own time does not count. "
-        "A step of the minimax form and of NOT holds 15 and 10 inner steps. The floor: the step's products alone, whole batches at the rate measured for each shape in the "
-        "same process; the bound: the same products at the rate of one of 1024³. Peak memory is "
-        "that of the whole process, libtorch included, and in brackets what it holds above one "
-        "that has only loaded it; on monge's side the operands of the floor's products are in it "
-        "too.")
+        "A step of the minimax form and of NOT holds 15 and 10 inner steps. The floor: the step's "
+        "products alone, whole batches at the rate measured for each shape in the same process; the "
+        "bound: the same products at the rate of one of 1024³. Peak memory is that of the whole "
+        "process, libtorch included, and in brackets what it holds above one that has only loaded "
+        "it; on monge's side the operands of the floor's products are in it too.")

@@ -27,8 +27,8 @@ inline T updated(const AdamFactors<T>& factors, T p, T g, T& m, T& v) {
 #ifdef __AVX512F__
 /// Sixteen numbers, returning the new parameters. The processor's square root takes as long as all
 /// the rest: here it is v times its first guess of 1 / sqrt(v), to 14 bits, after one step of
-/// Newton's, which is right to 2 units in the last place; below 1e-37 it is v 3e18, less than
-/// 1e-18.
+/// Newton's, which is right to 2 units in the last place. A root below 3e-19 counts as 3e-19, and
+/// where v has overflowed it is its own root, so that the parameter stays.
 inline __m512 updated(const AdamFactors<float>& factors, const float* p, const float* g, float* m,
                       float* v) {
   const auto all = [](float number) { return _mm512_set1_ps(number); };
@@ -38,12 +38,13 @@ inline __m512 updated(const AdamFactors<float>& factors, const float* p, const f
       all(factors.beta2) * _mm512_loadu_ps(v) + all(1 - factors.beta2) * slope * slope;
   _mm512_storeu_ps(m, mean);
   _mm512_storeu_ps(v, square);
-  const __m512 least = all(1e-37F), lowest = all(factors.lowest);
-  const __m512 guess = _mm512_maskz_rsqrt14_ps(0xFFFF, square < least ? least : square);
-  const __m512 root = square * guess;
-  const __m512 better = root * (all(1.5F) - all(0.5F) * root * guess);
+  const __m512 least = all(1e-37F), most = all(3e38F), lowest = all(factors.lowest);
+  const __m512 floored = square < least ? least : square;
+  const __m512 guess = _mm512_maskz_rsqrt14_ps(0xFFFF, floored);
+  const __m512 near = floored * guess;
+  const __m512 root = square > most ? square : near * (all(1.5F) - all(0.5F) * near * guess);
   const __m512 moved = _mm512_loadu_ps(p) - all(factors.step) * mean /
-                                                (better * all(factors.root) + all(factors.epsilon));
+                                                (root * all(factors.root) + all(factors.epsilon));
   return moved < lowest ? lowest : moved;
 }
 #endif

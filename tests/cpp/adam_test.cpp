@@ -49,6 +49,30 @@ TEST_P(AdamOf, FollowsItsFormula) {
   }
 }
 
+TEST_P(AdamOf, FollowsItsFormulaForDerivativesOfAnySize) {
+  std::vector<double> sizes;
+  for (int order = -40; order <= 18; ++order) sizes.insert(sizes.end(), {0.0, std::pow(10, order)});
+  const Tensor gradient = at::tensor(sizes, at::kDouble).to(GetParam());
+  const Tensor ones = at::ones_like(gradient, at::kDouble);
+  const State parameters{{"a", ones.to(GetParam())}};
+  const AdamOptions options{.learning_rate = 0.1};
+  Adam adam(parameters, options);
+  PlainAdam plain{options, ones.clone(), at::zeros_like(ones), at::zeros_like(ones)};
+  for (int step = 0; step < 3; ++step) {
+    adam.step({gradient}, 1);
+    plain.step(gradient.to(at::kDouble), 1);
+  }
+  const Tensor gap = (parameters.at("a").to(at::kDouble) - plain.parameter).abs();
+  EXPECT_LT(gap.max().item<double>(), GetParam() == at::kFloat ? 1e-5 : 1e-13);
+}
+
+TEST(Adam, ASecondMomentThatOverflowsStopsItsParameter) {
+  const State parameters{{"a", at::ones({50}, at::kFloat)}};
+  Adam adam(parameters, {.learning_rate = 0.1});
+  adam.step({at::full({50}, 1e25F)}, 1);
+  EXPECT_TRUE(at::equal(parameters.at("a"), at::ones({50}, at::kFloat)));
+}
+
 TEST_P(AdamOf, KeepsParametersAboveTheirBounds) {
   const State parameters{{"free", at::ones({40}, GetParam())},
                          {"held", at::ones({40}, GetParam())}};
