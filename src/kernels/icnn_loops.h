@@ -24,11 +24,6 @@ struct FormAdjoints {
   std::int64_t u_ld;
   const T *top, *bottom;
   std::int64_t ld;
-
-  FormAdjoints from(std::int64_t row) const {
-    return {u + row * u_ld, u_dot ? u_dot + row * u_ld : nullptr, u_ld,
-            top + row * ld, bottom ? bottom + row * ld : nullptr, ld};
-  }
 };
 
 /// The elementwise passes of networks between their matrix products, over `rows` points. A matrix

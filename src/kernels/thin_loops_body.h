@@ -6,6 +6,8 @@
 #include "kernels/icnn_loops.h"
 #include "kernels/lanes.h"
 
+#include <type_traits>
+
 namespace monge::kernels {
 namespace {
 
@@ -167,8 +169,8 @@ void form(const ThinForms<T>& forms, Size rows, const T* x, const T* bias, const
                                               out + i * ld, ld);
       i += decltype(count)::value;
     };
-    while (i + 4 <= rows) next(Dimension<4>{});
-    while (i < rows) next(Dimension<1>{});
+    while (i + 4 <= rows) next(std::integral_constant<int, 4>{});
+    while (i < rows) next(std::integral_constant<int, 1>{});
   });
 }
 
@@ -179,6 +181,12 @@ MONGE_INLINE auto form_adjoint(const T* u, const T* u_dot, typename L::Vector to
   const auto half = L::load(u) * top;
   const auto all = u_dot ? half + L::load(u_dot) * bottom : half;
   return all + all;
+}
+
+template <class T>
+MONGE_INLINE FormAdjoints<T> from_row(const FormAdjoints<T>& at, Size row) {
+  return {at.u + row * at.u_ld, at.u_dot ? at.u_dot + row * at.u_ld : nullptr, at.u_ld,
+          at.top + row * at.ld, at.bottom ? at.bottom + row * at.ld : nullptr, at.ld};
 }
 
 template <class T, int D, int Rows>
@@ -222,9 +230,9 @@ void form_back(const ThinForms<T>& forms, Size rows, FormAdjoints<T> at, T* out)
     constexpr int D = decltype(dimension)::value;
     constexpr int group = D <= 4 ? 4 : 2;
     Size i = 0;
-    for (; i + group <= rows; i += group, at = at.from(group))
+    for (; i + group <= rows; i += group, at = from_row(at, group))
       form_back_rows<T, D, group>(forms, at, out + i * D);
-    for (; i < rows; ++i, at = at.from(1)) form_back_rows<T, D, 1>(forms, at, out + i * D);
+    for (; i < rows; ++i, at = from_row(at, 1)) form_back_rows<T, D, 1>(forms, at, out + i * D);
   });
 }
 
@@ -262,10 +270,10 @@ void form_outer(const ThinForms<T>& forms, Size rows, FormAdjoints<T> at, const 
     constexpr int D = decltype(dimension)::value;
     constexpr int group = D <= 2 ? 4 : D <= 4 ? 2 : 1;  // whose points stay in registers
     Size i = 0;
-    for (; i + group <= rows; i += group, at = at.from(group))
+    for (; i + group <= rows; i += group, at = from_row(at, group))
       form_outer_rows<T, D, group>(forms, at, x + i * D, v ? v + i * D : nullptr, w);
     if constexpr (group > 1)
-      for (; i < rows; ++i, at = at.from(1))
+      for (; i < rows; ++i, at = from_row(at, 1))
         form_outer_rows<T, D, 1>(forms, at, x + i * D, v ? v + i * D : nullptr, w);
   });
 }

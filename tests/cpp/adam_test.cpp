@@ -51,11 +51,13 @@ TEST_P(AdamOf, FollowsItsFormula) {
 
 TEST_P(AdamOf, FollowsItsFormulaForDerivativesOfAnySize) {
   std::vector<double> sizes;
-  for (int order = -40; order <= 18; ++order) sizes.insert(sizes.end(), {0.0, std::pow(10, order)});
+  for (int order = -40; order <= 19; ++order) sizes.insert(sizes.end(), {0.0, std::pow(10, order)});
+  const AdamOptions options{.learning_rate = 0.1};
+  // Its second moment is just below the largest number of float32 after three steps.
+  sizes.push_back(std::sqrt(3.2e38 / (1 - std::pow(options.beta2, 3))));
   const Tensor gradient = at::tensor(sizes, at::kDouble).to(GetParam());
   const Tensor ones = at::ones_like(gradient, at::kDouble);
   const State parameters{{"a", ones.to(GetParam())}};
-  const AdamOptions options{.learning_rate = 0.1};
   Adam adam(parameters, options);
   PlainAdam plain{options, ones.clone(), at::zeros_like(ones), at::zeros_like(ones)};
   for (int step = 0; step < 3; ++step) {
@@ -71,6 +73,22 @@ TEST(Adam, ASecondMomentThatOverflowsStopsItsParameter) {
   Adam adam(parameters, {.learning_rate = 0.1});
   adam.step({at::full({50}, 1e25F)}, 1);
   EXPECT_TRUE(at::equal(parameters.at("a"), at::ones({50}, at::kFloat)));
+}
+
+TEST_P(AdamOf, GivesANumberTheSameBitsWhereverItLies) {
+  const Tensor gradient = Random(3, "test").normal({90}).to(GetParam());
+  const auto moved = [&](std::int64_t from, std::int64_t count) {
+    const State parameters{{"a", at::ones({count}, GetParam())}};
+    Adam adam(parameters, {.learning_rate = 0.1});
+    for (int step = 0; step < 4; ++step)
+      adam.step({gradient.slice(0, from, from + count).contiguous()}, 1);
+    return parameters.at("a");
+  };
+  const Tensor whole = moved(0, 90);
+  for (const std::int64_t cut : {1, 17, 40, 83}) {
+    EXPECT_TRUE(at::equal(whole.slice(0, 0, cut), moved(0, cut))) << cut;
+    EXPECT_TRUE(at::equal(whole.slice(0, cut), moved(cut, 90 - cut))) << cut;
+  }
 }
 
 TEST_P(AdamOf, KeepsParametersAboveTheirBounds) {

@@ -103,8 +103,8 @@ TYPED_TEST(Product, LoopsOfAllInstructionSetsAgreeWithThePlainProduct) {
 TYPED_TEST(Product, LoopsTranspose) {
   using T = TypeParam;
   for (const auto& [set, loops] : supported_loops<T>())
-    for (const auto& [rows, columns] :
-         std::vector<std::pair<std::int64_t, std::int64_t>>{{1, 1}, {16, 33}, {96, 16}, {50, 70}}) {
+    for (const auto& [rows, columns] : std::vector<std::pair<std::int64_t, std::int64_t>>{
+             {1, 1}, {16, 33}, {96, 16}, {50, 70}, {31, 20}, {7, 9}}) {
       const Tensor a = Random(2, "product").normal({rows, columns}).to(this->dtype);
       const Tensor out = at::empty({columns, rows}, this->dtype);
       loops->transpose(rows, columns, a.const_data_ptr<T>(), out.data_ptr<T>());
