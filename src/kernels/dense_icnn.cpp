@@ -298,7 +298,8 @@ void IcnnBlock<T>::point_adjoint(T* out) {
 template <class T>
 std::int64_t IcnnBlock<T>::bytes() const {
   return static_cast<std::int64_t>((states_.size() + adjoints_.size() + slope_.size() +
-                                    bend_.size() + points_.size() + zeros_.size()) *
+                                    bend_.size() + points_.size() + zeros_.size() +
+                                    quadratic_.size() + linear_.size()) *
                                    sizeof(T));
 }
 

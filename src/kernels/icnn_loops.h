@@ -9,7 +9,8 @@ namespace monge::kernels {
 enum class Activation { relu, leaky_relu, celu, elu, silu };
 
 /// The input's weights of a DenseICNN of few dimensions: w [dimension, (rank + 1) units], in whose
-/// columns u_1 ... u_r go before the linear rows; so do they in rows of `ld` numbers made by it.
+/// columns u_1 ... u_r go before the linear rows; so do they in rows of `ld` numbers made by it. Of
+/// rank 0 it is the thin first or last layer of a perceptron.
 template <class T>
 struct ThinForms {
   std::int64_t dimension, rank, units;
@@ -34,13 +35,6 @@ struct FormAdjoints {
 template <class T>
 struct IcnnLoops {
   using Size = std::int64_t;
-
-  /// out[i, m] = <x_i, w_m>, of w transposed to [d, units]; for small d.
-  void (*project)(Size rows, Size d, Size units, const T* x, const T* w, T* out, Size ld);
-  /// out[i, j] = Σ_m p[i, m] w_m[j]: the same backwards.
-  void (*project_back)(Size rows, Size d, Size units, const T* p, Size ld, const T* w, T* out);
-  /// w_m[j] += Σ_i p[i, m] x[i, j], of w transposed to [d, units].
-  void (*outer)(Size rows, Size d, Size units, const T* p, Size ld, const T* x, T* w);
 
   /// Rows [u_1 ... u_r, q] of points x: u_s = <x, w_s>, q = <x, w> + b + Σ_s u_s²; or, with the
   /// points' rows `of`, of directions x: q. = <x, w> + 2 Σ_s u_s u._s.

@@ -304,9 +304,6 @@ void row_products(Size rows, Size width, const T* p, Size ld, const T* w, T* out
 
 template <class T>
 constexpr IcnnLoops<T> loops{
-    .project = project<T>,
-    .project_back = project_back<T>,
-    .outer = outer<T>,
     .form = form<T>,
     .form_back = form_back<T>,
     .form_outer = form_outer<T>,

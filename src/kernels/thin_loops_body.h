@@ -14,9 +14,7 @@ namespace {
 using Size = std::int64_t;
 
 template <int D>
-struct Dimension {
-  static constexpr int value = D;
-};
+using Dimension = std::integral_constant<int, D>;
 
 /// body(Dimension<d>) for a small d, so that a point's numbers stay in registers.
 template <class Body>
@@ -41,88 +39,6 @@ MONGE_INLINE void with_dimension(Size d, Body body) {
     default:
       __builtin_trap();
   }
-}
-
-template <class T, int D, int Rows>
-MONGE_INLINE void project_rows(Size units, const T* x, const T* w, T* out, Size ld) {
-  over<T>(units, [&](auto lanes, Size m) MONGE_INLINED {
-    using L = decltype(lanes);
-    typename L::Vector weight[D];
-    for (int j = 0; j < D; ++j) weight[j] = L::load(w + j * units + m);
-    for (int i = 0; i < Rows; ++i) {
-      auto sum = weight[0] * x[i * D];
-      for (int j = 1; j < D; ++j) sum = sum + weight[j] * x[i * D + j];
-      L::store(out + i * ld + m, sum);
-    }
-  });
-}
-
-template <class T>
-void project(Size rows, Size d, Size units, const T* x, const T* w, T* out, Size ld) {
-  with_dimension(d, [&](auto dimension) MONGE_INLINED {
-    constexpr int D = decltype(dimension)::value;
-    Size i = 0;
-    for (; i + 4 <= rows; i += 4) project_rows<T, D, 4>(units, x + i * D, w, out + i * ld, ld);
-    for (; i < rows; ++i) project_rows<T, D, 1>(units, x + i * D, w, out + i * ld, ld);
-  });
-}
-
-template <class T, int D, int Rows>
-MONGE_INLINE void project_back_rows(Size units, const T* p, Size ld, const T* w, T* out) {
-  constexpr int N = MONGE_REGISTER_BYTES / sizeof(T);
-  using L = Lanes<T, N>;
-  typename L::Vector sums[Rows][D] = {};
-  Size m = 0;
-  for (; m + N <= units; m += N)
-    for (int i = 0; i < Rows; ++i) {
-      const auto value = L::load(p + i * ld + m);
-      for (int j = 0; j < D; ++j) sums[i][j] = sums[i][j] + value * L::load(w + j * units + m);
-    }
-  for (int i = 0; i < Rows; ++i)
-    for (int j = 0; j < D; ++j) {
-      T sum = L::sum(sums[i][j]);
-      for (Size rest = m; rest < units; ++rest) sum += p[i * ld + rest] * w[j * units + rest];
-      out[i * D + j] = sum;
-    }
-}
-
-template <class T>
-void project_back(Size rows, Size d, Size units, const T* p, Size ld, const T* w, T* out) {
-  with_dimension(d, [&](auto dimension) MONGE_INLINED {
-    constexpr int D = decltype(dimension)::value;
-    constexpr int group = D <= 4 ? 4 : 2;
-    Size i = 0;
-    for (; i + group <= rows; i += group)
-      project_back_rows<T, D, group>(units, p + i * ld, ld, w, out + i * D);
-    for (; i < rows; ++i) project_back_rows<T, D, 1>(units, p + i * ld, ld, w, out + i * D);
-  });
-}
-
-/// The first Rows rows' part of w_m[j] += Σ_i p[i, m] x[i, j].
-template <class T, int D, int Rows>
-MONGE_INLINE void outer_rows(Size units, const T* p, Size ld, const T* x, T* w) {
-  over<T>(units, [&](auto lanes, Size m) MONGE_INLINED {
-    using L = decltype(lanes);
-    typename L::Vector sums[D];
-    for (int j = 0; j < D; ++j) sums[j] = L::load(w + j * units + m);
-    for (int i = 0; i < Rows; ++i) {
-      const auto value = L::load(p + i * ld + m);
-      for (int j = 0; j < D; ++j) sums[j] = sums[j] + value * x[i * D + j];
-    }
-    for (int j = 0; j < D; ++j) L::store(w + j * units + m, sums[j]);
-  });
-}
-
-template <class T>
-void outer(Size rows, Size d, Size units, const T* p, Size ld, const T* x, T* w) {
-  with_dimension(d, [&](auto dimension) MONGE_INLINED {
-    constexpr int D = decltype(dimension)::value;
-    constexpr int group = D <= 2 ? 8 : D <= 4 ? 4 : 2;  // whose points stay in registers
-    Size i = 0;
-    for (; i + group <= rows; i += group)
-      outer_rows<T, D, group>(units, p + i * ld, ld, x + i * D, w);
-    for (; i < rows; ++i) outer_rows<T, D, 1>(units, p + i * ld, ld, x + i * D, w);
-  });
 }
 
 /// Rows [u_1 ... u_r, q] of Rows points or directions; `of` are the points' rows for directions.
