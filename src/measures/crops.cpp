@@ -54,8 +54,8 @@ Tensor downscaled(const Tensor& photograph, std::int64_t times) {
 }
 
 Tensor read_photograph(const fs::path& path, const CropOptions& options, std::int64_t channels) {
-  Tensor photograph = image::read_picture(
-      path, {.channels = options.grey ? 1 : channels, .crop = "none"});
+  Tensor photograph =
+      image::read_picture(path, {.channels = options.grey ? 1 : channels, .crop = "none"});
   photograph = downscaled(resized(photograph, options.short_side), options.downscale);
   if (!options.grey || channels == 1) return photograph;
   return photograph.expand({3, -1, -1}).contiguous();
