@@ -15,10 +15,10 @@ WHATS = ("grey", "mean colour of each grey", "T(x)")
 
 
 def grey(picture):
-    """Luminance (Rec. 709) as sRGB codes it."""
+    """Luminance of linear light, as libvips weighs and sRGB codes it: what `grey` makes of a crop."""
     share = levels(picture) / 255
     linear = numpy.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
-    luminance = linear @ [0.2126, 0.7152, 0.0722]
+    luminance = linear @ [0.2, 0.7, 0.1]
     coded = numpy.where(luminance <= 0.0031308, 12.92 * luminance,
                         1.055 * luminance ** (1 / 2.4) - 0.055)
     return Image.fromarray((255 * coded).round().astype("u1"))
