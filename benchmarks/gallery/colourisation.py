@@ -11,7 +11,7 @@ from PIL import Image
 RECIPE = "colourisation"
 FOLDER = common.OUT / "runs" / "gallery" / RECIPE
 PATCH, PATCHES = 8, 3000  # whose laws are compared
-WHATS = ("grey", "mean colour of each grey", "T(x)")
+WHATS = ("grey", "mean colour of a grey", "T(x)")
 
 
 def grey(picture):
@@ -61,14 +61,14 @@ def record(pictures, truth):
 
 def draw(made, truth):
     titles = (*WHATS, "true")
-    figure, axes = plt.subplots(len(truth), len(titles), figsize=(7.6, 4.4 * len(truth)))
+    figure, axes = plt.subplots(len(truth), len(titles), figsize=(6.6, 3.6 * len(truth)))
     for line, name in zip(axes, truth):
         for axis, title, pictures in zip(line, titles, (*made.values(), truth)):
             axis.imshow(held_out(pictures[name]).astype("u1"))
             axis.axis("off")
-            if line is axes[0]:
-                axis.set_title(title, fontsize=9)
-    save(figure, "gallery.colourisation", colours=128)
+    for axis, title in zip(axes[0], titles):
+        axis.set_title(title, fontsize=9)
+    save(figure, "gallery.colourisation", colours=96)
 
 
 def run():

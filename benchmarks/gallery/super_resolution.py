@@ -55,8 +55,8 @@ def draw(pictures):
             axis.imshow(picture.crop([side // times for side in
                                       (left, top, left + STRIP, top + STRIP)]))
             axis.axis("off")
-            if line is axes[0]:
-                axis.set_title(title, fontsize=9)
+    for axis, title in zip(axes[0], titles):
+        axis.set_title(title, fontsize=9)
     save(figure, "gallery.super_resolution", colours=128)
 
 
