@@ -331,6 +331,10 @@ bool apply_to_images(const LoadedMap& loaded, const TransportMap& map,
                        .samples = arguments.samples,
                        .preparation = preparation_of(arguments)};
   if (loaded.of_crops() && (folder || is_image_path(arguments.in))) {
+    if (!arguments.inverse) {
+      mapping.downscale = loaded.downscale();
+      mapping.grey = loaded.grey();
+    }
     apply_to_photographs(mapping, arguments, existing);
     return true;
   }

@@ -425,6 +425,18 @@ bool LoadedMap::of_crops() const {
          shape().size() == 3;
 }
 
+std::int64_t LoadedMap::downscale() const {
+  const auto note = notes.find("downscale");
+  if (note == notes.end()) return 1;
+  std::int64_t times = 0;
+  const char* last = note->second.data() + note->second.size();
+  const auto [end, code] = std::from_chars(note->second.data(), last, times);
+  if (code != std::errc() || end != last) fail("downscale", "a whole number", note->second);
+  return crops_declaration().read({{"downscale", times}}, "map file").downscale;
+}
+
+bool LoadedMap::grey() const { return notes.contains("grey"); }
+
 ColourSpace LoadedMap::colour_space() const {
   const auto note = notes.find("space");
   return note == notes.end() ? ColourSpace::srgb : colour_space_of(note->second, "space");

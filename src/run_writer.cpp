@@ -157,8 +157,12 @@ void RunWriter::write_map(const Training& training, std::int64_t step, const Qua
                                            {"seed", std::to_string(config_.seed)},
                                            {"quality", fmt::format("{:.6g}", quality.value)}};
   if (shape_.size() > 1) notes["shape"] = fmt::format("{}", fmt::join(shape_, "x"));
-  if (config_.part("source", "") == crops_declaration().info().name)
+  if (config_.part("source", "") == crops_declaration().info().name) {
     notes["source"] = crops_declaration().info().name;
+    const CropOptions crops = crops_declaration().read(config_.options("source"), "source");
+    if (crops.downscale > 1) notes["downscale"] = std::to_string(crops.downscale);
+    if (crops.grey) notes["grey"] = "true";
+  }
   if (config_.part("source", "") == "pixels")
     notes["space"] = pixels_declaration().read(config_.options("source"), "source").space;
   save_map(run().map(), learned(training.solver, training.problem), notes);

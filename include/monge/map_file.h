@@ -30,6 +30,11 @@ struct LoadedMap {
   std::vector<std::int64_t> shape() const;
   /// Whether it moves crops of photographs, by the note "source": a whole one goes tile by tile.
   bool of_crops() const;
+  /// Of a map of crops: how many times larger than a photograph its result is, by the note
+  /// "downscale"; 1 where there is none. Throws Error on a note that says nothing.
+  std::int64_t downscale() const;
+  /// Of a map of crops: whether it sees photographs without their colours, by the note "grey".
+  bool grey() const;
   /// The space of the colours that it moves, by the note "space"; sRGB where there is none.
   ColourSpace colour_space() const;
 };

@@ -23,6 +23,8 @@ struct ImageMapping {
   std::int64_t samples = 1;         ///< images that come of each one
   /// How the images of the training were made; what it leaves open follows from the shape.
   ImageOptions preparation = {};
+  std::int64_t downscale = 1;  ///< times that a photograph is enlarged before its tiles are mapped
+  bool grey = false;           ///< whether it loses its colours before
 };
 
 struct MappedFolder {
@@ -44,8 +46,9 @@ MappedFolder map_image_folder(const ImageMapping& mapping, const std::filesystem
 /// Throws Error on a map of other images; each side has to have s pixels at least.
 Tensor map_by_tiles(const ImageMapping& mapping, const Tensor& image);
 
-/// Maps a photograph tile by tile to one of its own size, of 8 bits and without alpha. Throws Error
-/// on one that is smaller than a tile.
+/// Maps a photograph tile by tile to one of its own size, or `downscale` times as large, of 8 bits
+/// and without alpha; it is enlarged bicubically. Throws Error on one that is then smaller than a
+/// tile.
 void map_photograph(const ImageMapping& mapping, const std::filesystem::path& in,
                     const std::filesystem::path& out, Existing existing);
 

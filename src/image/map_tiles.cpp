@@ -1,6 +1,7 @@
 #include "monge/error.h"
 #include "monge/map_images.h"
 
+#include "image/bicubic.h"
 #include "image/folder.h"
 #include "image/levels.h"
 #include "image/prepare.h"
@@ -29,21 +30,29 @@ Tensor surrounded(const Tensor& image, std::int64_t side, std::int64_t step) {
   return at::reflection_pad2d(image, {step, behind(image.size(2)), step, behind(image.size(1))});
 }
 
-void require_room(std::int64_t width, std::int64_t height, std::int64_t side,
+void require_room(const ImageMapping& mapping, std::int64_t width, std::int64_t height,
                   const fs::path& path) {
-  if (std::min(width, height) < side)
+  const std::int64_t least = (mapping.shape[1] + mapping.downscale - 1) / mapping.downscale;
+  if (std::min(width, height) < least)
     fail(path.string(),
-         fmt::format("a photograph of at least {0}x{0} pixels, a tile of the map", side),
+         fmt::format("a photograph of at least {0}x{0} pixels, a tile of the map", least),
          fmt::format("one of {}x{}", width, height));
 }
 
-ImageOptions whole(const ImageMapping& mapping) {
-  return {.channels = mapping.shape[0], .crop = "none"};
+/// [channels, h, w], or [1, h, w] where the map sees no colours.
+Tensor read_whole(const ImageMapping& mapping, const fs::path& path) {
+  return image::read_picture(path,
+                             {.channels = mapping.grey ? 1 : mapping.shape[0], .crop = "none"});
 }
 
-void write_mapped(const ImageMapping& mapping, const Tensor& levels, const fs::path& in,
+void write_mapped(const ImageMapping& mapping, const Tensor& photograph, const fs::path& in,
                   const fs::path& out, Existing existing) {
-  const Tensor mapped = map_by_tiles(mapping, image::from_levels(levels));
+  Tensor levels = photograph;
+  if (mapping.downscale > 1)
+    levels = image::bicubic(levels, levels.size(1) * mapping.downscale,
+                            levels.size(2) * mapping.downscale);
+  const Tensor mapped =
+      map_by_tiles(mapping, image::from_levels(levels.expand({mapping.shape[0], -1, -1})));
   image::write_levels(out, image::to_levels(mapped, in.string()), existing);
 }
 
@@ -74,8 +83,8 @@ Tensor map_by_tiles(const ImageMapping& mapping, const Tensor& image) {
 
 void map_photograph(const ImageMapping& mapping, const fs::path& in, const fs::path& out,
                     Existing existing) {
-  const Tensor levels = image::read_picture(in, whole(mapping));
-  require_room(levels.size(2), levels.size(1), mapping.shape[1], in);
+  const Tensor levels = read_whole(mapping, in);
+  require_room(mapping, levels.size(2), levels.size(1), in);
   write_mapped(mapping, levels, in, out, existing);
 }
 
@@ -84,13 +93,13 @@ MappedFolder map_photograph_folder(const ImageMapping& mapping, const fs::path& 
   image::require_place(in, out, existing);
   image::FolderListing listing = image::list_pictures(in);
   for (const image::FolderPicture& picture : listing.pictures)
-    require_room(picture.header.width, picture.header.height, mapping.shape[1], in / picture.name);
+    require_room(mapping, picture.header.width, picture.header.height, in / picture.name);
   MappedFolder done{0, std::move(listing.skipped)};
   for (const image::FolderPicture& picture : listing.pictures) {
     const fs::path from = in / picture.name, to = out / image::output_name(picture.name, 0, 1);
     Tensor levels;
     try {
-      levels = image::read_picture(from, whole(mapping));
+      levels = read_whole(mapping, from);
     } catch (const Error& error) {
       done.skipped.push_back({picture.name, image::reason_of(error, from)});
       continue;

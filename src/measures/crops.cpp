@@ -2,6 +2,7 @@
 
 #include "monge/error.h"
 
+#include "image/bicubic.h"
 #include "image/folder.h"
 #include "image/prepare.h"
 
@@ -42,15 +43,29 @@ Tensor resized(const Tensor& photograph, std::int64_t short_side) {
   return levels.squeeze(0).round().clamp(0, 255).to(at::kByte).contiguous();
 }
 
+/// Reduced so many times and enlarged again to its own size.
+Tensor downscaled(const Tensor& photograph, std::int64_t times) {
+  if (times == 1) return photograph;
+  const std::int64_t height = photograph.size(1), width = photograph.size(2);
+  const auto reduced = [&](std::int64_t side) {
+    return std::max<std::int64_t>(std::llround(static_cast<double>(side) / double(times)), 1);
+  };
+  return image::bicubic(image::bicubic(photograph, reduced(height), reduced(width)), height, width);
+}
+
 Tensor read_photograph(const fs::path& path, const CropOptions& options, std::int64_t channels) {
-  return resized(image::read_picture(path, {.channels = channels, .crop = "none"}),
-                 options.short_side);
+  Tensor photograph =
+      image::read_picture(path, {.channels = options.grey ? 1 : channels, .crop = "none"});
+  photograph = downscaled(resized(photograph, options.short_side), options.downscale);
+  if (!options.grey || channels == 1) return photograph;
+  return photograph.expand({3, -1, -1}).contiguous();
 }
 
 std::shared_ptr<const Measure> crops_of_folder(const CropOptions& options) {
   image::FolderListing listing = image::list_pictures(options.file);
   const std::int64_t channels =
-      image::common_channels(options.file, listing.pictures, options.channels);
+      options.grey ? options.channels
+                   : image::common_channels(options.file, listing.pictures, options.channels);
   std::vector<Tensor> photographs;
   for (const image::FolderPicture& picture : listing.pictures) {
     const fs::path path = fs::path(options.file) / picture.name;
@@ -88,6 +103,14 @@ const Declaration<CropOptions>& crops_declaration() {
           .option("channels", &O::channels,
                   "1 (grey) or 3 (sRGB); 0: those of the files, which must then agree.",
                   between(0, 3))
+          .option("downscale", &O::downscale,
+                  "How many times a photograph is reduced, with antialiasing, and enlarged to its "
+                  "own size again, both bicubic: what super-resolution starts from; 1: it is left "
+                  "sharp.",
+                  between(1, 16))
+          .option("grey", &O::grey,
+                  "Whether colours are taken out, in three equal channels: what colourisation "
+                  "starts from.")
           .option("flip", &O::flip, "Whether half of the crops are mirror images.")
           .option("rotation", &O::rotation, "Degrees up to which crops are turned, either way.",
                   between(0, 180))

@@ -156,6 +156,45 @@ TEST_F(CropFiles, APhotographIsResizedByItsShorterSide) {
   EXPECT_EQ(make_crops(options, "x")->shape(), (std::vector<std::int64_t>{1, 11, 11}));
 }
 
+/// A ramp is reproduced by a cubic convolution; the alternating lines beside it, which a
+/// photograph of half the size cannot hold, become their mean.
+TEST_F(CropFiles, APhotographIsDownscaledAndKeepsItsSize) {
+  const Tensor columns = at::arange(41).view({1, 41}).expand({32, 41});
+  const Tensor lines = 80 + 100 * (at::arange(32) % 2).view({32, 1}).expand({32, 41});
+  save(rgb(at::stack({5 * columns, lines, at::full({32, 41}, 7)}, 2)), "a.png");
+  const auto measure =
+      make_crops({.file = at("a.png").string(), .size = 32, .downscale = 2}, "source");
+  const Tensor middle = crops_of(crops(measure), 20).narrow(2, 8, 16).narrow(3, 8, 16);
+  const Tensor ramp = middle.select(1, 0);
+  EXPECT_LE((ramp.diff(1, 2) - 5).abs().max().item<double>(), 2);  // each rounded twice
+  EXPECT_LE(ramp.diff(1, 1).abs().max().item<double>(), 0.01);
+  EXPECT_LE((middle.select(1, 1) - 130).abs().max().item<double>(), 1.01);
+  EXPECT_LE((middle.select(1, 2) - 7).abs().max().item<double>(), 0.01);
+}
+
+TEST_F(CropFiles, APhotographThatIsDownscaledToNothingIsItsMean) {
+  save(rgb(noise(6, 6, 3, 8)), "a.png");
+  const auto measure =
+      make_crops({.file = at("a.png").string(), .size = 6, .downscale = 16}, "source");
+  const Tensor crop = crops_of(crops(measure), 1)[0];
+  EXPECT_LE((crop - crop.narrow(1, 0, 1).narrow(2, 0, 1)).abs().max().item<double>(), 0.01);
+}
+
+TEST_F(CropFiles, ColoursAreTakenOut) {
+  std::filesystem::create_directories(at("set"));
+  save(rgb(noise(9, 9, 3, 8)), "set/colour.png");
+  CropOptions options{.file = at("set").string(), .size = 9, .grey = true};
+  const Tensor crop = crops_of(crops(make_crops(options, "x")), 1)[0];
+  ASSERT_EQ(crop.size(0), 3);
+  EXPECT_TRUE(at::equal(crop[0], crop[1]) && at::equal(crop[0], crop[2]));
+  EXPECT_GT(crop.std().item<double>(), 10);
+  flat("set/grey.png", 90, 9, 9, 1);  // of one channel: it stays what it is, beside the others
+  const Tensor levels = crops_of(crops(make_crops(options, "x")), 50).flatten(1);
+  EXPECT_TRUE((levels - 90).abs().lt(0.01).all(1).any().item<bool>());
+  options.channels = 1;
+  EXPECT_EQ(make_crops(options, "x")->shape(), (std::vector<std::int64_t>{1, 9, 9}));
+}
+
 TEST_F(CropFiles, WhatCannotBeCroppedIsRefusedInOneLine) {
   flat("mixed/a.png", 10, 20, 20);
   flat("mixed/grey.png", 10, 20, 20, 1);

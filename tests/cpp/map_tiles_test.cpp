@@ -106,6 +106,36 @@ TEST_F(TiledPhotographs, OfAFolderKeepTheirNamesAndSizes) {
   EXPECT_EQ(read(at("out/deep/b.png")).sizes(), read(at("in/deep/b.png")).sizes());
 }
 
+/// A ramp of a photograph is one of half the slope in what is twice as large.
+TEST_F(TiledPhotographs, AreEnlargedForAMapOfDownscaledOnes) {
+  const Tensor ramp = (6 * at::arange(40)).view({1, 40, 1}).expand({11, 40, 3});
+  const auto in = save(rgb(ramp), "in.png");
+  ImageMapping enlarging = mapping(16, [](const Tensor& x) { return x; });
+  enlarging.downscale = 2;
+  map_photograph(enlarging, in, at("out.png"), Existing::keep);
+  const Tensor large = read(at("out.png"));
+  EXPECT_EQ(large.sizes(), (at::IntArrayRef{22, 80, 3}));
+  EXPECT_LE((large.narrow(1, 4, 72).diff(1, 1) - 3).abs().max().item<int>(), 1);
+  save(rgb(noise(7, 20, 3, 8)), "small.png");
+  EXPECT_NE(message_of([&] {
+              map_photograph(enlarging, at("small.png"), at("new.png"), Existing::keep);
+            }).find("of at least 8x8 pixels, a tile of the map, got one of 20x7"),
+            std::string::npos);
+}
+
+TEST_F(TiledPhotographs, LoseTheirColoursForAMapOfGreyOnes) {
+  const auto in = save(rgb(noise(12, 12, 3, 8)), "in.png");
+  ImageMapping colouring = mapping(8, [](const Tensor& x) { return x; });
+  colouring.grey = true;
+  map_photograph(colouring, in, at("grey.png"), Existing::keep);
+  const Tensor grey = read(at("grey.png"));
+  EXPECT_EQ(grey.size(2), 3);
+  EXPECT_TRUE(at::equal(grey.select(2, 0), grey.select(2, 1)) &&
+              at::equal(grey.select(2, 0), grey.select(2, 2)));
+  map_photograph(colouring, at("grey.png"), at("again.png"), Existing::keep);
+  EXPECT_LE((read(at("again.png")) - grey).abs().max().item<int>(), 1);
+}
+
 TEST_F(TiledPhotographs, SmallerThanATileAreRefusedBeforeAnythingIsWritten) {
   const auto in = save(rgb(noise(7, 33, 3, 8)), "in.png");
   const std::string text =

@@ -18,6 +18,8 @@ struct CropOptions {
   std::int64_t size = 128;
   std::int64_t short_side = 0;
   std::int64_t channels = 0;
+  std::int64_t downscale = 1;
+  bool grey = false;
   bool flip = false;
   double rotation = 0;
   double noise = 0;
@@ -57,9 +59,10 @@ class CropMeasure final : public Measure {
 };
 
 /// Crops of one photograph or of all of a folder and the folders in it, upright and in sRGB, as
-/// open_image_folder() reads them. Files that are no picture and damaged ones are skipped in a
-/// folder. Throws Error as CropMeasure does, on a file that cannot be read, and on a folder that
-/// holds no picture or ones of both one and three channels where none are asked for.
+/// open_image_folder() reads them, resized and then degraded as the options say. Files that are no
+/// picture and damaged ones are skipped in a folder. Throws Error as CropMeasure does, on a file
+/// that cannot be read, and on a folder that holds no picture or ones of both one and three
+/// channels where none are asked for.
 std::shared_ptr<const Measure> make_crops(const CropOptions& options, std::string_view where);
 
 }  // namespace monge
