@@ -50,9 +50,8 @@ class CostRows {
   void store();
   void compute(std::int64_t first, std::int64_t count, double* out) const;
   std::int64_t blocks() const { return (sources_ + block_ - 1) / block_; }
-  /// A thread takes at least 2^20 pairs, a millisecond or two: on a busy machine threads wait for
-  /// each other about that long.
-  std::int64_t grain() const { return std::max<std::int64_t>((1 << 20) / (block_ * targets_), 1); }
+  /// A thread takes at least 2^17 pairs, a fifth of a millisecond.
+  std::int64_t grain() const { return std::max<std::int64_t>((1 << 17) / (block_ * targets_), 1); }
   /// work(first, count, buffer) for every block of rows, in parallel.
   template <class Work>
   void for_each_block(const Work& work) const;
