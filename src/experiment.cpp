@@ -277,10 +277,12 @@ Experiment build(const Config& config, const std::shared_ptr<ProcessGroup>& grou
   const std::vector<std::int64_t> shape = setting.span ? std::vector{setting.span->target.rank()}
                                                        : common_shape(*sides.source, *sides.target);
   const std::int64_t dimension = c10::multiply_integers(shape);
+  TrainOptions& train = choices.train;
+  if (choices.row.give_time && train.max_seconds > 0)
+    choices.row.give_time(dimension, train.max_seconds, choices.parts);
   Random random(config.seed, "network");
   auto solver = choices.row.make(shape, choices.parts, random);
 
-  TrainOptions& train = choices.train;
   SmoothingOptions& smoothing = choices.smoothing;
   if (train.max_steps == 0 && train.max_seconds == 0)
     train.max_steps = choices.row.usual_steps(dimension);

@@ -19,7 +19,7 @@ class Stream {
   Stream(const Measure& measure, Random random)
       : measure_(measure),
         finite_(dynamic_cast<const FiniteMeasure*>(&measure)),
-        random_(std::move(random)) {
+        random_(random) {
     if (finite_) order_ = random_.permutation(finite_->size());
   }
 

@@ -14,12 +14,15 @@
 #include "monge/smoothing.h"
 #include "monge/solvers/adversarial.h"
 #include "monge/solvers/dual.h"
+#include "monge/solvers/dual_ensemble.h"
 #include "monge/solvers/image_saddle_point.h"
 #include "monge/solvers/light_sb.h"
 #include "monge/solvers/regularized_dual.h"
 #include "monge/solvers/saddle_point.h"
 #include "monge/solvers/w2gn.h"
 #include "monge/trainer.h"
+
+#include <ATen/Parallel.h>
 
 namespace monge {
 namespace {
@@ -71,7 +74,20 @@ std::unique_ptr<Solver> make_dual(std::int64_t dimension, SolverParts& parts, Ra
   if (!icnn.skip) fail("network.skip", "true", "false");
   parts.network_options = dense_icnn_declaration().write(icnn);
   parts.solver = dual_declaration().write(options);
+  if (options.members > 1)
+    return std::make_unique<DualEnsemble>(dimension, options, icnn, random);
   return std::make_unique<Dual>(dimension, options, icnn, random);
+}
+
+/// What the user has left open becomes what there is time for.
+void give_dual_time(std::int64_t dimension, double seconds, SolverParts& parts) {
+  const auto icnn = dense_icnn_declaration().read(parts.network_options, "network");
+  const auto options = dual_declaration().read(parts.solver, "solver");
+  if (options.members > 0) return;
+  const DualBudget budget =
+      dual_budget(dimension, seconds * at::get_num_threads(), options, icnn);
+  parts.solver["members"] = budget.members;
+  if (!budget.hidden.empty()) parts.network_options["hidden"] = budget.hidden;
 }
 
 /// The cost of those that the saddle point serves; its options come back resolved.
@@ -187,7 +203,9 @@ std::span<const SolverRow> solver_rows() {
        {"quadratic"},
        of_vectors(make_dual),
        dual_usual_steps,
-       always},
+       always,
+       false,
+       give_dual_time},
       {w2gn_declaration().info(),
        {"dense_icnn", "conv_icnn"},
        {"quadratic"},

@@ -40,6 +40,9 @@ struct SolverRow {
   /// Whether points are solved in the span of a target of lower dimension; null: never.
   std::function<bool(const SolverParts& parts)> in_span = {};
   bool takes_given = false;  ///< whether it trains networks of the caller's
+  /// Chooses, of what the user has left open, that which depends on the seconds there are; null:
+  /// nothing does.
+  std::function<void(std::int64_t dimension, double seconds, SolverParts& parts)> give_time = {};
 };
 
 /// A network that a map file can hold.

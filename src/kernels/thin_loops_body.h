@@ -79,14 +79,13 @@ void form(const ThinForms<T>& forms, Size rows, const T* x, const T* bias, const
           Size ld) {
   with_dimension(forms.dimension, [&](auto dimension) MONGE_INLINED {
     constexpr int D = decltype(dimension)::value;
-    Size i = 0;
-    const auto next = [&](auto count) MONGE_INLINED {
+    const auto rows_at = [&](auto count, Size i) MONGE_INLINED {
       form_rows<T, D, decltype(count)::value>(forms, x + i * D, bias, of ? of + i * ld : nullptr,
                                               out + i * ld, ld);
-      i += decltype(count)::value;
     };
-    while (i + 4 <= rows) next(std::integral_constant<int, 4>{});
-    while (i < rows) next(std::integral_constant<int, 1>{});
+    Size i = 0;
+    for (; i + 4 <= rows; i += 4) rows_at(std::integral_constant<int, 4>{}, i);
+    for (; i < rows; ++i) rows_at(std::integral_constant<int, 1>{}, i);
   });
 }
 

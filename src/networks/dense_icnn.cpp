@@ -266,4 +266,66 @@ std::vector<Tensor> DenseIcnn::layer_means(const Tensor& x) const {
 
 Table DenseIcnn::options() const { return dense_icnn_declaration().write(options_); }
 
+namespace {
+
+/// Rows `from` to `from + count` of a tensor of each network, one below the other.
+Tensor stacked(std::span<const State> states, const std::string& name, std::int64_t from,
+               std::int64_t count) {
+  std::vector<Tensor> parts;
+  for (const State& state : states) parts.push_back(state.at(name).narrow(0, from, count));
+  return at::cat(parts);
+}
+
+Tensor mean_of(std::span<const State> states, const std::string& name) {
+  std::vector<Tensor> parts;
+  for (const State& state : states) parts.push_back(state.at(name));
+  return at::stack(parts).mean(0);
+}
+
+}  // namespace
+
+std::shared_ptr<DenseIcnn> mean_network(std::span<const DenseIcnn* const> networks) {
+  const at::NoGradGuard no_graph;
+  const DenseIcnn& first = *networks.front();
+  DenseIcnnOptions options = first.settings();
+  const std::vector<std::int64_t> widths = options.hidden;
+  const auto count = std::ssize(networks);
+  std::vector<State> states;
+  for (const DenseIcnn* network : networks) {
+    if (network->settings().hidden != widths || network->dimension() != first.dimension())
+      fail("dense_icnn: mean_network", "networks of one shape", "others");
+    states.push_back(network->parameters());
+  }
+  for (std::int64_t& width : options.hidden) width *= count;
+
+  // Layer by layer, since the units of a layer lie together.
+  const std::int64_t units = c10::sum_integers(widths), rank = options.rank;
+  std::vector<Tensor> forms, lines, biases;
+  std::int64_t offset = 0;
+  State mean;
+  for (std::size_t k = 0; k < widths.size(); offset += widths[k], ++k) {
+    forms.push_back(stacked(states, "input.weight", rank * offset, rank * widths[k]));
+    lines.push_back(stacked(states, "input.weight", rank * units + offset, widths[k]));
+    biases.push_back(stacked(states, "input.bias", offset, widths[k]));
+    if (k == 0) continue;
+    const std::string name = fmt::format("convex.{}", k);
+    std::vector<Tensor> blocks;
+    for (const State& state : states) blocks.push_back(state.at(name));
+    mean[name] = at::block_diag(blocks);
+  }
+  forms.insert(forms.end(), lines.begin(), lines.end());
+  mean["input.weight"] = at::cat(forms);
+  mean["input.bias"] = at::cat(biases);
+  mean["final"] = stacked(states, "final", 0, widths.back()) / static_cast<double>(count);
+  if (options.skip)
+    for (const char* name : {"skip.quadratic", "skip.linear"}) mean[name] = mean_of(states, name);
+
+  Random random(0, "network");
+  auto whole = std::make_shared<DenseIcnn>(first.dimension(), options,
+                                           DenseIcnn::Initial::near_zero, random,
+                                           mean["final"].scalar_type());
+  load_parameters(*whole, mean, "dense_icnn");
+  return whole;
+}
+
 }  // namespace monge

@@ -90,7 +90,12 @@ const Declaration<DualOptions>& dual_declaration() {
               "regression, objective: at the guess of a network that learns beside the "
               "potential, by its distance to what was found or by what is maximised (Amos "
               "2023); auto: regression where there is no table.",
-              one_of({"auto", "none", "regression", "objective"}));
+              one_of({"auto", "none", "regression", "objective"}))
+          .option("members", &O::members,
+                  "Potentials that learn apart, whose mean is the solution: what each gets wrong by "
+                  "chance goes. A step is one of each. 0: chosen from train.max_seconds, one where "
+                  "that is not set.",
+                  between(0, 64));
   return declaration;
 }
 
@@ -100,7 +105,19 @@ DualOptions sized_for(DualOptions options, std::int64_t dimension,
   if (options.batch == 0) options.batch = dimension <= 128 ? 512 : 256;
   if (options.learning_rate == 0)
     options.learning_rate = dimension <= 8 ? 5e-3 : dimension <= 32 ? 1e-2 : 2e-2;
+  options.members = std::max<std::int64_t>(options.members, 1);
   return options;
+}
+
+double dual_step_work(std::int64_t dimension, const DualOptions& options,
+                      const DenseIcnnOptions& network) {
+  double products = 0;
+  std::int64_t before = 0;
+  for (const std::int64_t width : network.hidden) {
+    products += static_cast<double>(width * ((network.rank + 1) * dimension + before));
+    before = width;
+  }
+  return 14 * static_cast<double>(options.batch) * products;
 }
 
 std::int64_t dual_usual_steps(std::int64_t dimension) { return dimension <= 32 ? 5000 : 4000; }
@@ -138,11 +155,20 @@ void Dual::set_frame(const AffineFrame& frame) {
   batches_->set_frame(frame);
 }
 
+DualMoments dual_moments(const Problem& problem, Random& random) {
+  Moments source = sampled_moments(problem.source.measure(), random);
+  return {std::move(source), sampled_moments(problem.target.measure(), random)};
+}
+
 void Dual::start(const Problem& problem, Random& random) {
+  start(problem, dual_moments(problem, random), random);
+}
+
+void Dual::start(const Problem& problem, const DualMoments& moments, Random& random) {
   const Measure &source = problem.source.measure(), &target = problem.target.measure();
-  const Moments p = sampled_moments(source, random), q = sampled_moments(target, random);
-  if (options_.start == "affine") set_frame(bures_wasserstein_frame(p, q));
-  batches_->start(p, q, random);
+  if (options_.start == "affine")
+    set_frame(bures_wasserstein_frame(moments.source, moments.target));
+  batches_->start(moments.source, moments.target, random);
   if (options_.network_share > 0) {
     psi_->become_identity(frame_.enter(source.sample(start_points, random)),
                           1 - options_.network_share);
@@ -216,13 +242,11 @@ StepReport Dual::step(Problem& problem, double rate) {
   return report;
 }
 
-double Dual::step_work() const {
-  constexpr double passes = 14;  // five gradients of a search, and the derivatives
-  return passes * static_cast<double>(options_.batch) * pass_work(*psi_).all();
-}
+double Dual::step_work() const { return dual_step_work(d(), options_, psi_->settings()); }
 
-Solution Dual::solution() const {
-  const std::shared_ptr<const DenseIcnn> psi = options_.average > 0 ? average_ : psi_;
+Solution Dual::solution() const { return solution_of(options_.average > 0 ? average_ : psi_); }
+
+Solution Dual::solution_of(std::shared_ptr<const DenseIcnn> psi) const {
   return {std::make_shared<BrenierMap>(psi, frame_),
           std::make_shared<ConjugateMap>(
               psi, inverse_frame_,

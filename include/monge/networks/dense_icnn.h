@@ -5,6 +5,8 @@
 #include "monge/random.h"
 
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -94,5 +96,9 @@ class DenseIcnn final : public Potential {
   Tensor input_weight_, input_bias_, final_, skip_quadratic_, skip_linear_;
   std::vector<Tensor> convex_;  // C_1 .. C_K
 };
+
+/// The mean of networks of the same settings as one network, as many times as wide: between the
+/// layers of different ones the weights are 0. Its parameters are its own.
+std::shared_ptr<DenseIcnn> mean_network(std::span<const DenseIcnn* const> networks);
 
 }  // namespace monge

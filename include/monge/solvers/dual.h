@@ -1,6 +1,7 @@
 #pragma once
 
 #include "monge/adam.h"
+#include "monge/affine.h"
 #include "monge/networks/dense_icnn.h"
 #include "monge/solver.h"
 
@@ -28,6 +29,7 @@ struct DualOptions {
   std::int64_t conjugate_evaluations = 14;
   std::string batches = "auto";
   std::string amortise = "auto";
+  std::int64_t members = 0;
 };
 
 const Declaration<DualOptions>& dual_declaration();
@@ -35,8 +37,18 @@ const Declaration<DualOptions>& dual_declaration();
 /// The options with every automatic value chosen from the dimension and the network.
 DualOptions sized_for(DualOptions options, std::int64_t dimension, const DenseIcnnOptions& network);
 
+/// About how many multiplications a step does: five gradients of a search, and the derivatives.
+double dual_step_work(std::int64_t dimension, const DualOptions& options,
+                      const DenseIcnnOptions& network);
+
 /// Steps that usually suffice in that dimension.
 std::int64_t dual_usual_steps(std::int64_t dimension);
+
+/// The moments of both measures, each in its own coordinates, from samples.
+struct DualMoments {
+  Moments source, target;
+};
+DualMoments dual_moments(const Problem& problem, Random& random);
 
 /// The dual of optimal transport with the quadratic cost over convex potentials, its conjugate by
 /// searches (Taghvaei & Jalali 2019, eq. 5; MM-1 of Korotin et al. 2021):
@@ -62,9 +74,15 @@ class Dual final : public Solver {
   std::string name() const override { return "dual"; }
   Table options() const override { return dual_declaration().write(options_); }
   void start(const Problem& problem, Random& random) override;
+  /// The same in the frame of these moments.
+  void start(const Problem& problem, const DualMoments& moments, Random& random);
   StepReport step(Problem& problem, double rate) override;
   double step_work() const override;
   Solution solution() const override;
+  /// The maps of another potential in this solver's frame and box.
+  Solution solution_of(std::shared_ptr<const DenseIcnn> psi) const;
+  /// What the solution uses: the average, or psi itself.
+  const DenseIcnn& potential() const { return options_.average > 0 ? *average_ : *psi_; }
   State state() const override;
   void restore(const State& state) override;
 

@@ -1,0 +1,44 @@
+#pragma once
+
+#include "monge/solvers/dual.h"
+
+namespace monge {
+
+/// Several dual solvers that learn apart, from other weights and other batches, in one affine
+/// frame; the solution is the mean of their potentials, which is convex. What they get wrong by
+/// chance, of weights, batches and the order of both, goes with the number of them; what they have
+/// in common, as the samples' noise, stays (bagging without resampling, Breiman 1996).
+///
+/// A step is one of each. Where one of them is not finite, the others have moved all the same.
+class DualEnsemble final : public Solver {
+ public:
+  /// `options.members` of them, at least two.
+  DualEnsemble(std::int64_t dimension, const DualOptions& options, const DenseIcnnOptions& network,
+               Random& random);
+
+  std::string name() const override { return "dual"; }
+  Table options() const override { return members_.front()->options(); }
+  void start(const Problem& problem, Random& random) override;
+  StepReport step(Problem& problem, double rate) override;
+  double step_work() const override { return members_.front()->step_work(); }
+  /// Its potential is a copy that does not go on changing.
+  Solution solution() const override;
+  State state() const override;
+  void restore(const State& state) override;
+
+ private:
+  std::vector<std::unique_ptr<Dual>> members_;
+};
+
+/// What there is time for: how many members, and how wide a network where its width is free.
+struct DualBudget {
+  std::int64_t members = 1;
+  std::vector<std::int64_t> hidden = {};  ///< empty: as the dimension has it
+};
+
+/// That for so many seconds of all cores together, by a nominal speed of a core, so that the choice
+/// does not depend on the machine's load. `network` with `hidden` empty where it may be chosen.
+DualBudget dual_budget(std::int64_t dimension, double processor_seconds,
+                       const DualOptions& options, const DenseIcnnOptions& network);
+
+}  // namespace monge
