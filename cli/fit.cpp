@@ -22,9 +22,9 @@ struct FitArguments {
   bool resume = false, force = false;
 };
 
-/// Puts a file in the place of a side. What it holds tells the measure, but crops, which no file tells
-/// of, stay what they are; and where images give place to images, those are made as these were, of
-/// all labels.
+/// Puts a file in the place of a side. What it holds tells the measure, but crops, which no file
+/// tells of, stay what they are; and where images give place to images, those are made as these
+/// were, of all labels.
 void take_file(Config& config, const std::string& section, const std::string& file) {
   const std::string location = absolute_location(file, std::filesystem::current_path());
   const std::string measure = config.part(section, "");
