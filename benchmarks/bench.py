@@ -40,6 +40,21 @@ def run(name):
     print(text)
 
 
+def pattern_of(name):
+    """That of the block of a page that holds a benchmark's table."""
+    begin, end = f"<!-- bench:{name} -->", f"<!-- /bench:{name} -->"
+    return re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+
+
+def picture(name, page):
+    """The figure of a benchmark for the block of a page, where that does not show it elsewhere."""
+    link = f"]({page.stem}.png)"
+    caption = getattr(module(name), "CAPTION", None)
+    if caption is None or link in pattern_of(name).sub("", page.read_text()):
+        return ""
+    return f"\n![{module(name).__doc__.splitlines()[0]}{link}\n\n*{caption}*\n"
+
+
 def write_tables(page):
     """Replaces the marked blocks of a page by the tables of the last results, and its figures."""
     if not page.exists():
@@ -53,12 +68,12 @@ def write_tables(page):
         if not source.exists():
             print(f"bench: {source} is missing: run ./dev bench {name}", file=sys.stderr)
             continue
-        block = f"{begin}\n{render(name, json.loads(source.read_text()))}{end}"
-        text, count = re.subn(re.escape(begin) + ".*?" + re.escape(end), lambda _: block, text,
-                              flags=re.DOTALL)
+        figure = common.OUT / f"{name}.png"
+        shown = picture(name, page) if figure.exists() else ""
+        block = f"{begin}\n{render(name, json.loads(source.read_text()))}{shown}{end}"
+        text, count = pattern_of(name).subn(lambda _: block, text)
         if count != 1:
             sys.exit(f"bench: {page}: expected one block {begin} … {end}, got {count}")
-        figure = common.OUT / f"{name}.png"
         if figure.exists():
             shutil.copy(figure, page.with_suffix(".png"))
         print(f"bench: wrote the table {name}", file=sys.stderr)

@@ -2,6 +2,7 @@
 #include "monge/error.h"
 #include "monge/log.h"
 #include "monge/measures/crops.h"
+#include "monge/measures/images.h"
 #include "monge/registry.h"
 #include "monge/run.h"
 
@@ -21,12 +22,20 @@ struct FitArguments {
   bool resume = false, force = false;
 };
 
-/// Puts a file in the place of a side. What it holds tells the measure; only crops, which no file
-/// tells of, stay what they are.
+/// Puts a file in the place of a side. What it holds tells the measure, but crops, which no file
+/// tells of, stay what they are; and where images give place to images, those are made as these
+/// were, of all labels.
 void take_file(Config& config, const std::string& section, const std::string& file) {
+  const std::string location = absolute_location(file, std::filesystem::current_path());
+  const std::string measure = config.part(section, "");
   Table& side = config.sections[section];
-  if (config.part(section, "") != crops_declaration().info().name) side.clear();
-  side["file"] = absolute_location(file, std::filesystem::current_path());
+  if (measure == images_declaration().info().name && is_image_collection(location)) {
+    side.erase("labels");
+    side.erase("labels_file");
+  } else if (measure != crops_declaration().info().name) {
+    side.clear();
+  }
+  side["file"] = location;
 }
 
 Config assembled(const FitArguments& arguments) {

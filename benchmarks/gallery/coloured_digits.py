@@ -16,6 +16,8 @@ MAPPED, DRAWS = 2000, 4  # digits that are mapped, and how often
 PURE = 0.9  # the share of one channel from which an image counts as of one colour
 METHODS = {"OTM": ("otm-s-coloured-digits", {"solver.noise_channels": 0}),
            "OTM-s": ("otm-s-coloured-digits", {}), "OTP": ("otp-coloured-digits", {})}
+CAPTION = ("One example of each digit, in grey, and what becomes of it: four draws of OTP, four of OTM-s "
+           "and the one answer of OTM.")
 MNIST = common.ROOT / "data" / "mnist" / "t10k-{}-ubyte.gz"
 FOLDER = common.OUT / "runs" / "gallery" / "coloured-digits"
 

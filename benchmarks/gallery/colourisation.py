@@ -11,6 +11,8 @@ from PIL import Image
 RECIPE = "colourisation"
 FOLDER = common.OUT / "runs" / "gallery" / RECIPE
 PATCH, PATCHES = 8, 3000  # whose laws are compared
+CAPTION = ("Held-out strips side by side: in grey, in the mean colour of each grey, by T, and the "
+           "photograph.")
 WHATS = ("grey", "mean colour of a grey", "T(x)")
 
 

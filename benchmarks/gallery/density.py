@@ -21,11 +21,11 @@ TARGETS = {
     "8 narrow Gaussians": {"name": "gaussian_ring", "count": 8, "radius": 2**0.5, "std": 0.05},
     "Swiss roll": {"name": "swiss_roll", "noise": 0.25, "scale": 2 / 15},
 }
-NETWORK = {"network.rank": 4, "network.hidden": [128, 128, 64], "network.input_scale": 8}
-SOLVERS = {
-    "dual": {"solver.name": "dual", "train.max_steps": 2000} | NETWORK,
+RECIPE = common.ROOT / "recipes" / "density.toml"
+SOLVERS = {  # over the recipe
+    "dual": {},
     "W2GN": {"solver.name": "w2gn", "solver.cycle_weight": 10, "solver.batch": 64,
-             "solver.learning_rate": 1e-2, "train.max_steps": 8000} | NETWORK,
+             "solver.learning_rate": 1e-2, "train.max_steps": 8000},
 }
 FOLDER = common.OUT / "runs" / "gallery" / "density"
 
@@ -60,9 +60,8 @@ def learn(name, solver, seed):
     target = target_of(name)
     options = {f"target.{key}": value for key, value in TARGETS[name].items()}
     label = f"{name}-{solver}-{seed}".replace(" ", "-")
-    fit = common.fit(f"gallery/density/{label}", [],
-                     {"source.name": "gaussian", "source.dimension": 2, "seed": seed}
-                     | options | SOLVERS[solver], THREADS)
+    fit = common.fit(f"gallery/density/{label}", [RECIPE],
+                     {"seed": seed} | options | SOLVERS[solver], THREADS)
     points = target.sample(POINTS, numpy.random.default_rng(20))
     gaps = log_density(target, points) - learned_log_density(fit.folder, points, label)
     return {"target": name, "solver": solver, "seed": seed, "folder": str(fit.folder),
@@ -119,11 +118,10 @@ def table(result):
                          *(common.text_of(one[key] for one in runs)
                            for key in ("absolute_error", "median_error", "kl_target")),
                          common.text_of(pushed) if pushed else "–",
-                         common.text_of(one["fit"]["train_seconds"] for one in runs)])
+                         common.text_of(one["fit"]["cpu_seconds"] for one in runs)])
     header = ["target Q", "solver", "mean absolute error", "median absolute error", "KL(Q ‖ T#P)",
-              "KL(T#P ‖ Q)", "training s"]
+              "KL(T#P ‖ Q)", "processor s"]
     return common.markdown(header, rows) + (
         f"\n\nErrors of log-densities in nats on {result['settings']['points']} fresh points of Q; "
-        f"median (range) of {len({one['seed'] for one in result['runs']})} seeds, "
-        f"{result['settings']['threads']} thread, {result['settings']['runs_at_once']} runs at "
-        "once.")
+        f"median (range) of {len({one['seed'] for one in result['runs']})} seeds; "
+        f"processor seconds of whole processes, {result['settings']['threads']} thread.")

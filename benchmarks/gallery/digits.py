@@ -6,10 +6,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import common
 import numpy
 import torch
 
 SIDE = 28
+USPS = common.ROOT.parent / "shared" / "data" / "usps" / "usps.npz"  # read where it is
+MNIST = common.ROOT / "data" / "mnist"
 
 
 @dataclass
@@ -78,10 +81,11 @@ def bundled():
 
 
 def domains():
-    """Source and target: GALLERY_USPS, an npz file, and GALLERY_MNIST, a folder of IDX files."""
-    usps, mnist = os.environ.get("GALLERY_USPS"), os.environ.get("GALLERY_MNIST")
-    if usps and mnist:
-        return from_npz(usps), from_idx(mnist)
-    print("bench: GALLERY_USPS and GALLERY_MNIST are not set: scikit-learn's digits stand in",
+    """Source and target: GALLERY_USPS, an npz file, and GALLERY_MNIST, a folder of IDX files; without
+    them USPS beside the checkout, where it is, and the bundled part of MNIST."""
+    usps = os.environ.get("GALLERY_USPS", USPS)
+    if "GALLERY_USPS" in os.environ or Path(usps).exists():
+        return from_npz(usps), from_idx(os.environ.get("GALLERY_MNIST", MNIST))
+    print(f"bench: {usps} is missing and GALLERY_USPS names no other: scikit-learn's digits stand in",
           file=sys.stderr)
     return bundled()

@@ -53,6 +53,17 @@ def learn(seed):
                       THREADS)
 
 
+def paper_step():
+    """Processor seconds of a step of the paper's size, by runs of one and of three."""
+    options = {"source.file": str(SIDES["china"]), "target.file": str(SIDES["flower"]),
+               "solver.pretrain_steps": 1, "evaluate.points": 20}
+    one, three = (common.fit(f"gallery/style-transfer/paper-{steps}",
+                             ["--recipe", "style-transfer-paper"],
+                             options | {"train.max_steps": steps}, THREADS).finished.cpu
+                  for steps in (1, 3))
+    return (three - one) / 2
+
+
 def styled(fit, paths):
     """Each photograph with the look of the other, and the seconds of the first."""
     out = {"china": FOLDER / "china-styled.png", "flower": FOLDER / "flower-styled.png"}
@@ -115,7 +126,7 @@ def run():
     floor = {side: float(energy(*numpy.split(patches(target, size, 2 * PATCHES)[halves], 2)))
              for side, size in (("colours", 1), ("patches", PATCH))}
     return {"settings": {"threads": THREADS, "patch": PATCH, "patches": PATCHES},
-            "runs": runs, "floor": floor,
+            "runs": runs, "floor": floor, "paper_step": paper_step(),
             "others": [record("the photograph", paths["china"], target),
                        record("colours alone", colours, target)]}
 
@@ -136,6 +147,9 @@ def table(result):
                                              for key in ("colours", "patches"))]]
     size = f"{settings['patch']} x {settings['patch']}"
     figures = [[name, common.text_of(run[key] for run in runs)] for name, key in FIGURES.items()]
+    if "paper_step" in result:
+        figures.append(["a step of style-transfer-paper, processor s",
+                        common.digits(result["paper_step"])])
     return (common.markdown(["china.jpg", "energy distance of colours", f"of {size} patches"], rows)
             + "\n\n" + common.markdown(["crops by ConvICNN", ""], figures)
             + f"\n\nEnergy distances to flower.jpg of {settings['patches']} pixels and patches; the "

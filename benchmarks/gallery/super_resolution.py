@@ -14,6 +14,8 @@ TIMES = tomllib.loads((common.ROOT / "recipes" / f"{RECIPE}.toml").read_text())[
     "downscale"]
 FOLDER = common.OUT / "runs" / "gallery" / RECIPE
 SHOWN = 3  # squares of the figure
+CAPTION = ("Squares of 64 pixels of held-out strips: what is given, enlarged by bicubic interpolation, by "
+           "T, and the photograph.")
 
 
 def resized(picture, times):

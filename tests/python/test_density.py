@@ -90,6 +90,18 @@ def test_estimates_have_a_second_column(monge):
     assert abs(found[:, 0].mean() / (260 * numpy.log(2)) - 1) < 0.05
 
 
+def test_recipe(monge):
+    """A density of points: it integrates to one."""
+    monge.works("fit", "--recipe", "density", "--target", "b.npy", "--out", "run", *TINY,
+                *settings("train.max_steps=20"))
+    line = numpy.linspace(-12, 14, 105)
+    monge.save("grid.npy", numpy.stack(numpy.meshgrid(line, line), -1).reshape(-1, 2))
+    found = applied(monge, "--log-density", source="grid.npy").astype("f8")
+    assert abs(numpy.exp(found).sum() * (line[1] - line[0])**2 - 1) < 0.03
+    monge.works("fit", "--recipe", "density", "--out", "ring", *TINY, *settings("train.max_steps=2"))
+    assert "kl_pushed" in json.loads((monge.folder / "ring" / "evaluation.json").read_text())
+
+
 @pytest.mark.parametrize("options, words", [
     (["--log-density"], "gaussian_mixture"), (["--log-density", "--inverse"], "expected a target"),
     (["--log-det", "--log-density"], "got both"), (["--log-det", "--time", "0.5"], "--time"),

@@ -1,7 +1,11 @@
 """The gallery's applications, small: what their recipes do and what their readers refuse."""
 
+import json
 import pathlib
+import re
 import sys
+import tomllib
+import types
 
 import numpy
 import pytest
@@ -71,6 +75,18 @@ def test_parts_of_a_file_are_joined(tmp_path):
     assert read.labels.tolist() == list(range(7))
 
 
+def test_usps_is_read_where_it_is(monkeypatch, tmp_path, capsys):
+    monkeypatch.delenv("GALLERY_USPS", raising=False)
+    monkeypatch.delenv("GALLERY_MNIST", raising=False)
+    monkeypatch.setattr(digits, "USPS", tmp_path / "usps.npz")
+    assert digits.domains()[1].name == "scikit-learn's digits"
+    line = capsys.readouterr().err
+    assert "usps.npz is missing" in line and line.count("\n") == 1
+    numpy.savez(tmp_path / "usps.npz", images=numpy.ones((5, 16, 16), "u1"), labels=numpy.arange(5))
+    source, target = digits.domains()
+    assert (source.name, len(source.labels), len(target.labels)) == ("usps.npz", 5, 10000)
+
+
 def test_bundled_domains_show_the_same_digits_in_other_places():
     source, target = digits.bundled()
     assert source.images.shape[1:] == target.images.shape[1:] == (1, 28, 28)
@@ -116,6 +132,46 @@ def test_shares_of_colours_are_of_each_digit(monkeypatch):
     found = coloured_digits.figures_of(images)
     assert found["shares"][0] == [100, 0, 0] and found["shares"][1] == [50, 50, 0]
     assert found["all"] == [95, 5, 0] and found["differing"] == 10 and found["pure"] == 100
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("*.toml")), ids=lambda path: path.stem)
+def test_every_recipe_says_how_it_is_run(path):
+    """Its first comment has the command, and the pages that it names are there."""
+    text = path.read_text()
+    comment = text[:text.index("\n\n")]
+    assert f"#   monge fit --recipe {path.stem}" in comment
+    assert tomllib.loads(text)
+    for page in re.findall(r"docs/[\w/-]+\.md", text):
+        assert (ROOT / page).is_file(), page
+
+
+def test_three_recipes_have_notebooks_and_their_pages_lead_to_them():
+    for recipe, page in (("colour", "colour"), ("cells-h5ad", "cells"), ("cells-2-4", "cells"),
+                         ("density", "density")):
+        notebook = (ROOT / "docs" / "notebooks" / f"{page}.ipynb").read_text()
+        assert f'recipe=\\"{recipe}\\"' in notebook and f"](../gallery/{page}.md)" in notebook
+        assert f"](../notebooks/{page}.ipynb)" in (ROOT / "docs" / "gallery" / f"{page}.md").read_text()
+
+
+def test_tables_bring_their_picture_to_pages_that_show_none(monkeypatch, tmp_path):
+    module = types.SimpleNamespace(CAPTION="What it shows.", __doc__="A thing.\n", table=lambda result: "| 1 |")
+    monkeypatch.setattr(bench, "module", lambda name: module)
+    monkeypatch.setattr(bench, "NAMES", ["gallery.thing"])
+    monkeypatch.setattr(bench.common, "OUT", tmp_path)
+    monkeypatch.setattr(bench.common, "footer", lambda result: "Here.")
+    (tmp_path / "gallery.thing.json").write_text(json.dumps({}))
+    (tmp_path / "gallery.thing.png").write_bytes(b"png")
+    page = tmp_path / "thing.md"
+    page.write_text("# Thing\n\n<!-- bench:gallery.thing -->\nNone yet.\n<!-- /bench:gallery.thing -->\n")
+    for _ in range(2):
+        bench.write_tables(page)
+        assert page.read_text() == ("# Thing\n\n<!-- bench:gallery.thing -->\n| 1 |\n\nHere.\n\n"
+                                    "![A thing.](thing.png)\n\n*What it shows.*\n"
+                                    "<!-- /bench:gallery.thing -->\n")
+    shown = "![By hand](thing.png)\n\n" + page.read_text()
+    page.write_text(shown)
+    bench.write_tables(page)
+    assert page.read_text().count("thing.png") == 1
 
 
 def test_every_application_has_its_page():

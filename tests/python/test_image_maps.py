@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import tomllib
 
 import numpy
 import pytest
@@ -108,6 +109,27 @@ def begin(monge, *chosen, settings=()):
 def test_the_recipes_begin(monge, recipe):
     config = begin(monge, "--recipe", recipe, settings=SMALL)
     assert ("weak_quadratic" in config) == ("weak" in recipe)
+
+
+@pytest.mark.parametrize("recipe", ["bags-to-shoes", "digits", "otp-coloured-digits"])
+def test_folders_take_the_place_of_a_recipes_images(monge, recipe):
+    """Made as those were, and all of them."""
+    image = pytest.importorskip("PIL.Image")
+    random = numpy.random.default_rng(0)
+    for i in range(40):
+        path = monge.folder / ("some", "others")[i % 2] / f"{i}.png"
+        path.parent.mkdir(exist_ok=True)
+        image.fromarray(random.integers(0, 256, (40, 50)).astype("u1")).save(path)
+    sizes = [one for one in SMALL if ".name=" not in one]
+    monge.works("fit", "--recipe", recipe, "--source", "some", "--target", "others", "--out", "run",
+                *(part for setting in [*sizes, "train.max_steps=2", "solver.inner_steps=1"]
+                  for part in ("--set", setting)))
+    target = tomllib.loads((monge.folder / "run" / "config.toml").read_text())["target"]
+    coloured = {"size": 16, "hues": [0, 120, 240]}
+    expected = coloured if recipe == "otp-coloured-digits" else {"size": 28, "pad": 32}
+    assert target == expected | {"name": "images", "file": str(monge.folder / "others")}
+    monge.works("apply", "run", "--in", "some", "--out", "moved")
+    assert len(list((monge.folder / "moved").iterdir())) == 20
 
 
 def test_images_take_the_parts_of_not_images(monge):

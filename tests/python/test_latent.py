@@ -10,7 +10,8 @@ import numpy
 import pytest
 
 image = pytest.importorskip("PIL.Image")
-DATA = pathlib.Path(__file__).resolve().parents[2] / "data"
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DATA = ROOT / "data"
 BAGS = DATA / "fashion-mnist" / "sample-images-idx3-ubyte.gz"
 SMALL = ["latent.width=4", "latent.dimension=6", "latent.steps=40", "network.hidden=[8,8]",
          "train.max_steps=20", "train.checkpoint_seconds=0", "evaluate.points=40"]
@@ -74,6 +75,34 @@ def test_a_run_has_its_autoencoder_and_figures_of_both_spaces(program):
     assert back.shape == (20, 1, 28, 28) and back.dtype == numpy.uint8
     gap = numpy.square(back.astype("f4") - bags(20)).sum()
     assert gap < numpy.square(bags(20) - 127.5).sum()  # the grey of networks that learned nothing
+
+
+def recipe(name, *chosen):
+    return ["fit", "--recipe", name, *settings(*SMALL, "latent.steps=4", "train.max_steps=2",
+                                               "evaluate.holdout=0.01", *chosen)]
+
+
+def test_the_recipe_of_digits_moves_them(monge):
+    monge.works(*recipe("latent-digits", "latent.hidden=[16]"), "--out", monge.folder / "run", cwd=ROOT)
+    monge.save("low.npy", numpy.zeros((3, 28, 28), "u1"))
+    monge.works("apply", "run", "--in", "low.npy", "--out", "moved.npy")
+    moved = numpy.load(monge.folder / "moved.npy")
+    assert (moved.shape, moved.dtype) == ((3, 28, 28), numpy.uint8)
+
+
+def test_the_recipe_of_generation_makes_digits_of_noise(monge):
+    monge.works(*recipe("latent-generate", "source.dimension=6"), "--out", monge.folder / "run",
+                cwd=ROOT)
+    monge.works("sample", "run", "--count", 4, "--out", "digits.png")
+    assert image.open(monge.folder / "digits.png").size[0] > 28
+    figures = json.loads((monge.folder / "run" / "evaluation.json").read_text())
+    assert {"offline_frechet", "offline_frechet_identity", "offline_frechet_reconstruction"} < set(figures)
+    # Of a folder in the place of the digits.
+    for i, levels in enumerate(bags(60)):
+        (monge.folder / "bags").mkdir(exist_ok=True)
+        image.fromarray(levels[0]).save(monge.folder / "bags" / f"{i}.png")
+    monge.works(*recipe("latent-generate", "source.dimension=6", "target.size=28"), "--target", "bags",
+                "--out", "own")
 
 
 def test_images_are_mapped_as_by_any_map(program):
