@@ -73,13 +73,17 @@ def from_torch(points, name, columns):
     return converted
 
 
+def shape_of(data):
+    """The shape of what is or can be an array."""
+    return tuple(data.shape if hasattr(data, "shape") else np.asarray(data).shape)
+
+
 def require_table(data, name):
     """ValueError on one list of numbers, and on one number."""
-    dimensions = data.ndim if hasattr(data, "ndim") else np.ndim(data)
-    if dimensions < 2:
-        shape = shape_text(np.shape(data))
-        raise ValueError(f"{name}: expected points [n, d], got {shape}. Reshape your data: "
-                         ".reshape(-1, 1) where d is 1, .reshape(1, -1) where n is")
+    shape = shape_of(data)
+    if len(shape) < 2:
+        raise ValueError(f"{name}: expected points [n, d], got {shape_text(shape)}. Reshape your "
+                         "data: .reshape(-1, 1) where d is 1, .reshape(1, -1) where n is")
 
 
 class Points:
@@ -110,7 +114,7 @@ class Points:
     def _checked(self, estimator, reset, least_rows, columns):
         rules = {"order": "C", "copy": False, "dtype": [np.float64, np.float32],
                  "ensure_all_finite": False, "ensure_min_samples": least_rows}
-        if columns == ANY and np.shape(self.data)[-1] == estimator.n_features_in_:
+        if columns == ANY and shape_of(self.data)[-1] == estimator.n_features_in_:
             columns = None
         if reset or columns is None or columns == estimator.n_features_in_:
             return validate_data(estimator, self.data, reset=reset, **rules)
