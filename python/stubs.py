@@ -25,7 +25,6 @@ sys.modules["monge"] = package
 package._core = load("monge._core", next(folder.glob("_core.*.so")))
 options = load("monge._options", here / "monge" / "_options.py")
 
-lines = [f"        {name}: {options.TYPES[places[0][1].type]} | None = None,"
-         for name, places in options.DECLARED.items()]
+lines = [f"        {name}: {options.stub_type(name)} | None = None," for name in options.DECLARED]
 template = (here / "estimator.pyi.in").read_text()
 output.write_text(template.replace("        @OPTIONS@", "\n".join(lines)))

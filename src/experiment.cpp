@@ -6,6 +6,7 @@
 #include "monge/image.h"
 #include "monge/latent_map.h"
 #include "monge/latent_stage.h"
+#include "monge/measures/crops.h"
 #include "monge/measures/file.h"
 #include "monge/measures/images.h"
 #include "monge/measures/registry.h"
@@ -60,15 +61,18 @@ std::string measure_name(const Config& config, std::string_view section) {
   return config.part(section, path && is_image_path(*path) ? "pixels" : "array");
 }
 
-/// Images, and crops of photographs, are played by the networks for them where a config names
-/// neither solver nor network, and no latent space in which they are plain points.
+/// Whose parts play images, and crops of photographs.
+const char* recipe_of_images(bool crops) { return crops ? "style-transfer" : "not-images"; }
+
+/// Images are played by the networks for them where a config names neither solver nor network, and
+/// no latent space in which they are plain points.
 Config with_parts_for_images(const Config& config) {
   const std::string name = measure_name(config, "source");
   const bool images = name == "images" || name == "crops";
   if (!images || name != measure_name(config, "target") || uses_latent(latent_options(config)) ||
       !config.part("solver", "").empty() || !config.part("network", "").empty())
     return config;
-  return merged(recipe_config(name == "crops" ? "style-transfer" : "not-images"), config);
+  return merged(recipe_config(recipe_of_images(name == "crops")), config);
 }
 
 Split build_measure(const Config& config, std::string_view section) {
@@ -214,7 +218,10 @@ std::optional<LatentSpace> latent_space(const Choices& choices, const Config& co
   require_solvable(choices, config.seed);
   LatentStage stage = make_latent_stage(options, choices.train, source_is_data ? source : target,
                                         target_is_data ? target : source, config.seed, group);
-  train_autoencoder ? train_autoencoder(stage) : train_latent(stage);
+  if (train_autoencoder)
+    train_autoencoder(stage);
+  else
+    train_latent(stage);
   return LatentSpace{stage.autoencoder, source_is_data, target_is_data};
 }
 
@@ -330,6 +337,15 @@ std::pair<Split, Split> build_measures(const Config& config) {
   return {source, target};
 }
 
+std::string recipe_for_images(const Measure& source, const Measure& target) {
+  const auto is_crops = [](const Measure& measure) {
+    return dynamic_cast<const CropMeasure*>(&measure) != nullptr;
+  };
+  const bool images = source.shape().size() == 3 && target.shape().size() == 3;
+  if (!images || is_crops(source) != is_crops(target)) return "";
+  return recipe_of_images(is_crops(source));
+}
+
 Experiment build_experiment(const Config& config, const std::shared_ptr<ProcessGroup>& group,
                             const LatentTraining& train_autoencoder) {
   Experiment experiment = build(with_parts_for_images(config), group, {}, train_autoencoder,
@@ -340,9 +356,9 @@ Experiment build_experiment(const Config& config, const std::shared_ptr<ProcessG
 }
 
 Experiment build_experiment(const Config& config, const Split& source, const Split& target,
-                            const GivenNetworks& given) {
+                            const GivenNetworks& given, const LatentTraining& train_autoencoder) {
   require_sides(source, target, latent_options(config));
-  return build(config, std::make_shared<ProcessGroup>(), given, {},
+  return build(config, std::make_shared<ProcessGroup>(), given, train_autoencoder,
                [&] { return std::pair(source, target); });
 }
 

@@ -51,7 +51,8 @@ LatentStage make_latent_stage(const LatentOptions& options, const TrainOptions& 
           seed};
 }
 
-void train_latent(LatentStage& stage, std::span<Callback* const> callbacks, const State* resumed) {
+TrainSummary train_latent(LatentStage& stage, std::span<Callback* const> callbacks,
+                          const State* resumed) {
   ProcessGroup& group = *stage.problem.group;
   if (!resumed && group.leads()) {
     Random random(stage.seed, "autoencoder start");
@@ -66,6 +67,7 @@ void train_latent(LatentStage& stage, std::span<Callback* const> callbacks, cons
       points_of(*stage.source.train, *stage.target.train, known, stage.seed));
   copy_parameters(stage.autoencoder->state(), broadcast(group, stage.autoencoder->state()),
                   "autoencoder");
+  return summary;
 }
 
 }  // namespace monge

@@ -54,11 +54,11 @@ Table table_of(const Json& json) {
   return table;
 }
 
-/// Throws Error on a network of the caller's, which no file could rebuild.
-const Mlp& perceptron(const Network& network) {
-  const auto* own = dynamic_cast<const Mlp*>(&network);
-  if (!own) fail("map file", "a map of Monge's own networks", "one of a network that was given");
-  return *own;
+/// What a file holds of a caller's network.
+State state_of(const AutogradNetwork& network) {
+  State state = network.parameters();
+  state.merge(network.buffers());
+  return state;
 }
 
 /// The description of one map; its tensors go into `tensors`.
@@ -68,13 +68,17 @@ Json describe_map(const TransportMap& map, State& tensors) {
     return {{"kind", "affine"}, {"dimension", map.dimension()}};
   }
   const auto free = [&](const char* kind, const Network& any, bool residual) -> Json {
-    const Mlp& network = perceptron(any);
-    insert_state(tensors, "network", network.parameters());
-    return {{"kind", kind},
-            {"dimension", map.dimension()},
-            {"inputs", network.inputs()},
-            {"residual", residual},
-            {"options", json_of(mlp_declaration().write(network.settings()))}};
+    Json json{{"kind", kind},
+              {"dimension", map.dimension()},
+              {"inputs", any.inputs()},
+              {"residual", residual}};
+    const auto* given = dynamic_cast<const AutogradNetwork*>(&any);
+    insert_state(tensors, "network", given ? state_of(*given) : any.parameters());
+    if (given)
+      json["given"] = true;
+    else
+      json["options"] = json_of(mlp_declaration().write(dynamic_cast<const Mlp&>(any).settings()));
+    return json;
   };
   if (const auto* network = dynamic_cast<const NetworkMap*>(&map)) {
     insert_state(tensors, "frame", network->frame().state());
@@ -189,20 +193,53 @@ std::shared_ptr<const TransportMap> rebuild_potential_map(const Json& descriptio
   return std::make_shared<ConjugateMap>(potential, frame, options);
 }
 
+/// What the parts of a file are rebuilt with.
+struct Reading {
+  std::string where;
+  NetworkMaker maker;
+  std::map<std::string, std::string> notes;
+};
+
+std::shared_ptr<const Network> rebuild_given_network(std::int64_t inputs, std::int64_t outputs,
+                                                     const State& tensors, const Reading& from) {
+  if (!from.maker)
+    fail(
+        from.where,
+        "the torch.nn.Module that its map was trained with, as monge.load(path, map=module) of the "
+        "Python package takes it",
+        "none");
+  auto network = from.maker(inputs, outputs, from.notes);
+  const State state = state_of(*network);
+  if (state.size() != tensors.size())
+    fail(from.where, fmt::format("a module of {} parameters and buffers", tensors.size()),
+         fmt::format("one of {}", state.size()));
+  copy_parameters(state, tensors, from.where);
+  return network;
+}
+
+std::shared_ptr<const Network> rebuild_perceptron(const Json& description, std::int64_t inputs,
+                                                  std::int64_t outputs, const State& tensors,
+                                                  const std::string& where) {
+  Random random(0, "network");
+  auto network = std::make_shared<Mlp>(
+      inputs, outputs, mlp_declaration().read(table_of(description.at("options")), where), random);
+  copy_parameters(network->parameters(), tensors, where);
+  return network;
+}
+
 std::shared_ptr<const TransportMap> rebuild_network_map(const Json& description,
-                                                        const State& tensors,
-                                                        const std::string& where) {
+                                                        const State& tensors, const Reading& from) {
   constexpr std::int64_t most = 1 << 24;
   const auto dimension = description.at("dimension").get<std::int64_t>();
   const auto inputs = description.at("inputs").get<std::int64_t>();
   if (inputs < dimension || inputs > most)
-    fail(where, fmt::format("a network of {} to {} inputs", dimension, most),
+    fail(from.where, fmt::format("a network of {} to {} inputs", dimension, most),
          fmt::format("{}", inputs));
-  Random random(0, "network");
-  const auto network = std::make_shared<Mlp>(
-      inputs, dimension, mlp_declaration().read(table_of(description.at("options")), where),
-      random);
-  copy_parameters(network->parameters(), extract_state(tensors, "network"), where);
+  const State parameters = extract_state(tensors, "network");
+  const auto network =
+      description.value("given", false)
+          ? rebuild_given_network(inputs, dimension, parameters, from)
+          : rebuild_perceptron(description, inputs, dimension, parameters, from.where);
   const bool residual = description.at("residual").get<bool>();
   if (description.at("kind") == "stochastic_network")
     return std::make_shared<StochasticNetworkMap>(network, residual);
@@ -256,19 +293,19 @@ std::shared_ptr<const TransportMap> rebuild_mixture_plan(const Json& description
 }
 
 std::shared_ptr<const TransportMap> rebuild_map(const Json& description, const State& tensors,
-                                                const std::string& where);
+                                                const Reading& from);
 
 /// A map within another one; a file that was made up cannot nest them without end.
 std::shared_ptr<const TransportMap> rebuild_wrapped_map(const Json& description,
-                                                        const State& tensors,
-                                                        const std::string& where) {
+                                                        const State& tensors, const Reading& from) {
+  const std::string& where = from.where;
   const auto dimension = description.at("dimension").get<std::int64_t>();
   const Json& within = description.at("inner");
   const bool smoothed = description.at("kind") == "smoothed";
   const auto kind = within.at("kind").get<std::string>();
   if (kind == "smoothed" || kind == "average" || (kind == "span" && !smoothed))
     fail(where, "a map with at most one noise and one span", "more of them");
-  auto inner = rebuild_map(within, extract_state(tensors, "inner"), where);
+  auto inner = rebuild_map(within, extract_state(tensors, "inner"), from);
   if (!smoothed)
     return std::make_shared<SpanMap>(std::move(inner),
                                      span_from_state(extract_state(tensors, "span"), dimension));
@@ -283,7 +320,8 @@ std::shared_ptr<const TransportMap> rebuild_wrapped_map(const Json& description,
 
 /// Averages do not nest either.
 std::shared_ptr<const TransportMap> rebuild_average(const Json& description, const State& tensors,
-                                                    const std::string& where) {
+                                                    const Reading& from) {
+  const std::string& where = from.where;
   constexpr std::size_t most = 256;
   const Json& within = description.at("inner");
   if (!within.is_array() || within.empty() || within.size() > most)
@@ -293,14 +331,15 @@ std::shared_ptr<const TransportMap> rebuild_average(const Json& description, con
   for (const Json& one : within) {
     if (one.at("kind") == "average") fail(where, "an average of maps", "one of averages");
     maps.push_back(
-        rebuild_map(one, extract_state(tensors, fmt::format("inner.{}", maps.size())), where));
+        rebuild_map(one, extract_state(tensors, fmt::format("inner.{}", maps.size())), from));
   }
   return std::make_shared<AverageMap>(std::move(maps),
                                       description.at("weights").get<std::vector<double>>());
 }
 
 std::shared_ptr<const TransportMap> rebuild_map(const Json& description, const State& tensors,
-                                                const std::string& where) {
+                                                const Reading& from) {
+  const std::string& where = from.where;
   const auto dimension = description.at("dimension").get<std::int64_t>();
   if (dimension < 1 || dimension > (1 << 24))
     fail(where, "a dimension", fmt::format("{}", dimension));
@@ -315,13 +354,13 @@ std::shared_ptr<const TransportMap> rebuild_map(const Json& description, const S
     return std::make_shared<AffineTransportMap>(std::move(affine));
   }
   if (kind == "network" || kind == "stochastic_network")
-    return rebuild_network_map(description, tensors, where);
+    return rebuild_network_map(description, tensors, from);
   if (kind == "unet" || kind == "stochastic_unet")
     return rebuild_image_map(description, tensors, where);
   if (kind == "mixture_plan" || kind == "mixture_barycentric")
     return rebuild_mixture_plan(description, tensors, where);
-  if (kind == "average") return rebuild_average(description, tensors, where);
-  if (kind == "smoothed" || kind == "span") return rebuild_wrapped_map(description, tensors, where);
+  if (kind == "average") return rebuild_average(description, tensors, from);
+  if (kind == "smoothed" || kind == "span") return rebuild_wrapped_map(description, tensors, from);
   if (kind != "brenier" && kind != "image_brenier" && kind != "conjugate" && kind != "kantorovich")
     fail(where,
          "a map of kind affine, brenier, image_brenier, conjugate, kantorovich, network, "
@@ -367,10 +406,10 @@ Json describe_side(const TransportMap& map, State& tensors) {
 
 std::shared_ptr<const TransportMap> rebuild_side(
     const Json& description, const State& tensors,
-    const std::shared_ptr<const Autoencoder>& autoencoder, const std::string& where) {
-  if (description.at("kind") != "latent") return rebuild_map(description, tensors, where);
-  if (!autoencoder) fail(where, "the autoencoder of the latent space", "none");
-  return through_latent_space(rebuild_map(description.at("inner"), tensors, where),
+    const std::shared_ptr<const Autoencoder>& autoencoder, const Reading& from) {
+  if (description.at("kind") != "latent") return rebuild_map(description, tensors, from);
+  if (!autoencoder) fail(from.where, "the autoencoder of the latent space", "none");
+  return through_latent_space(rebuild_map(description.at("inner"), tensors, from),
                               {autoencoder, description.at("source_is_data").get<bool>(),
                                description.at("target_is_data").get<bool>()});
 }
@@ -442,7 +481,7 @@ ColourSpace LoadedMap::colour_space() const {
   return note == notes.end() ? ColourSpace::srgb : colour_space_of(note->second, "space");
 }
 
-LoadedMap load_map(const std::filesystem::path& path) {
+LoadedMap load_map(const std::filesystem::path& path, const NetworkMaker& maker) {
   const TensorFile file = read_safetensors(path);
   const std::string where = path.string();
   const auto text = [&](const char* key) {
@@ -463,7 +502,7 @@ LoadedMap load_map(const std::filesystem::path& path) {
                                         extract_state(file.tensors, "autoencoder"), where);
     const auto rebuild = [&](const char* name) {
       return rebuild_side(Json::parse(text(name)), extract_state(file.tensors, name), autoencoder,
-                          where);
+                          {where, maker, file.metadata});
     };
     loaded.solution.map = rebuild("map");
     if (!text("inverse").empty()) loaded.solution.inverse = rebuild("inverse");

@@ -84,9 +84,15 @@ Experiment build_experiment(
     const LatentTraining& train_autoencoder = {});
 
 /// The same of measures that exist already, with hold_out() or without; the config's "source" and
-/// "target" are not read, nor is its "network" where the potential is given.
+/// "target" are not read, nor is its "network" where the potential is given. The parts of
+/// recipe_for_images() are not taken.
 Experiment build_experiment(const Config& config, const Split& source, const Split& target,
-                            const GivenNetworks& given = {});
+                            const GivenNetworks& given = {},
+                            const LatentTraining& train_autoencoder = {});
+
+/// The recipe whose parts two measures of images take where neither a solver, a network nor a
+/// latent space is named: "not-images", of crops "style-transfer"; "" of other measures.
+std::string recipe_for_images(const Measure& source, const Measure& target);
 
 /// The split of a measure as build_experiment() makes it of the same points in a file: rows drawn
 /// from the config's seed for `section` ("source" or "target"). Throws Error, naming `where`

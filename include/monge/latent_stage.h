@@ -33,8 +33,9 @@ struct LatentInterrupted {
 };
 
 /// Trains the stage's autoencoder, from a checkpoint where there is one, and centres and scales its
-/// codes; all processes of a group together. Throws LatentInterrupted where a callback stops it.
-void train_latent(LatentStage& stage, std::span<Callback* const> callbacks = {},
-                  const State* resumed = nullptr);
+/// codes; all processes of a group together. Returns how it ended; throws LatentInterrupted where a
+/// callback stops it.
+TrainSummary train_latent(LatentStage& stage, std::span<Callback* const> callbacks = {},
+                          const State* resumed = nullptr);
 
 }  // namespace monge

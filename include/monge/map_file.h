@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -13,10 +14,12 @@
 
 namespace monge {
 
+class AutogradNetwork;
 class Autoencoder;
 
 /// Writes the maps of a solution to a safetensors file that load_map reads anywhere. `notes` are
-/// kept as text in its metadata ("solver", "seed", "step", ...).
+/// kept as text in its metadata ("solver", "seed", "step", ...). Of a map that is a caller's
+/// network the file holds the parameters and buffers, and not what it computes.
 void save_map(const std::filesystem::path& path, const Solution& solution,
               const std::map<std::string, std::string>& notes,
               Existing existing = Existing::replace);
@@ -39,9 +42,14 @@ struct LoadedMap {
   ColourSpace colour_space() const;
 };
 
+/// The network whose parameters a map file holds where it is none of Monge's: from `inputs` numbers
+/// to `outputs`, of a file with these notes.
+using NetworkMaker = std::function<std::shared_ptr<AutogradNetwork>(
+    std::int64_t inputs, std::int64_t outputs, const std::map<std::string, std::string>& notes)>;
+
 /// Reads a map file. Nothing in it executes. Throws Error on a file that is not a map, of a newer
-/// version, damaged, or of an unknown network.
-LoadedMap load_map(const std::filesystem::path& path);
+/// version, damaged, of an unknown network, or of a caller's one where none can be made.
+LoadedMap load_map(const std::filesystem::path& path, const NetworkMaker& maker = {});
 
 /// The autoencoder of a map through a latent space, from a map file, an autoencoder.safetensors or
 /// a run directory. Throws Error as load_map() and where there is none.

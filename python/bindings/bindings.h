@@ -25,6 +25,7 @@ using Unlocked = py::call_guard<py::gil_scoped_release>;
 void bind_options(py::module_& module);
 void bind_measures(py::module_& module);
 void bind_maps(py::module_& module);
+void bind_costs(py::module_& module);
 void bind_discrete(py::module_& module);
 void bind_training(py::module_& module);
 void bind_program(py::module_& module);

@@ -65,6 +65,8 @@ void bind_discrete(py::module_& module) {
                                              weights.value_or(Tensor()));
       },
       py::arg("points"), py::arg("potential"), py::arg("epsilon"), py::arg("weights"), Unlocked());
+  module.def("l2_uvp", &l2_uvp, py::arg("mapped"), py::arg("truth"), py::arg("variance"),
+             Unlocked(), "100 · E|T(x) - T*(x)|² / variance, %, from [n, d] each.");
   module.def("energy_distance", &energy_distance, py::arg("x"), py::arg("y"), Unlocked(),
              "2 E|x - y| - E|x - x'| - E|y - y'| from [n, d] and [m, d], unbiased.");
 }

@@ -90,6 +90,15 @@ std::shared_ptr<TransportMap> map_of_module(const py::object& module, std::int64
                                       identity_frame(dimension).to_dtype(at::kFloat));
 }
 
+/// A function of Python that makes the network of a map file; none for None.
+NetworkMaker maker_of(const py::object& maker) {
+  if (maker.is_none()) return {};
+  return [&maker](std::int64_t inputs, std::int64_t outputs, const auto& notes) {
+    const py::gil_scoped_acquire lock;
+    return network_of(maker(inputs, outputs, notes));
+  };
+}
+
 void bind_potential(py::module_& module) {
   py::class_<Potential, std::shared_ptr<Potential>>(
       module, "Potential",
@@ -188,12 +197,14 @@ void bind_maps(py::module_& module) {
       py::arg("path"), py::arg("solution"), py::arg("notes"), py::arg("replace"), Unlocked());
   module.def(
       "load_map",
-      [](const std::filesystem::path& path) {
-        LoadedMap loaded =
-            load_map(std::filesystem::is_directory(path) ? open_run(path).map() : path);
+      [](const std::filesystem::path& path, const py::object& maker) {
+        LoadedMap loaded = load_map(
+            std::filesystem::is_directory(path) ? open_run(path).map() : path, maker_of(maker));
         return std::pair(std::move(loaded.solution), std::move(loaded.notes));
       },
-      py::arg("path"), Unlocked(), "The solution and the notes of a map file or run directory.");
+      py::arg("path"), py::arg("maker") = py::none(), Unlocked(),
+      "The solution and the notes of a map file or run directory. `maker(inputs, outputs, notes)` "
+      "makes the monge._modules.Network of a map that was a module.");
 }
 
 }  // namespace monge::python

@@ -1,27 +1,34 @@
 #include "monge/error.h"
+#include "monge/map_images.h"
 #include "monge/measures/array.h"
+#include "monge/measures/crops.h"
 #include "monge/measures/images.h"
 #include "monge/measures/registry.h"
 
 #include "bindings.h"
+
+#include <c10/util/accumulate.h>
 
 #include <algorithm>
 
 namespace monge::python {
 namespace {
 
-/// The measure of a Python function draw(n, seed) -> [n, d]. The seed comes from the stream, so
-/// that a function of it alone gives the same points again.
+/// The measure of a Python function draw(n, seed) -> [n, d], of points or images of that shape. The
+/// seed comes from the stream, so that a function of it alone gives the same points again.
 class CallableMeasure final : public Measure {
  public:
-  CallableMeasure(py::function draw, std::int64_t dimension)
-      : draw_(std::move(draw)), dimension_(dimension) {}
+  CallableMeasure(py::function draw, std::vector<std::int64_t> shape)
+      : draw_(std::move(draw)),
+        shape_(std::move(shape)),
+        dimension_(c10::multiply_integers(shape_)) {}
   ~CallableMeasure() override {
     const py::gil_scoped_acquire lock;
     draw_ = py::function();
   }
 
   std::int64_t dimension() const override { return dimension_; }
+  std::vector<std::int64_t> shape() const override { return shape_; }
 
   void sample_into(std::span<float> points, Random& random) const override {
     const auto n = static_cast<std::int64_t>(points.size()) / dimension_;
@@ -39,6 +46,7 @@ class CallableMeasure final : public Measure {
 
  private:
   py::function draw_;
+  std::vector<std::int64_t> shape_;
   std::int64_t dimension_;
 };
 
@@ -46,6 +54,8 @@ std::vector<std::pair<std::string, std::string>> skipped_files(const Measure& me
   std::vector<std::pair<std::string, std::string>> files;
   if (const auto* images = dynamic_cast<const ImageMeasure*>(&measure))
     for (const auto& [name, reason] : images->skipped()) files.emplace_back(name, reason);
+  if (const auto* crops = dynamic_cast<const CropMeasure*>(&measure))
+    for (const auto& [name, reason] : crops->skipped()) files.emplace_back(name, reason);
   return files;
 }
 
@@ -86,7 +96,14 @@ void bind_measures(py::module_& module) {
            "Shares the memory of contiguous float32 rows [n, d]; shape [c, h, w] of images.")
       .def_property_readonly("rows", &ArrayMeasure::rows);
   py::class_<CallableMeasure, Measure, std::shared_ptr<CallableMeasure>>(module, "CallableMeasure")
-      .def(py::init<py::function, std::int64_t>(), py::arg("draw"), py::arg("dimension"));
+      .def(py::init<py::function, std::vector<std::int64_t>>(), py::arg("draw"), py::arg("shape"));
+  module.def(
+      "write_grid",
+      [](const std::filesystem::path& path, const Tensor& images, std::int64_t columns) {
+        write_grid(path, images, columns);
+      },
+      py::arg("path"), py::arg("images"), py::arg("columns"), Unlocked(),
+      "A PNG of images [n, c, h, w] in [-1, 1], in rows of `columns`.");
   module.def("make_measure", &make_measure, py::arg("name"), py::arg("options"), py::arg("where"),
              Unlocked(), "The measure of that name in the registry.");
 }

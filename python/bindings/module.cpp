@@ -37,6 +37,7 @@ PYBIND11_MODULE(_core, module) {
   bind_options(module);
   bind_measures(module);
   bind_maps(module);
+  bind_costs(module);
   bind_discrete(module);
   bind_training(module);
   bind_program(module);

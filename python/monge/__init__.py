@@ -22,6 +22,7 @@ _HOME = {
     "Solution": "_core",
     "Measure": "_core",
     "measure": "parts",
+    "Cost": "parts",
     "Solver": "parts",
     "train": "parts",
     "exact_ot": "discrete",

@@ -3,6 +3,6 @@ from monge._core import TransportMap as TransportMap
 from monge.discrete import energy_distance as energy_distance, exact_ot as exact_ot
 from monge.discrete import sinkhorn as sinkhorn
 from monge.estimator import OptimalTransport as OptimalTransport, load as load
-from monge.parts import Solver as Solver, measure as measure, train as train
+from monge.parts import Cost as Cost, Solver as Solver, measure as measure, train as train
 
 __version__: str

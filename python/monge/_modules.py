@@ -2,9 +2,11 @@
 
 import contextlib
 import copy
+import math
 
 import torch
 
+from monge import _core
 from monge._points import shape_text
 
 
@@ -49,9 +51,15 @@ class Network:
         self.module, self.name = module, name
         self.inputs, self.outputs = inputs, outputs
         self.shape = tuple(shape) if len(shape) == 3 else (inputs,)
-        with torch.no_grad():
-            self.forward(torch.zeros(2, inputs))  # also what makes lazy parameters
-        self.parameters, self.buffers = _trained(module, name), dict(module.named_buffers())
+        try:
+            with torch.no_grad():
+                self.forward(torch.zeros(2, inputs))  # also what makes lazy parameters
+        except RuntimeError as error:
+            raise ValueError(f"{name}: expected a module of {shape_text(('n', *self.shape))}, "
+                             f"got {str(error).splitlines()[0]}") from error
+        self.parameters = _trained(module, name)
+        self.buffers = dict(module.named_buffers()) | {
+            key: frozen for key, frozen in module.named_parameters() if not frozen.requires_grad}
 
     def forward(self, x):
         """F(x) as it is applied: without dropout, say."""
@@ -60,6 +68,9 @@ class Network:
 
     def train_forward(self, x):
         """F(x) in the module's own mode."""
+        if x.shape[1:] != (self.inputs,):
+            raise ValueError(f"{self.name}: expected points [n, {self.inputs}], "
+                             f"got {shape_text(x.shape)}")
         return self._checked(self.module(x.reshape(-1, *self.shape)), len(x))
 
     def _checked(self, values, n):
@@ -78,3 +89,43 @@ class Network:
 
     def clone(self):
         return Network(copy.deepcopy(self.module), self.name, self.inputs, self.outputs, self.shape)
+
+
+def split(network, options):
+    """The modules among a fit's network and options: "network", for the potential, and "map"."""
+    given = {"network": network, "map": options.get("map")}
+    return {name: one for name, one in given.items() if isinstance(one, torch.nn.Module)}
+
+
+def networks(modules, sections, shape):
+    """The modules as the networks that the core trains on points of a shape, or on their codes."""
+    codes = _core.latent_dimension(sections) if modules else 0
+    if codes:
+        shape = (codes,)
+    d, noise = math.prod(shape), sections["solver"].get("noise_dimension", 0)
+    given = {}
+    if "network" in modules:
+        given["potential"] = Network(modules["network"], "network", d, 1, shape)
+    if "map" in modules:
+        given["map"] = Network(modules["map"], "map", d + noise, d, () if noise else shape)
+    return given
+
+
+def image_shape(notes):
+    """The shape [c, h, w] in the notes of a map file; () where there is none."""
+    return tuple(map(int, notes["shape"].split("x"))) if "shape" in notes else ()
+
+
+class Maker:
+    """Makes the network of a map file out of a module; ``used`` tells whether it had to."""
+
+    def __init__(self, module):
+        if not isinstance(module, torch.nn.Module):
+            raise TypeError(f"map: expected a torch.nn.Module, got {type(module).__name__}")
+        self.module, self.used = module, False
+
+    def __call__(self, inputs, outputs, notes):
+        self.used = True
+        shape = image_shape(notes)
+        return Network(self.module, "map", inputs, outputs,
+                       shape if math.prod(shape) == inputs else ())

@@ -2,6 +2,7 @@
 
 import inspect
 import numbers
+import os
 
 import numpy as np
 
@@ -11,14 +12,21 @@ PARTS = {(part.kind, part.name): part for part in _core.parts()}
 TYPES = {"bool": "bool", "integer": "int", "number": "float", "text": "str",
          "integers": "Sequence[int]", "numbers": "Sequence[float]"}
 _CONFIGURED = ("solver", "network", "cost", "section")
+_KINDS = {"latent": "latent='autoencoder' or 'vae', or latent_file,",
+          "smoothing": "smoothing='gaussian' or 'variance_preserving'"}
 
 
 def keyword(section, option):
     """An option's name as a keyword: its own, but of [smoothing] `smoothing` for its kind and
-    `smoothing_level` for its level."""
-    if section != "smoothing":
+    `smoothing_level` for its level, and so of [latent]."""
+    if section not in _KINDS:
         return option
     return section if option == "kind" else f"{section}_{option}"
+
+
+def asked(table):
+    """Whether the options of [latent] or [smoothing] ask for one."""
+    return table.get("kind", "none") != "none" or bool(table.get("file"))
 
 
 def declared():
@@ -34,17 +42,31 @@ def declared():
 DECLARED = declared()
 
 
+def _type(name):
+    """The words for what a keyword takes."""
+    kind = TYPES[DECLARED[name][0][1].type]
+    return f"{kind} or torch.nn.Module" if name == "map" else kind
+
+
+def stub_type(name):
+    """The type of a keyword in a stub, which imports Module."""
+    return _type(name).replace(" or torch.nn.", " | ")
+
+
 def keywords(sections):
-    """The options in the sections of a config as keywords."""
+    """The options in the sections of a config as keywords; of a smoothing or a latent space that is
+    none they say nothing."""
     return {keyword(section, name): value for section, options in sections.items()
-            if section not in ("source", "target") for name, value in options.items()
-            if name != "name"}
+            if section not in ("source", "target") and (section not in _KINDS or asked(options))
+            for name, value in options.items() if name != "name"}
 
 
 def plain(name, value):
     """A value as the core takes it; TypeError on another kind."""
     if isinstance(value, str):
         return value
+    if isinstance(value, os.PathLike):
+        return os.fsdecode(value)
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
     if isinstance(value, (list, tuple, np.ndarray)):
@@ -74,11 +96,19 @@ def seed(value):
     return int(value)
 
 
+def folder(value):
+    """A folder as the core takes it; None for none."""
+    if value is None or isinstance(value, (str, os.PathLike)):
+        return value
+    raise TypeError(f"checkpoint: expected a path, got {type(value).__name__}")
+
+
 def require_known(names):
     """ValueError on an option that no part declares, naming the nearest."""
     for name in names:
         if name not in DECLARED:
-            hint = _core.nearest(name, list(DECLARED))
+            plain_name = name.replace(".", "_")  # latent.dimension, as the program has it
+            hint = plain_name if plain_name in DECLARED else _core.nearest(name, list(DECLARED))
             raise ValueError(f"unknown option '{name}'; did you mean '{hint}'?")
 
 
@@ -96,29 +126,47 @@ def _choose(result, section, name, fallback):
     return chosen
 
 
-def _require_smoothing(result, options):
-    """ValueError on options of a smoothing that is none."""
-    if result.get("smoothing", {}).get("kind", "none") == "none":
+def _require_asked(result, options):
+    """ValueError on options of a smoothing or a latent space that is none."""
+    for section, kinds in _KINDS.items():
+        if asked(result.get(section, {})):
+            continue
         for name in options:
-            if name.startswith("smoothing_"):
-                raise ValueError(f"{name}: expected smoothing='gaussian' or 'variance_preserving' "
-                                 "beside it, got none")
+            if name.startswith(f"{section}_"):
+                raise ValueError(f"{name}: expected {kinds} beside it, got none")
 
 
-def sections(solver, network, cost, options, *, recipe=None, own_network=True):
+def code_dimension(recipe, options):
+    """Numbers of a code of the latent space that a recipe and options ask for; 0 for none."""
+    latent = {} if recipe is None else _core.recipe(recipe).get("latent", {})
+    for name in (option.name for option in PARTS["section", "latent"].options):
+        value = options.get(keyword("latent", name))
+        if value is not None:
+            latent[name] = plain(f"latent.{name}", value)
+    return _core.latent_dimension({"latent": latent})
+
+
+def sections(solver, network, cost, options, *, recipe=None, modules=()):
     """The sections of a config: those of the recipe, with the options over them, each in the
-    section of the part that declares it. Without `own_network` the potential is not Monge's."""
+    section of the part that declares it. What `modules` names ("network", "map") is not Monge's."""
     result = {} if recipe is None else _core.recipe(recipe)
     for measured in ("source", "target"):
         result.pop(measured, None)
-    solver = _choose(result, "solver", solver, "dual")
+    solver = _choose(result, "solver", solver, "saddle_point" if modules else "dual")
+    if modules and solver != "saddle_point":
+        raise ValueError("solver.name: expected saddle_point, since a network was given, "
+                         f"got {solver}")
+    if "network" in modules:
+        network = None
+    if "map" in modules:
+        options = options | {"map": "network"}
     networks, costs = _core.choices(solver)
     chosen = {"solver": ("solver", solver),
               "network": ("network", _choose(result, "network", network,
                                              networks[0] if networks else None)),
               "cost": ("cost", _choose(result, "cost", cost, costs[0])),
-              **{name: ("section", name) for name in ("smoothing", "train", "evaluate")}}
-    if not own_network:
+              **{name: ("section", name) for name in (*_KINDS, "train", "evaluate")}}
+    if "network" in modules:
         result.pop("network", None)
         del chosen["network"]
     known = {keyword(section, option.name): (section, option.name)
@@ -132,7 +180,7 @@ def sections(solver, network, cost, options, *, recipe=None, own_network=True):
                              f"did you mean '{hint}'?")
         section, option = known[name]
         result.setdefault(section, {})[option] = plain(f"{section}.{option}", value)
-    _require_smoothing(result, options)
+    _require_asked(result, options)
     return result
 
 
@@ -154,7 +202,7 @@ def documentation():
     """The options as a numpydoc list of parameters."""
     lines = []
     for name, places in DECLARED.items():
-        lines.append(f"{name} : {TYPES[places[0][1].type]}, default=None")
+        lines.append(f"{name} : {_type(name)}, default=None")
         for part, option in places:
             bounds = f", {option.bounds}" if option.bounds else ""
             lines.append(f"    {part.name} ({option.default!r}{bounds}): {option.sentence}")

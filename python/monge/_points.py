@@ -2,7 +2,9 @@
 
 import numpy as np
 import torch
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_array, validate_data
+
+ANY = 0  # of columns
 
 
 def shape_text(shape):
@@ -22,9 +24,13 @@ def require_finite(points, name):
         raise ValueError(f"{name}: expected finite values in float32, got {value} in row {row}")
 
 
+def is_anndata(data):
+    return hasattr(data, "obsm") and hasattr(data, "X")
+
+
 def unwrap(data, use_rep=None):
     """The array in an AnnData object: .X, or .obsm[use_rep]."""
-    if not (hasattr(data, "obsm") and hasattr(data, "X")):
+    if not is_anndata(data):
         return data
     if use_rep is not None and use_rep not in data.obsm:
         raise ValueError(f"use_rep: expected a key of obsm ({', '.join(data.obsm)}), "
@@ -67,31 +73,60 @@ def from_torch(points, name, columns):
     return converted
 
 
+def shape_of(data):
+    """The shape of what is or can be an array."""
+    return tuple(data.shape if hasattr(data, "shape") else np.asarray(data).shape)
+
+
+def require_table(data, name):
+    """ValueError on one list of numbers, and on one number."""
+    shape = shape_of(data)
+    if len(shape) < 2:
+        raise ValueError(f"{name}: expected points [n, d], got {shape_text(shape)}. Reshape your "
+                         "data: .reshape(-1, 1) where d is 1, .reshape(1, -1) where n is")
+
+
 class Points:
     """Points of a user as a tensor [n, d], and results beside them in the user's kind.
 
+    They have as many columns as the estimator has features, or another number, or ``ANY``.
     ``shape`` is [c, h, w] where they are images, and None where they are not.
     """
 
-    def __init__(self, estimator, data, name, *, reset=False, use_rep=None, least_rows=1):
+    def __init__(self, estimator, data, name, *, reset=False, use_rep=None, least_rows=1,
+                 columns=None):
+        self.annotated, self.use_rep = data if is_anndata(data) else None, use_rep
         self.given = unwrap(data, use_rep)
         self.data, self.shape = flat_images(self.given)
         if isinstance(self.data, torch.Tensor):
-            columns = None if reset else estimator.n_features_in_
-            self.tensor = from_torch(self.data, name, columns)
+            wanted = None if reset or columns == ANY else columns or estimator.n_features_in_
+            self.tensor = from_torch(self.data, name, wanted)
             if reset:
                 estimator.n_features_in_ = self.tensor.shape[1]
             return
-        array = validate_data(estimator, self.data, reset=reset, order="C", copy=False,
-                              dtype=[np.float64, np.float32], ensure_all_finite=False,
-                              ensure_min_samples=least_rows)
+        require_table(self.data, name)
+        array = self._checked(estimator, reset, least_rows, columns)
         self.dtype = array.dtype
         with np.errstate(over="ignore"):  # refused as not finite below
             self.tensor = tensor_of(array.astype(np.float32, order="C", copy=False))
         require_finite(self.tensor, name)
 
+    def _checked(self, estimator, reset, least_rows, columns):
+        rules = {"order": "C", "copy": False, "dtype": [np.float64, np.float32],
+                 "ensure_all_finite": False, "ensure_min_samples": least_rows}
+        if columns == ANY and shape_of(self.data)[-1] == estimator.n_features_in_:
+            columns = None
+        if reset or columns is None or columns == estimator.n_features_in_:
+            return validate_data(estimator, self.data, reset=reset, **rules)
+        array = check_array(self.data, estimator=estimator, **rules)
+        if columns not in (ANY, array.shape[1]):
+            raise ValueError(f"X has {array.shape[1]} features, but {type(estimator).__name__} is "
+                             f"expecting {columns} features as input")
+        return array
+
     def like(self, result):
-        """A result [n, ...] as a tensor, a DataFrame with the same index, or an array.
+        """A result [n, ...] as a tensor, a DataFrame with the same index, an array, or, where it is
+        points of the same shape, in their place in a copy of an AnnData object.
 
         Of images, results that are images are so again, and bytes where those were bytes.
         """
@@ -104,5 +139,15 @@ class Points:
             return result
         array = result.numpy().astype(dtype, copy=False)
         if hasattr(self.data, "iloc") and array.ndim == 2 and array.shape == self.data.shape:
-            return type(self.data)(array, index=self.data.index, columns=self.data.columns)
+            array = type(self.data)(array, index=self.data.index, columns=self.data.columns)
+        if self.annotated is not None and array.shape == self.data.shape:
+            return self._annotated_like(array)
         return array
+
+    def _annotated_like(self, array):
+        moved = self.annotated.copy()
+        if self.use_rep is None:
+            moved.X = array
+        else:
+            moved.obsm[self.use_rep] = array
+        return moved

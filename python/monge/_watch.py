@@ -79,17 +79,34 @@ class Watcher:
             self.bar.close()
 
 
-def run(experiment, name, progress, callbacks=()):
-    """Trains an experiment; its outcome and history. Ctrl-C is left to the caller."""
-    watcher = Watcher(name, progress, callbacks)
+def _watched(training, watcher, *arguments):
+    """Trains what can be; its outcome. Ctrl-C is left to the caller."""
     outcome = None
     try:
-        outcome = Outcome(**experiment.train(watcher))
+        outcome = Outcome(**training.train(watcher, *arguments))
     finally:
         watcher.close(outcome)
+    return outcome
+
+
+def run(experiment, name, progress, callbacks=(), folder=None):
+    """Trains an experiment; its outcome and history. Ctrl-C is left to the caller."""
+    watcher = Watcher(name, progress, callbacks)
+    outcome = _watched(experiment, watcher, folder)
     if outcome.reason == "diverged":
         warnings.warn(outcome.message, RuntimeWarning, stacklevel=3)
     return outcome, watcher.history
+
+
+def autoencoder_trainer(progress, history):
+    """A function that trains the autoencoder of a latent space and adds to its history. There is no
+    map before that, so that Ctrl-C is raised."""
+    def train(training):
+        watcher = Watcher(training.name, progress)
+        outcome = _watched(training, watcher)
+        history.extend(watcher.history)
+        finish(outcome)
+    return train
 
 
 def finish(outcome):

@@ -88,10 +88,16 @@ def sinkhorn(x, y, epsilon, *, tolerance=1e-6, max_iterations=10000, source_weig
 def energy_distance(x, y):
     """2 E|x - y| - E|x - x'| - E|y - y'| of arrays or tensors [n, d] and [m, d], unbiased.
 
+    ValueError on points of two dimensions.
+
     Examples
     --------
     >>> import monge
     >>> monge.energy_distance([[0.0], [0.0]], [[1.0], [1.0]])
     2.0
     """
-    return _core.energy_distance(_rows(x, "x"), _rows(y, "y"))
+    x, y = _rows(x, "x"), _rows(y, "y")
+    if x.shape[1] != y.shape[1]:
+        raise ValueError("x and y: expected points of the same dimension, "
+                         f"got {x.shape[1]} and {y.shape[1]}")
+    return _core.energy_distance(x, y)

@@ -1,6 +1,8 @@
 """The estimator: optimal transport in the manner of scikit-learn."""
 
+import copy
 import json
+import math
 import pathlib
 import tempfile
 import types
@@ -11,8 +13,8 @@ import torch
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from monge import _core, _html, _options, _watch
-from monge._points import Points
+from monge import _core, _html, _modules, _options, _watch
+from monge._points import ANY, Points, shape_text
 from monge.parts import measure
 
 _LEAST_ROWS = 4
@@ -40,11 +42,17 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     Parameters
     ----------
     solver : str, default=None
-        What ``monge list`` shows; None: the recipe's, or ``dual``.
+        What ``monge list`` shows; None: the recipe's, or ``dual``. Of images, where neither a
+        solver, a network, a recipe nor a latent space is named, the parts of the recipe
+        ``not-images`` (of crops ``style-transfer``) as in ``monge fit``; where a module is given,
+        ``saddle_point``.
     recipe : str, default=None
         A recipe that ``monge list`` shows, whose options hold where none are given here; its
         measures do not count.
-    network, cost : str, default=None
+    network : str or torch.nn.Module, default=None
+        For the potential: of those that the solver takes; None: the recipe's, or the first. A
+        module of ``saddle_point``'s maps [n, d] to [n] or [n, 1].
+    cost : str, default=None
         Of those that the solver takes; None: the recipe's, or the first.
     target : points, measure or its name, default=None
         The target where ``fit`` is given none; "gaussian" is the standard normal law.
@@ -52,6 +60,10 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Of the network, the batches and the held-out points. Same seed, same map.
     use_rep : str, default=None
         The key of ``.obsm`` that holds the points of AnnData objects; None: ``.X``.
+    checkpoint : path, default=None
+        A folder where training goes on from what an earlier ``fit`` of the same options and points
+        left there, to the same numbers, and where it leaves that every ``checkpoint_seconds``. Of
+        a training that had ended it gives the map at once.
     progress : bool or "auto", default="auto"
         Whether a progress bar is shown; "auto": in terminals and notebooks.
     on_evaluation : callable, default=None
@@ -68,6 +80,11 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     history_ : list of dict
         Step, seconds, loss and quality (relative energy distances, lower is better) of every
         evaluation.
+    latent_history_ : list of dict
+        That of the autoencoder which was trained for a latent space; its quality is the
+        unexplained variance of held-out points in %.
+    modules_ : dict
+        The trained copies of the modules, by "network" and "map".
     options_ : dict
         Every option of every part with its value.
     n_features_in_ : int
@@ -78,7 +95,17 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     Notes
     -----
     Ctrl-C ends training after the current step: the estimator is then fitted with the best map so
-    far, and KeyboardInterrupt is raised. Any other error leaves it as it was.
+    far, and KeyboardInterrupt is raised; while an autoencoder is trained for a latent space there
+    is no map yet, and the estimator is left as it was, as by any other error.
+
+    With ``latent`` the map is D(T(E(x))) through the latent space of an autoencoder, which is
+    trained first, or D(T(z)) and T(E(x)) where points of one side have ``latent_dimension``
+    numbers and those of the other are of another shape.
+
+    ``map`` may be a torch.nn.Module too, from [n, d], or [n, d + noise_dimension] where the map has
+    noise, to [n, d]. Modules see images as [n, c, h, w], unless the map has noise, and codes as
+    [n, latent_dimension]; ``fit`` trains copies of them. What they draw at random comes from
+    torch's generator, not from ``seed``.
 
     Examples
     --------
@@ -92,7 +119,7 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """
 
     def __init__(self, solver=None, *, recipe=None, network=None, cost=None, target=None, seed=0,
-                 use_rep=None, progress="auto", on_evaluation=None, **options):
+                 use_rep=None, checkpoint=None, progress="auto", on_evaluation=None, **options):
         _options.require_known(options)
         self.solver = solver
         self.recipe = recipe
@@ -101,6 +128,7 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.target = target
         self.seed = seed
         self.use_rep = use_rep
+        self.checkpoint = checkpoint
         self.progress = progress
         self.on_evaluation = on_evaluation
         for name in _options.DECLARED:
@@ -135,26 +163,62 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         fitted = type(self).__new__(type(self))  # what fails leaves self as it was
         vars(fitted).update(vars(self), _run=None)
-        source = fitted._source_measure(source)
-        target = fitted._target_measure(target)
         given = {name: getattr(self, name) for name in _options.DECLARED
                  if getattr(self, name) is not None}
-        sections = _options.sections(self.solver, self.network, self.cost, given,
-                                     recipe=self.recipe)
-        experiment = _core.Experiment(_options.seed(self.seed), sections, source, target)
+        codes = _options.code_dimension(self.recipe, given)
+        source = fitted._source_measure(source, codes)
+        target = fitted._target_measure(target, codes or fitted.n_features_in_,
+                                        ANY if codes else None)
+        modules = {name: copy.deepcopy(module)
+                   for name, module in _modules.split(self.network, given).items()}
+        learned, folder = [], _options.folder(self.checkpoint)
+        experiment = self._experiment(source, target, given, modules, codes, folder, learned)
         callbacks = ([types.SimpleNamespace(on_evaluation=self.on_evaluation)]
                      if self.on_evaluation is not None else [])
-        fitted.outcome_, fitted.history_ = _watch.run(experiment, sections["solver"]["name"],
-                                                      self.progress, callbacks)
+        fitted.outcome_, fitted.history_ = _watch.run(
+            experiment, experiment.sections["solver"]["name"], self.progress, callbacks,
+            folder)
         fitted.solution_ = experiment.solution
         fitted.options_ = experiment.sections
         fitted._splits = experiment.source, experiment.target
+        for name, value in (("modules_", modules), ("latent_history_", learned)):
+            vars(fitted).pop(name, None)
+            if value:
+                setattr(fitted, name, value)
         vars(self).clear()
         vars(self).update(vars(fitted))
         _watch.finish(self.outcome_)
         return self
 
-    def _source_measure(self, source):
+    def _experiment(self, source, target, given, modules, codes, folder, learned):
+        """The experiment, its autoencoder trained, whose history goes into `learned`."""
+        nothing_named = self.solver is None and self.network is None and self.recipe is None
+        of_images = ""
+        if nothing_named and not modules and not codes:
+            of_images = _core.recipe_for_images(source, target)
+        sections = _options.sections(self.solver, self.network, self.cost, given,
+                                     recipe=self.recipe or of_images or None, modules=modules)
+        trainer = _watch.autoencoder_trainer(self.progress, learned)
+        try:
+            return _core.Experiment(_options.seed(self.seed), sections, source, target,
+                                    **_modules.networks(modules, sections, source.shape),
+                                    train_autoencoder=trainer, folder=folder)
+        except ValueError as error:
+            if of_images and str(error).startswith("source and target: expected square images"):
+                raise ValueError(f"{error}; name a solver, such as 'dual', for images of other "
+                                 "sizes") from None
+            raise
+
+    def _named_measure(self, name, where, dimension):
+        """That of a name, in so many dimensions where it may have any."""
+        part = _options.PARTS.get(("measure", name))
+        known = [option.name for option in part.options] if part else []
+        options = {"dimension": dimension} if dimension and "dimension" in known else {}
+        return measure(name, where, **options)
+
+    def _source_measure(self, source, codes):
+        if isinstance(source, str):
+            source = self._named_measure(source, "source", codes)
         if not _is_measure(source):
             points = Points(self, source, "source", reset=True, use_rep=self.use_rep,
                             least_rows=_LEAST_ROWS)
@@ -168,7 +232,7 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             self.image_shape_ = tuple(source.shape)
         return source
 
-    def _target_measure(self, target):
+    def _target_measure(self, target, dimension, columns):
         """That of the constructor, beside which `target` is a y without a meaning here."""
         if self.target is not None:
             if getattr(target, "ndim", 1) == 2 and target.shape[1] == self.n_features_in_:
@@ -179,21 +243,21 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             raise ValueError("fit: expected a target, fit(source, target) or "
                              "OptimalTransport(target=...), got none")
         if isinstance(target, str):
-            part = _options.PARTS.get(("measure", target))
-            known = [option.name for option in part.options] if part else []
-            options = {"dimension": self.n_features_in_} if "dimension" in known else {}
-            return measure(target, "target", **options)
+            return self._named_measure(target, "target", dimension)
         if _is_measure(target):
             return measure(target, "target")
-        points = Points(self, target, "target", use_rep=self.use_rep)
+        points = Points(self, target, "target", use_rep=self.use_rep, columns=columns)
         return _core.ArrayMeasure(points.tensor.detach(), points.shape or ())
 
-    def _apply(self, function, X):
-        points = Points(self, X, "X", use_rep=self.use_rep)
-        shape = tuple(self._map().target_shape)
-        if len(shape) == 3 and np.prod(shape) != points.tensor.shape[1]:  # from codes to images
-            points.shape = shape
-        return points.like(function(points.tensor))
+    def _apply(self, function, X, inverse=False):
+        """What a function of a map and a tensor gives at X, in its kind."""
+        moving = self._map(inverse)
+        points = Points(self, X, "X", use_rep=self.use_rep, columns=moving.dimension)
+        result = function(moving, points.tensor)
+        if result.shape[-1] != points.tensor.shape[1]:  # to another space
+            shape = tuple(moving.target_shape)
+            points.shape = shape if len(shape) == 3 else None
+        return points.like(result)
 
     def _map(self, inverse=False):
         check_is_fitted(self)
@@ -213,18 +277,18 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def transform(self, X):
         """T(X) for X [n, d], in the same kind; of a stochastic map one draw, always the same."""
-        return self._apply(self._map(), X)
+        return self._apply(lambda moving, x: moving(x), X)
 
     def inverse_transform(self, X):
         """The inverse map of X [n, d], in the same kind. ValueError where there is none."""
-        return self._apply(self._map(inverse=True), X)
+        return self._apply(lambda moving, x: moving(x), X, inverse=True)
 
     def interpolate(self, X, t):
         """Where X [n, d] is at time t in [0, 1] of its way to T(X), in the same kind.
 
         On straight lines (McCann 1997), or on the Schrödinger bridge of a plan of ``light_sb``.
         """
-        return self._apply(lambda x: self._map().at_time(x.detach(), t), X)
+        return self._apply(lambda moving, x: moving.at_time(x.detach(), t), X)
 
     def sample(self, X, draws=1, *, seed=0, noise=None):
         """Draws of the law that a stochastic map sends each point of X [n, d] to, [n, draws, d].
@@ -235,7 +299,7 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         if noise is not None:
             noise = torch.as_tensor(noise, dtype=torch.float32)
-        return self._apply(lambda x: self._map().sample(x.detach(), draws, seed, noise), X)
+        return self._apply(lambda moving, x: moving.sample(x.detach(), draws, seed, noise), X)
 
     def log_det(self, X, *, inverse=False, return_error=False):
         """log|det ∇T| at X [n, d], [n], of the gradient of a convex potential or an affine map.
@@ -244,7 +308,7 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         ValueError on another map.
         """
         moving = self._map(inverse)
-        points = Points(self, X, "X", use_rep=self.use_rep)
+        points = Points(self, X, "X", use_rep=self.use_rep, columns=moving.dimension)
         value, error = moving.log_det(points.tensor.detach())
         return (points.like(value), points.like(error)) if return_error else points.like(value)
 
@@ -259,7 +323,7 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         if source is None:
             source = self._evaluated_on()[1 if inverse else 0].train
         if isinstance(source, _core.Measure):
-            if source.log_density(torch.zeros(1, self.n_features_in_)) is None:
+            if source.log_density(torch.zeros(1, source.dimension)) is None:
                 raise ValueError("log_density: expected a measure with a known density "
                                  "(source=...), got one without")
             source = source.log_density
@@ -324,28 +388,58 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return points, _options.seed(self.seed)
 
     def _sides(self, source, target):
-        """Given points and measures as measures of this map's dimension."""
-        sides = [one if _is_measure(one) else
-                 Points(self, one, name, use_rep=self.use_rep).tensor.detach()
-                 for name, one in (("source", source), ("target", target))]
-        return [measure(side, name) for side, name in zip(sides, ("source", "target"))]
+        """Given points and measures as measures that this map can lie between."""
+        sides = []
+        for name, one, columns in (("source", source, self._map().dimension),
+                                   ("target", target, math.prod(self._map().target_shape))):
+            if one is None:
+                raise ValueError(f"{name}: expected points or a measure beside the other, got none")
+            if _is_measure(one):
+                sides.append(measure(one, name))
+                continue
+            points = Points(self, one, name, use_rep=self.use_rep, columns=columns)
+            sides.append(_core.ArrayMeasure(points.tensor.detach(), points.shape or ()))
+        return sides
 
-    def score(self, source, target=None):
-        """Minus the energy distance between T(source) and the target; 0 is perfect.
+    def score(self, source, target=None, *, true_map=None):
+        """How right the map is at the source's points [n, d]; 0 is perfect, less is worse.
 
-        With a ``target`` in the constructor the second argument is a y that is not looked at.
+        Minus the energy distance between T(source) and the target [m, d]; with a ``target`` in the
+        constructor the second argument is a y that is not looked at. Where the true map T* is
+        known, as a function of points like the source's or as its values [n, d] there,
+        ``true_map`` makes it minus the L2-UVP in %, 100 · E|T(x) - T*(x)|² / Var(T*(x))
+        (Korotin et al. 2021, section 5.1), without regard to a target. ValueError on values of
+        another shape, and on a true map that sends all points to one.
         """
         moving = self._map()
-        moved = moving(Points(self, source, "source", use_rep=self.use_rep).tensor.detach()).float()
-        goal = self._target_measure(target)
+        points = Points(self, source, "source", use_rep=self.use_rep, columns=moving.dimension)
+        moved = moving(points.tensor.detach()).float()
+        if true_map is not None:
+            return -self._l2_uvp(moved, true_map(source) if callable(true_map) else true_map)
+        d = moved.shape[1]
+        goal = self._target_measure(target, d, d)
+        if goal.dimension != d:
+            raise ValueError(f"target: expected points [n, {d}], got [n, {goal.dimension}]")
         points = goal.rows if isinstance(goal, _core.ArrayMeasure) else goal.sample(len(moved))
         return -_core.energy_distance(moved, points)
+
+    def _l2_uvp(self, moved, truth):
+        truth = Points(self, truth, "true_map", use_rep=self.use_rep, columns=moved.shape[1])
+        truth = truth.tensor.detach().float()
+        if truth.shape != moved.shape:
+            raise ValueError(f"true_map: expected values {shape_text(moved.shape)}, "
+                             f"got {shape_text(truth.shape)}")
+        variance = float(truth.double().var(0, correction=0).sum())
+        if not variance > 0:
+            raise ValueError("true_map: expected values that differ, got the same everywhere")
+        return _core.l2_uvp(moved, truth, variance)
 
     def save(self, path, *, overwrite=False):
         """Writes the map file that ``monge apply`` and :func:`monge.load` read.
 
         Safetensors, appearing whole or not at all; ValueError where the file exists, unless
-        ``overwrite``.
+        ``overwrite``. Of a map that is a module it holds the parameters and buffers, and
+        ``monge.load(path, map=module)`` reads it.
         """
         check_is_fitted(self)
         _core.save_map(path, self.solution_, self._notes(), overwrite)
@@ -362,33 +456,40 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return notes
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path, *, map=None):
         """The estimator of a map file or run directory; see :func:`monge.load`."""
-        solution, notes = _core.load_map(path)
+        maker = None if map is None else _modules.Maker(copy.deepcopy(map))
+        solution, notes = _core.load_map(path, maker)
+        if maker is not None and not maker.used:
+            raise ValueError(f"{path}: expected a map that is a module beside map=..., "
+                             "got one of Monge's own networks")
         run = pathlib.Path(path).is_dir()
         seed, sections = _core.read_run(path) if run else (int(notes.get("seed", 0)), {})
         parameters = _options.keywords(sections)
         names = {kind: sections.get(kind, {}).get("name") for kind in ("network", "cost")}
         estimator = cls(notes.get("solver", "dual"), seed=seed, **names, **parameters)
         estimator.solution_ = solution
+        if maker is not None:
+            estimator.map, estimator.modules_ = map, {"map": maker.module}
         estimator.n_features_in_ = solution.map.dimension
         estimator._run = str(path) if run else None
         if sections:
             estimator.options_ = sections
         if "shape" in notes:
-            estimator.image_shape_ = tuple(map(int, notes["shape"].split("x")))
+            estimator.image_shape_ = _modules.image_shape(notes)
         if "features" in notes:
             estimator.feature_names_in_ = np.array(json.loads(notes["features"]), dtype=object)
         return estimator
 
     def __getstate__(self):
-        """A pickle holds the map as the bytes of a map file, which cannot execute."""
+        """A pickle holds the map as the bytes of a map file, which cannot execute; modules are as
+        they pickle themselves."""
         state = dict(super().__getstate__())
         state.pop("_splits", None)
         if "solution_" in state:
             with tempfile.TemporaryDirectory() as folder:
                 path = pathlib.Path(folder, "map.safetensors")
-                _core.save_map(path, state["solution_"], {}, False)
+                _core.save_map(path, state["solution_"], self._notes(), False)
                 state["solution_"] = path.read_bytes()
         return state
 
@@ -398,23 +499,32 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             with tempfile.TemporaryDirectory() as folder:
                 path = pathlib.Path(folder, "map.safetensors")
                 path.write_bytes(state["solution_"])
-                state["solution_"] = _core.load_map(path)[0]
+                module = state.get("modules_", {}).get("map")
+                maker = None if module is None else _modules.Maker(module)
+                state["solution_"] = _core.load_map(path, maker)[0]
         super().__setstate__(state)
 
     def _html_repr(self):
         plain = super()._html_repr()
-        return plain + _html.summary(self) if hasattr(self, "history_") else plain
+        if not hasattr(self, "history_"):
+            return plain
+        sides = [split.held_out for split in getattr(self, "_splits", ())]
+        shown = _html.picture(self.solution_, *sides) if sides else ""
+        return plain + _html.summary(self.outcome_, self.history_, shown,
+                                     getattr(self, "latent_history_", ()))
 
 
-def load(path):
+def load(path, *, map=None):
     """The estimator of a map file, or of a run directory of ``monge fit``.
 
     Nothing in the files executes. Of a run it has the options, and ``evaluate()`` gives the figures
-    of ``monge evaluate``; a map file knows its solver and seed only.
+    of ``monge evaluate``; a map file knows its solver and seed only. Of a map that was a
+    torch.nn.Module ``map`` is a module like it, of which a copy takes the file's parameters.
 
     Raises
     ------
     ValueError
-        On a file that is no map, is damaged, or is of a newer version.
+        On a file that is no map, is damaged, or is of a newer version; on one of a module without
+        ``map`` or with a module of other parameters, and on ``map`` with another file.
     """
-    return OptimalTransport.load(path)
+    return OptimalTransport.load(path, map=map)

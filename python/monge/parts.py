@@ -1,16 +1,18 @@
 """Measures, solvers and the training loop as parts of their own."""
 
-import math
+import html
 
 import numpy as np
 import torch
 
-from monge import _core, _modules, _options, _watch
-from monge._points import flat_images, from_torch, require_finite, tensor_of, unwrap
+from monge import _core, _html, _modules, _options, _watch
+from monge._points import (flat_images, from_torch, require_finite, shape_text, tensor_of, unwrap)
 
 
 def _rows(points, name):
-    """Points of any kind as a float32 tensor [n, d] that shares their memory where it can."""
+    """Points of any kind as a float32 tensor [n, d] that shares their memory where it can; images
+    as rows."""
+    points, _ = flat_images(points)
     if isinstance(points, torch.Tensor):
         return from_torch(points.detach(), name, None).float()
     array = np.asarray(points)
@@ -21,11 +23,17 @@ def _rows(points, name):
     return tensor
 
 
+def _point_shape(points):
+    """[c, h, w] of images, [d] of other points."""
+    return tuple(np.shape(points))[1:]
+
+
 class _Stream:
     """draw(n, seed) from batches of an iterable, begun again where it ends."""
 
     def __init__(self, batches):
         self.batches, self.iterator = batches, iter(batches)
+        self.shape = None
         self.left = self._next()
 
     def _next(self):
@@ -36,7 +44,13 @@ class _Stream:
         if batch is None:
             raise ValueError("measure: expected an iterable of batches that does not end, "
                              "or one that can be begun again, got its end")
-        return _rows(batch[0] if isinstance(batch, (tuple, list)) else batch, "measure")
+        batch = batch[0] if isinstance(batch, (tuple, list)) else batch
+        rows, shape = _rows(batch, "measure"), _point_shape(batch)
+        if self.shape not in (None, shape):
+            raise ValueError(f"measure: expected batches {shape_text(('k', *self.shape))}, "
+                             f"got {shape_text(('k', *shape))}")
+        self.shape = shape
+        return rows
 
     def __call__(self, n, seed):
         parts, missing = [], n
@@ -57,9 +71,10 @@ def measure(what, name="measure", **options):
     what : str, array, callable, iterable or Measure
         A name that ``monge list`` shows, with its ``options``; points [n, d] as an array, tensor
         or AnnData; images [n, c, h, w] as an array or tensor of bytes or floats in [-1, 1]; a
-        function ``draw(n, seed)`` of points [n, d]; or an iterable of batches
-        [k, d], such as a torch DataLoader (of tuples the first entry counts), which is read as it
-        comes and begun again where it ends: its order is then not Monge's to repeat.
+        function ``draw(n, seed)`` of points [n, d] or images [n, c, h, w]; or an iterable of
+        batches [k, d] or [k, c, h, w], such as a torch DataLoader (of tuples the first entry
+        counts), which is read as it comes and begun again where it ends: its order is then not
+        Monge's to repeat.
     name : str
         How error messages call it.
 
@@ -90,13 +105,86 @@ def measure(what, name="measure", **options):
         rows, shape = flat_images(what)
         return _core.ArrayMeasure(_rows(rows, name), shape or ())
     if callable(what):
+        first = what(2, 0)
+        _rows(first, name)
         return _core.CallableMeasure(lambda n, seed: _rows(what(n, seed), name),
-                                     _rows(what(2, 0), name).shape[1])
+                                     _point_shape(first))
     if hasattr(what, "__iter__"):
         stream = _Stream(what)
-        return _core.CallableMeasure(stream, stream.left.shape[1])
+        return _core.CallableMeasure(stream, stream.shape)
     raise TypeError(f"{name}: expected points, a measure, its name, a function or an iterable, "
                     f"got {type(what).__name__}")
+
+
+class Cost:
+    """A cost: of moving a point x to a point y, c(x, y), or of sending it to a law, C(x, mu).
+
+    Parameters
+    ----------
+    name : str
+        A cost that ``monge list`` shows.
+    **options
+        As in ``monge describe``, such as ``gamma`` of the weak ones.
+
+    Attributes
+    ----------
+    name : str
+    options : dict
+
+    Raises
+    ------
+    ValueError
+        On an unknown name or option, naming the nearest.
+
+    Notes
+    -----
+    ``quadratic``: ½ |x - y|². ``weak_quadratic``: ½ E |x - Y|² - ½ gamma Var(mu) (Korotin et al.
+    2023, Neural Optimal Transport, eq. 5). ``kernel_weak``: ½ E |x - Y|^a - ¼ gamma E |Y - Y'|^a
+    (Korotin et al. 2023, Kernel Neural Optimal Transport, section 3.2).
+
+    Examples
+    --------
+    >>> import monge, torch
+    >>> cost = monge.Cost("weak_quadratic", gamma=1)
+    >>> x, y = torch.zeros(5, 2), torch.randn(5, 1000, 2)
+    >>> bool((cost(x, y).abs() < 0.03).all())  # half of E|Y|² - Var(mu), which is |E Y|²
+    True
+    """
+
+    def __init__(self, name="quadratic", **options):
+        self.name, self.options = name, _options.table("cost", options)
+        self._core = _core.WeakCost(name, self.options)
+
+    def __call__(self, x, y):
+        """C(x_i, mu_i), [n], of x [n, d] and samples y [n, k, d] of the laws, an unbiased estimate.
+
+        Of y [n, d] it is c(x_i, y_i), where gamma is 0. Tensors, which keep dtype and gradients, or
+        arrays. ValueError on other shapes.
+        """
+        return self._core.value(*_same_kind(x, y))
+
+    def matrix(self, x, y):
+        """c(x_i, y_j), [n, m], of x [n, d] and y [m, d].
+
+        ValueError on another shape and where gamma is above 0.
+        """
+        return self._core.matrix(*_same_kind(x, y))
+
+    def __repr__(self):
+        options = "".join(f", {name}={value!r}" for name, value in self.options.items())
+        return f"Cost({self.name!r}{options})"
+
+
+def _same_kind(x, y):
+    """Two sets of numbers as tensors of one floating dtype on the processor."""
+    x, y = torch.as_tensor(x), torch.as_tensor(y)
+    for name, points in (("x", x), ("y", y)):
+        if points.device.type != "cpu":
+            raise ValueError(f"{name}: expected a tensor on the cpu, got one on {points.device}")
+    dtype = torch.promote_types(torch.promote_types(x.dtype, y.dtype), torch.float32)
+    if dtype.is_complex:
+        raise TypeError(f"cost: expected real numbers, got {dtype}")
+    return x.to(dtype), y.to(dtype)
 
 
 class Solver:
@@ -105,20 +193,24 @@ class Solver:
     Parameters
     ----------
     name : str, optional
-        A solver that ``monge list`` shows; by default the recipe's, or ``dual``.
+        A solver that ``monge list`` shows; by default the recipe's, or ``dual``, with a module
+        ``saddle_point``, and for images, where :func:`train` is given them and neither a name, a
+        recipe, a network nor a latent space is named, the parts of the recipe ``not-images`` (of
+        crops ``style-transfer``).
     recipe : str, optional
         A recipe that ``monge list`` shows, whose options hold where none are given here; its
         measures do not count.
     network : str or torch.nn.Module, optional
         For the potential: of those that the solver takes, by default the first. A module of
         ``saddle_point``'s maps [n, d] to [n] or [n, 1].
-    cost : str, optional
+    cost : str or Cost, optional
         Of those that the solver takes; by default the first.
     seed : int
         Of Monge's networks, the batches, their noise and the held-out points.
     **options
         Of the solver, its network, its cost, ``train`` and ``evaluate``, as in ``monge describe``,
-        and of ``smoothing`` (``smoothing="gaussian"``, ``smoothing_level=0.05``). The ``map`` of
+        and of ``smoothing`` (``smoothing="gaussian"``, ``smoothing_level=0.05``) and ``latent``
+        (``latent="vae"``, ``latent_dimension=16``). The ``map`` of
         ``saddle_point`` may be a torch.nn.Module from [n, d], or [n, d + noise_dimension], to
         [n, d].
 
@@ -128,6 +220,11 @@ class Solver:
         The map and its inverse, once trained.
     sections : dict
         The options of each part; after training every one with its value.
+    outcome : Outcome or None
+        Why the last training ended, and what was kept.
+    history, latent_history : list of dict
+        Step, seconds, loss and quality of every evaluation of the last training, and of that of its
+        autoencoder, whose quality is the unexplained variance in %.
 
     Raises
     ------
@@ -138,11 +235,11 @@ class Solver:
     -----
     Modules are differentiated by autograd and called under the interpreter's lock: slower than
     Monge's own networks, whose steps record no graph. Of measures of images they see [n, c, h, w],
-    unless the map has noise. Training changes their parameters where they are, and ends with those
-    of the solution in them: the average over the steps in that of the map, unless ``average=0``. In
-    training a module is called in the mode in which it is given, and in evaluation as after
-    ``eval()``. A module is saved by ``torch.save`` of its ``state_dict()``, not in a map file, and
-    draws what it draws at random from torch's generator, not from ``seed``.
+    unless the map has noise, and in a latent space the codes. Training changes their parameters
+    where they are, and ends with those of the solution in them: the average over the steps in that
+    of the map, unless ``average=0``. In training a module is called in the mode in which it is
+    given, and in evaluation as after ``eval()``. It draws what it draws at random from torch's
+    generator, not from ``seed``.
 
     Examples
     --------
@@ -160,34 +257,46 @@ class Solver:
 
     def __init__(self, name=None, *, recipe=None, network=None, cost=None, seed=0, **options):
         self.seed = _options.seed(seed)
-        self._potential = network if isinstance(network, torch.nn.Module) else None
-        self._map = options.get("map") if isinstance(options.get("map"), torch.nn.Module) else None
-        if self._map is not None:
-            options["map"] = "network"
-        self.sections = _options.sections(
-            name, None if self._potential is not None else network, cost, options, recipe=recipe,
-            own_network=self._potential is None)
+        if isinstance(cost, Cost):
+            options, cost = {**cost.options, **options}, cost.name
+        self._modules = _modules.split(network, options)
+        self._parts = name, network, cost, options
+        self._nothing_named = name is None and network is None and recipe is None
+        self._recipe = recipe
+        self.sections = self._sections(recipe)
         self.name = self.sections["solver"]["name"]
-        self.solution = None
+        self.solution = self.outcome = self._splits = None
+        self.history, self.latent_history = [], []
 
-    def _given(self, shape):
-        """Its modules as the networks that the core trains on points of a shape."""
-        d, noise = math.prod(shape), self.sections["solver"].get("noise_dimension", 0)
-        given = {}
-        if self._potential is not None:
-            given["potential"] = _modules.Network(self._potential, "network", d, 1, shape)
-        if self._map is not None:
-            given["map"] = _modules.Network(self._map, "map", d + noise, d, () if noise else shape)
-        return given
+    def _sections(self, recipe):
+        return _options.sections(*self._parts, recipe=recipe, modules=self._modules)
+
+    def _sections_for(self, source, target):
+        """Those with which it learns from these measures."""
+        recipe = self._recipe
+        in_pixels = not self._modules and not _options.asked(self.sections.get("latent", {}))
+        if self._nothing_named and in_pixels:
+            recipe = _core.recipe_for_images(source, target) or None
+        return self._sections(recipe)
+
+    def _repr_html_(self):
+        """What a notebook shows: after training its course, and a picture of the map."""
+        shown = f"<pre>{html.escape(repr(self))}</pre>"
+        if self.outcome is None:
+            return shown
+        sides = [split.held_out for split in self._splits]
+        return shown + _html.summary(self.outcome, self.history,
+                                     _html.picture(self.solution, *sides), self.latent_history)
 
     def __repr__(self):
         return f"Solver({self.name!r}, seed={self.seed})"
 
 
-def train(solver, source, target, callbacks=(), *, progress="auto"):
+def train(solver, source, target, callbacks=(), *, progress="auto", checkpoint=None):
     """Trains a solver on two measures; its ``solution`` is then the map that was kept.
 
-    Networks of Monge's begin anew at every call, and modules where they are.
+    Networks of Monge's begin anew at every call, and modules where they are; with a ``checkpoint``
+    both where it stands.
 
     Parameters
     ----------
@@ -195,8 +304,13 @@ def train(solver, source, target, callbacks=(), *, progress="auto"):
     source, target : anything that :func:`measure` takes
     callbacks : sequence of objects
         Each may have ``on_step(step)``, ``on_evaluation(evaluation)`` and ``on_rollback(text)``; a
-        true answer ends training after the step. What they raise ends it too, and is raised.
+        true answer ends training after the step. What they raise ends it too, and is raised. They
+        see nothing of the training of an autoencoder.
     progress : bool or "auto"
+    checkpoint : path, optional
+        A folder where training goes on from what an earlier one of the same options and points left
+        there, to the same numbers, and where it leaves that every ``checkpoint_seconds``; options
+        of ``train`` may differ. Of a training that had ended it gives the map at once.
 
     Returns
     -------
@@ -206,9 +320,11 @@ def train(solver, source, target, callbacks=(), *, progress="auto"):
     Raises
     ------
     KeyboardInterrupt
-        On Ctrl-C, after the current step; the solver then has the best map so far.
+        On Ctrl-C, after the current step; the solver then has the best map so far, and none while
+        an autoencoder is trained.
     ValueError
-        On measures that do not fit together and options out of bounds.
+        On measures that do not fit together, options out of bounds, and a checkpoint of another
+        training.
 
     Examples
     --------
@@ -219,9 +335,17 @@ def train(solver, source, target, callbacks=(), *, progress="auto"):
     ('budget', 2)
     """
     source, target = measure(source, "source"), measure(target, "target")
-    experiment = _core.Experiment(solver.seed, solver.sections, source, target,
-                                  **solver._given(source.shape))
-    outcome, _ = _watch.run(experiment, solver.name, progress, callbacks)
+    sections, folder = solver._sections_for(source, target), _options.folder(checkpoint)
+    learned = []
+    experiment = _core.Experiment(
+        solver.seed, sections, source, target,
+        **_modules.networks(solver._modules, sections, source.shape),
+        train_autoencoder=_watch.autoencoder_trainer(progress, learned), folder=folder)
+    outcome, history = _watch.run(experiment, sections["solver"]["name"], progress, callbacks,
+                                  folder)
     solver.solution, solver.sections = experiment.solution, experiment.sections
+    solver.name, solver.outcome = solver.sections["solver"]["name"], outcome
+    solver.history, solver.latent_history = history, learned
+    solver._splits = experiment.source, experiment.target
     _watch.finish(outcome)
     return outcome

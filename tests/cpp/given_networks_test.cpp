@@ -180,14 +180,31 @@ TEST(GivenNetworks, RefuseWhatDoesNotFit) {
   expect_message(build({.map = "gradient"}, scalar, nullptr), "since the potential is a network");
 }
 
-TEST(GivenNetworks, AreInNoMapFile) {
+TEST(GivenNetworks, AreFoundAgainInMapFiles) {
   Random random(1, "network");
   const TemporaryFolder folder;
-  const SaddlePoint solver(2, {}, WeakCost(0.0), critic, random,
-                           std::make_shared<Brought>(2, 2, mover));
-  expect_message(error_text([&] { save_map(folder / "map.safetensors", solver.solution(), {}); }),
-                 "map file: expected a map of Monge's own networks, got one of a network");
-  EXPECT_FALSE(std::filesystem::exists(folder / "map.safetensors"));
+  const auto path = folder / "map.safetensors";
+  const auto map = std::make_shared<Brought>(2, 2, mover);
+  const SaddlePoint solver(2, options_of(0), WeakCost(0.0), critic, random, map);
+  {
+    const at::NoGradGuard no_graph;
+    for (const auto& [name, tensor] : map->parameters()) Tensor(tensor).mul_(2);
+  }
+  save_map(path, solver.solution(), {{"seed", "7"}});
+  const auto loaded = [&](const MlpOptions& options) {
+    return load_map(path, [&](std::int64_t inputs, std::int64_t outputs, const auto& notes) {
+      EXPECT_EQ(notes.at("seed"), "7");
+      return std::make_shared<Brought>(inputs, outputs, options);
+    });
+  };
+  const Tensor x = random.normal({9, 2});
+  EXPECT_TRUE(
+      at::equal(loaded(mover).solution.map->transport(x), solver.solution().map->transport(x)));
+  expect_message(error_text([&] { loaded(critic); }), "map.safetensors: tensor 'layer.0.weight'");
+  expect_message(error_text([&] { loaded({.hidden = {19}}); }),
+                 "expected a module of 7 parameters and buffers, got one of 5");
+  expect_message(error_text([&] { load_map(path); }),
+                 "expected the torch.nn.Module that its map was trained with");
 }
 
 /// Of a potential that autograd differentiates, the derivatives are those of Monge's own.

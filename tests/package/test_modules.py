@@ -1,10 +1,14 @@
 """A torch.nn.Module in place of Monge's own networks."""
 
 import copy
+import pickle
+import subprocess
+import sys
 
 import numpy
 import pytest
 import torch
+from sklearn.base import clone
 
 import monge
 from torch import nn
@@ -198,10 +202,119 @@ def test_refuses_modules(networks, error, message, clouds):
 
 def test_refuses_what_does_not_go_with_modules(clouds):
     with pytest.raises(ValueError, match="solver.name: expected saddle_point, since a network"):
-        monge.train(monge.Solver("w2gn", network=mlp(2, 1), max_steps=5), *clouds)
+        monge.Solver("w2gn", network=mlp(2, 1), max_steps=5)
     with pytest.raises(ValueError, match="option 'hidden' is not one of"):
         monge.Solver("saddle_point", network=mlp(2, 1), hidden=[3])
-    with pytest.raises(TypeError, match="network: expected a name, got Sequential"):
-        monge.OptimalTransport("saddle_point", network=mlp(2, 1)).fit(*clouds)
+    with pytest.raises(ValueError, match="solver.name: expected saddle_point, since a network"):
+        monge.OptimalTransport("dual", map=mlp(2, 2)).fit(*clouds)
     with pytest.raises(TypeError, match="^potential: expected a torch.nn.Module, got function$"):
         monge.Potential(lambda x: x, 2)
+
+
+BRIEF = {"max_steps": 40, "batch": 32, "progress": False}
+
+
+@pytest.fixture(scope="module")
+def estimator(clouds):
+    torch.manual_seed(0)
+    return monge.OptimalTransport(network=mlp(2, 1), map=mlp(2, 2), residual=True, **BRIEF).fit(
+        *clouds)
+
+
+def test_the_estimator_trains_copies(estimator, clouds):
+    x = torch.tensor(clouds[0][:9])
+    trained = estimator.modules_["map"]
+    torch.testing.assert_close(estimator.transform(x), x + trained(x).detach())
+    assert not torch.equal(trained[0].weight, estimator.map[0].weight)
+    assert not torch.equal(estimator.modules_["network"][0].weight, estimator.network[0].weight)
+    assert estimator.options_["solver"]["name"] == "saddle_point"
+    again = clone(estimator).fit(*clouds)
+    numpy.testing.assert_array_equal(again.transform(clouds[0]), estimator.transform(clouds[0]))
+    numpy.testing.assert_array_equal(estimator.fit(*clouds).transform(clouds[0]),
+                                     again.transform(clouds[0]))
+    assert {"energy_distance", "transport_cost"} <= estimator.evaluate().keys()
+    assert "modules_" not in vars(estimator.set_params(
+        solver="saddle_point", network=None, map=None).fit(*clouds))
+
+
+def test_the_estimator_learns_with_modules():
+    random = numpy.random.default_rng(0)
+    source = random.normal(size=(4000, 2))
+    target = random.normal(size=(4000, 2)) * [2, 0.5] + 1
+    ot = monge.OptimalTransport(network=mlp(2, 1), map=mlp(2, 2), max_steps=600, progress=False,
+                                **OPTIONS).fit(source, target)
+    fresh = random.normal(size=(2000, 2))
+    assert ot.score(fresh, true_map=lambda x: x * [2, 0.5] + 1) > -4
+    assert ot.score(fresh, true_map=lambda x: -x) < -50
+
+
+@pytest.fixture(scope="module")
+def noisy(clouds):
+    """A stochastic map of a module with batch statistics and a part that is not trained."""
+    torch.manual_seed(1)
+    module = nn.Sequential(nn.Linear(3, 16), nn.BatchNorm1d(16), nn.SiLU(), nn.Linear(16, 2))
+    module[0].weight.requires_grad_(False)
+    return monge.OptimalTransport(map=module, cost="weak_quadratic", noise_dimension=1,
+                                  hidden=[8], **BRIEF).fit(*clouds)
+
+
+def test_pickles_and_files_of_modules(noisy, clouds, tmp_path):
+    x, z = clouds[0][:7], numpy.ones((1, 1))
+    path = tmp_path / "map.safetensors"
+    noisy.save(path)
+    torch.manual_seed(5)
+    other = nn.Sequential(nn.Linear(3, 16), nn.BatchNorm1d(16), nn.SiLU(), nn.Linear(16, 2))
+    before = copy.deepcopy(other.state_dict())
+    loaded = monge.load(path, map=other)
+    assert all(torch.equal(before[name], tensor) for name, tensor in other.state_dict().items())
+    for again in (loaded, pickle.loads(pickle.dumps(noisy)), copy.deepcopy(noisy)):
+        numpy.testing.assert_array_equal(again.sample(x, noise=z), noisy.sample(x, noise=z))
+        assert again.modules_["map"] is not noisy.modules_["map"]
+    data = path.read_bytes()
+    assert b"Sequential" not in data and b"BatchNorm" not in data
+
+
+def test_refuses_files_without_their_module(noisy, clouds, fitted, tmp_path):
+    path, plain = tmp_path / "map.safetensors", tmp_path / "plain.safetensors"
+    noisy.save(path)
+    fitted.save(plain)
+    wide = nn.Sequential(nn.Linear(3, 17), nn.BatchNorm1d(17), nn.SiLU(), nn.Linear(17, 2))
+    for load, error, message in (
+            (lambda: monge.load(path), ValueError, "expected the torch.nn.Module that its map was"),
+            (lambda: monge.load(path, map=wide), ValueError, r"tensor '.*': expected \[17"),
+            (lambda: monge.load(path, map=nn.Linear(3, 2)), ValueError,
+             "expected a module of 9 parameters and buffers, got one of 2"),
+            (lambda: monge.load(path, map=mlp(2, 2)), (ValueError, RuntimeError), "map|mat1"),
+            (lambda: monge.load(plain, map=mlp(2, 2)), ValueError, "beside map=..., got one of M"),
+            (lambda: monge.load(path, map="mlp"), TypeError, "^map: expected a torch.nn.Module")):
+        with pytest.raises(error, match=message) as refusal:
+            load()
+        assert "\n" not in str(refusal.value)
+    numpy.save(tmp_path / "x.npy", clouds[0])
+    applied = subprocess.run([sys.executable, "-m", "monge", "apply", path, "--in", "x.npy", "--out",
+                              "y.npy"], cwd=tmp_path, capture_output=True, text=True)
+    assert applied.returncode != 0 and applied.stderr.count("\n") == 1
+    assert "monge.load(path, map=module) of the Python package" in applied.stderr
+
+
+def test_a_refused_fit_leaves_the_estimator_and_its_modules(noisy, clouds):
+    ot = copy.deepcopy(noisy)
+    before = copy.deepcopy(ot.map.state_dict()), ot.sample(clouds[0][:5], seed=2)
+    for wrong in ({"map": nn.Linear(2, 2)}, {"network": Raises(mlp(2, 1), backward=True)}):
+        other = copy.deepcopy(ot).set_params(**wrong)
+        with pytest.raises((ValueError, LookupError, RuntimeError)):
+            other.fit(*clouds)
+        numpy.testing.assert_array_equal(other.sample(clouds[0][:5], seed=2), before[1])
+    assert all(torch.equal(before[0][name], one) for name, one in ot.map.state_dict().items())
+
+
+def test_images_of_modules_in_the_estimator(tmp_path):
+    torch.manual_seed(0)
+    levels = numpy.random.default_rng(0).integers(0, 256, (60, 1, 4, 4)).astype("u1")
+    ot = monge.OptimalTransport(network=Conv(True), map=Conv(False), max_steps=5, batch=16,
+                                progress=False).fit(levels, 255 - levels)
+    moved = ot.transform(levels[:5])
+    assert (moved.shape, moved.dtype) == ((5, 1, 4, 4), numpy.uint8)
+    ot.save(tmp_path / "map.safetensors")
+    again = monge.load(tmp_path / "map.safetensors", map=Conv(False))
+    numpy.testing.assert_array_equal(again.transform(levels), ot.transform(levels))

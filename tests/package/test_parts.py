@@ -129,9 +129,66 @@ def test_entropic_transport_tends_to_the_exact_one():
     (lambda: monge.sinkhorn([[0.0]], [[1.0]], -1), "expected a positive epsilon, got -1"),
     (lambda: monge.exact_ot([[0.0]], [[1.0]], source_weights=[2.0]), "expected"),
     (lambda: monge.exact_ot([[numpy.inf]], [[1.0]]), "^x: expected finite values"),
+    (lambda: monge.energy_distance([[1.0]], [[1.0, 2.0]]), "same dimension, got 1 and 2"),
     (lambda: monge.Solver("w2gn", hiden=[3]), "unknown option 'hiden'; did you mean 'hidden'"),
 ])
 def test_refuses_in_one_line(call, message):
     with pytest.raises(ValueError, match=message) as refusal:
         call()
     assert "\n" not in str(refusal.value)
+
+
+def test_costs_are_their_formulas():
+    random = torch.Generator().manual_seed(0)
+    x = torch.randn(6, 3, generator=random, dtype=torch.float64)
+    y = torch.randn(6, 4, 3, generator=random, dtype=torch.float64, requires_grad=True)
+    squares = 0.5 * (y - x[:, None]).square().sum(2)
+    strong = monge.Cost()
+    torch.testing.assert_close(strong(x, y[:, 0]), squares[:, 0])
+    torch.testing.assert_close(strong(x, y), squares.mean(1))
+    torch.testing.assert_close(strong.matrix(x, x), 0.5 * torch.cdist(x, x)**2)
+    weak = monge.Cost("weak_quadratic", gamma=0.6)
+    value = weak(x, y)
+    torch.testing.assert_close(value, squares.mean(1) - 0.3 * y.var(1).sum(1))
+    slope, = torch.autograd.grad(value.sum(), y)
+    assert slope.shape == y.shape and value.dtype == torch.float64
+    kernel = monge.Cost("kernel_weak", gamma=0, exponent=1)
+    torch.testing.assert_close(kernel.matrix(x, x[:2]), 0.5 * torch.cdist(x, x[:2]))
+    assert strong(numpy.zeros((2, 3)), numpy.ones((2, 3))).tolist() == [1.5, 1.5]
+    assert repr(weak) == "Cost('weak_quadratic', gamma=0.6)"
+    solver = monge.Solver("saddle_point", cost=weak, noise_dimension=1)
+    assert solver.sections["cost"] == {"name": "weak_quadratic", "gamma": 0.6}
+
+
+@pytest.mark.parametrize("call, message", [
+    (lambda: monge.Cost("quadratc"), "^cost: unknown cost 'quadratc'; did you mean 'quadratic'"),
+    (lambda: monge.Cost("weak_quadratic", gama=1), "did you mean 'gamma'"),
+    (lambda: monge.Cost("weak_quadratic", gamma=2), "^cost.gamma: expected 0 to 1, got 2$"),
+    (lambda: monge.Cost("quadratic", gamma=1), "gamma"),
+    (lambda: monge.Cost()(torch.zeros(3, 2), torch.zeros(4, 2)), "^weak cost: expected points"),
+    (lambda: monge.Cost()(torch.zeros(3), torch.zeros(3)), "expected points"),
+    (lambda: monge.Cost("weak_quadratic")(torch.zeros(3, 2), torch.zeros(3, 2)),
+     "^weak cost: expected at least 2 samples"),
+    (lambda: monge.Cost().matrix(torch.zeros(3, 2), torch.zeros(3, 1)), "^cost: y: expected p"),
+    (lambda: monge.Cost("weak_quadratic").matrix(torch.zeros(3, 2), torch.zeros(3, 2)),
+     "^cost: expected a cost of two points for a matrix, got gamma = 1$"),
+    (lambda: monge.Cost()(torch.zeros(3, 2, device="meta"), torch.zeros(3, 2)), "^x: expected a t"),
+])
+def test_costs_refuse_in_one_line(call, message):
+    with pytest.raises(ValueError, match=message) as refusal:
+        call()
+    assert "\n" not in str(refusal.value)
+
+
+def test_batches_of_another_width_are_refused(clouds):
+    with pytest.raises(ValueError, match=r"^measure: expected batches \[k, 2\], got \[k, 1\]$"):
+        monge.measure(iter([clouds[0][:4], clouds[0][:4, :1]])).sample(6)
+
+
+def test_solvers_show_themselves(clouds):
+    solver = monge.Solver("w2gn", hidden=[8], max_steps=20)
+    assert "<svg" not in solver._repr_html_()
+    outcome = monge.train(solver, *clouds, progress=False)
+    assert solver.outcome is outcome and solver.history[-1]["step"] == 20
+    page = solver._repr_html_()
+    assert "<polyline" in page and "<circle" in page and outcome.message in page

@@ -21,3 +21,9 @@ monge.Solver("saddle_point", network=torch.nn.Linear(2, 1), map=torch.nn.Linear(
 monge.OptimalTransport(recipe="otp", smoothing_level=0.1)
 monge.OptimalTransport(batchs=256)  # type: ignore[call-arg]
 monge.OptimalTransport(batch="many")  # type: ignore[arg-type]
+monge.OptimalTransport(map=torch.nn.Linear(2, 2), network=torch.nn.Linear(2, 1), checkpoint="kept")
+monge.OptimalTransport(latent="vae", latent_dimension=8, latent_hidden=[32])
+assert_type(ot.score(x, true_map=x), float)
+assert_type(monge.load("map.safetensors", map=torch.nn.Linear(2, 2)), monge.OptimalTransport)
+assert_type(monge.Cost("weak_quadratic", gamma=0.5)(x, x), torch.Tensor)
+monge.train(monge.Solver(cost=monge.Cost()), x, x, checkpoint="kept")
