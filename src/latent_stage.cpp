@@ -60,7 +60,7 @@ TrainSummary train_latent(LatentStage& stage, std::span<Callback* const> callbac
   }
   const TrainSummary summary =
       train(*stage.solver, stage.problem, stage.train, stage.evaluator(), callbacks, resumed);
-  if (summary.reason == StopReason::interrupted) throw LatentInterrupted{summary};
+  if (summary.reason == StopReason::interrupted) throw LatentInterrupted(summary);
   if (summary.reason == StopReason::diverged)
     log::warning(fmt::format("{}: {}", stage.solver->name(), summary.message));
   stage.autoencoder->standardise(

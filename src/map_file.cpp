@@ -439,7 +439,7 @@ void save_map(const std::filesystem::path& path, const Solution& solution,
 }
 
 std::vector<std::int64_t> LoadedMap::shape() const {
-  const std::vector<std::int64_t> own = solution.map->shape();
+  std::vector<std::int64_t> own = solution.map->shape();
   const auto note = notes.find("shape");
   if (own.size() > 1 || note == notes.end()) return own;
   std::vector<std::int64_t> noted;

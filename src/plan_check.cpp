@@ -369,7 +369,7 @@ std::string verdict_text(PlanVerdict verdict) {
 
 double PlanCheck::figure(std::string_view name) const {
   const auto found = std::ranges::find(figures, name, &PlanFigure::name);
-  if (found == figures.end()) fail("plan check", "the name of a figure", std::string(name));
+  if (found == figures.end()) fail("plan check", "the name of a figure", name);
   return found->value;
 }
 

@@ -74,8 +74,7 @@ std::unique_ptr<Solver> make_dual(std::int64_t dimension, SolverParts& parts, Ra
   if (!icnn.skip) fail("network.skip", "true", "false");
   parts.network_options = dense_icnn_declaration().write(icnn);
   parts.solver = dual_declaration().write(options);
-  if (options.members > 1)
-    return std::make_unique<DualEnsemble>(dimension, options, icnn, random);
+  if (options.members > 1) return std::make_unique<DualEnsemble>(dimension, options, icnn, random);
   return std::make_unique<Dual>(dimension, options, icnn, random);
 }
 
@@ -84,8 +83,7 @@ void give_dual_time(std::int64_t dimension, double seconds, SolverParts& parts) 
   const auto icnn = dense_icnn_declaration().read(parts.network_options, "network");
   const auto options = dual_declaration().read(parts.solver, "solver");
   if (options.members > 0) return;
-  const DualBudget budget =
-      dual_budget(dimension, seconds * at::get_num_threads(), options, icnn);
+  const DualBudget budget = dual_budget(dimension, seconds * at::get_num_threads(), options, icnn);
   parts.solver["members"] = budget.members;
   if (!budget.hidden.empty()) parts.network_options["hidden"] = budget.hidden;
 }

@@ -28,7 +28,12 @@ LatentStage make_latent_stage(const LatentOptions& options, const TrainOptions& 
                               const std::shared_ptr<ProcessGroup>& group);
 
 /// Thrown where the training of an autoencoder was interrupted: not an error, and nothing follows.
-struct LatentInterrupted {
+struct LatentInterrupted : std::exception {
+  explicit LatentInterrupted(const TrainSummary& ended) : summary(ended) {}
+  const char* what() const noexcept override {
+    return "the training of the autoencoder was interrupted";
+  }
+
   TrainSummary summary;
 };
 

@@ -12,6 +12,7 @@ double total_variance(const Tensor& points) {
 /// T(x_i, z_ik) for `samples` draws of z a point, [n, samples, d] float64.
 Tensor drawn(const StochasticMap& map, const Tensor& x, std::int64_t samples, Random& random) {
   std::vector<Tensor> draws;
+  draws.reserve(static_cast<std::size_t>(samples));
   for (std::int64_t k = 0; k < samples; ++k) draws.push_back(map.sample(x, random).to(at::kDouble));
   return at::stack(draws, 1);
 }

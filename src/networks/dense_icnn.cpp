@@ -268,18 +268,23 @@ Table DenseIcnn::options() const { return dense_icnn_declaration().write(options
 
 namespace {
 
+std::vector<Tensor> each(std::span<const State> states, const std::string& name) {
+  std::vector<Tensor> tensors(states.size());
+  std::ranges::transform(states, tensors.begin(),
+                         [&](const State& state) { return state.at(name); });
+  return tensors;
+}
+
 /// Rows `from` to `from + count` of a tensor of each network, one below the other.
 Tensor stacked(std::span<const State> states, const std::string& name, std::int64_t from,
                std::int64_t count) {
-  std::vector<Tensor> parts;
-  for (const State& state : states) parts.push_back(state.at(name).narrow(0, from, count));
+  std::vector<Tensor> parts = each(states, name);
+  for (Tensor& part : parts) part = part.narrow(0, from, count);
   return at::cat(parts);
 }
 
 Tensor mean_of(std::span<const State> states, const std::string& name) {
-  std::vector<Tensor> parts;
-  for (const State& state : states) parts.push_back(state.at(name));
-  return at::stack(parts).mean(0);
+  return at::stack(each(states, name)).mean(0);
 }
 
 }  // namespace
@@ -309,9 +314,7 @@ std::shared_ptr<DenseIcnn> mean_network(std::span<const DenseIcnn* const> networ
     biases.push_back(stacked(states, "input.bias", offset, widths[k]));
     if (k == 0) continue;
     const std::string name = fmt::format("convex.{}", k);
-    std::vector<Tensor> blocks;
-    for (const State& state : states) blocks.push_back(state.at(name));
-    mean[name] = at::block_diag(blocks);
+    mean[name] = at::block_diag(each(states, name));
   }
   forms.insert(forms.end(), lines.begin(), lines.end());
   mean["input.weight"] = at::cat(forms);
@@ -321,9 +324,9 @@ std::shared_ptr<DenseIcnn> mean_network(std::span<const DenseIcnn* const> networ
     for (const char* name : {"skip.quadratic", "skip.linear"}) mean[name] = mean_of(states, name);
 
   Random random(0, "network");
-  auto whole = std::make_shared<DenseIcnn>(first.dimension(), options,
-                                           DenseIcnn::Initial::near_zero, random,
-                                           mean["final"].scalar_type());
+  auto whole =
+      std::make_shared<DenseIcnn>(first.dimension(), options, DenseIcnn::Initial::near_zero, random,
+                                  mean["final"].scalar_type());
   load_parameters(*whole, mean, "dense_icnn");
   return whole;
 }

@@ -37,7 +37,7 @@ void over_halves(const std::string& prefix, const Units& units, Visit visit) {
 }
 
 /// The link's channels and then those of the coarser image, at the link's size.
-Tensor joined(Tensor link, const Tensor& coarse) {
+Tensor joined(const Tensor& link, const Tensor& coarse) {
   return at::cat({link, at::upsample_bilinear2d(coarse, {link.size(2), link.size(3)}, true)}, 1);
 }
 
@@ -94,7 +94,7 @@ Tensor UNet::run(const Tensor& x, UnitPass pass) const {
     z = unit(networks::max_pool(z), down_, k, pass);
   }
   for (std::size_t k = 0; k < levels; ++k) {
-    z = joined(std::move(links.back()), z);
+    z = joined(links.back(), z);
     links.pop_back();
     z = unit(z, up_, k, pass);
   }

@@ -91,11 +91,12 @@ const Declaration<DualOptions>& dual_declaration() {
               "potential, by its distance to what was found or by what is maximised (Amos "
               "2023); auto: regression where there is no table.",
               one_of({"auto", "none", "regression", "objective"}))
-          .option("members", &O::members,
-                  "Potentials that learn apart, whose mean is the solution: what each gets wrong by "
-                  "chance goes. A step is one of each. 0: chosen from train.max_seconds, one where "
-                  "that is not set.",
-                  between(0, 64));
+          .option(
+              "members", &O::members,
+              "Potentials that learn apart, whose mean is the solution: what each gets wrong by "
+              "chance goes. A step is one of each. 0: chosen from train.max_seconds, one where "
+              "that is not set.",
+              between(0, 64));
   return declaration;
 }
 

@@ -62,8 +62,8 @@ void DualEnsemble::restore(const State& state) {
 /// In 9 to 32 dimensions 10000 steps of a network twice as wide as usual beat 20000 of the usual
 /// one, and the mean of two beats one of as many steps together; elsewhere a member wants more
 /// (docs/methods/dual.md has the figures).
-DualBudget dual_budget(std::int64_t dimension, double processor_seconds,
-                       const DualOptions& options, const DenseIcnnOptions& network) {
+DualBudget dual_budget(std::int64_t dimension, double processor_seconds, const DualOptions& options,
+                       const DenseIcnnOptions& network) {
   const bool middle = dimension > 8 && dimension <= 32;
   const double steps = middle ? 15'000 : 20'000;
   DenseIcnnOptions sized = sized_for(network, dimension);
@@ -76,8 +76,7 @@ DualBudget dual_budget(std::int64_t dimension, double processor_seconds,
     for (std::int64_t& width : sized.hidden) width *= 2;
     budget.hidden = sized.hidden;
   }
-  budget.members =
-      static_cast<std::int64_t>(std::clamp(std::round(members()), 1.0, most_members));
+  budget.members = static_cast<std::int64_t>(std::clamp(std::round(members()), 1.0, most_members));
   return budget;
 }
 

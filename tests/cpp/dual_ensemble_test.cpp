@@ -8,9 +8,9 @@
 
 #include "error_text.h"
 
-#include <gtest/gtest.h>
-
 #include <ATen/Parallel.h>
+
+#include <gtest/gtest.h>
 
 namespace monge {
 namespace {
@@ -21,8 +21,7 @@ std::vector<std::shared_ptr<DenseIcnn>> networks(std::int64_t count, const Dense
   Random random(5, "network");
   std::vector<std::shared_ptr<DenseIcnn>> made;
   for (std::int64_t i = 0; i < count; ++i) {
-    made.push_back(
-        std::make_shared<DenseIcnn>(3, shape, DenseIcnn::Initial::paper, random, dtype));
+    made.push_back(std::make_shared<DenseIcnn>(3, shape, DenseIcnn::Initial::paper, random, dtype));
     const at::NoGradGuard no_graph;
     for (const auto& [name, parameter] : made.back()->parameters())
       if (parameter.dim() == 1) parameter.add_(random.uniform(parameter.sizes()).to(dtype));
@@ -39,9 +38,10 @@ std::vector<const DenseIcnn*> pointers(const std::vector<std::shared_ptr<DenseIc
 TEST(MeanNetwork, HasTheMeanOfValuesGradientsAndHessians) {
   Random random(6, "points");
   const Tensor x = random.normal({17, 3}).to(at::kDouble);
-  for (const DenseIcnnOptions& shape :
-       {DenseIcnnOptions{.rank = 1, .hidden = {5}}, {.rank = 1, .hidden = {6, 4, 3}},
-        {.rank = 3, .hidden = {4, 5}}, {.rank = 2, .hidden = {3, 7}, .skip = false}}) {
+  for (const DenseIcnnOptions& shape : {DenseIcnnOptions{.rank = 1, .hidden = {5}},
+                                        {.rank = 1, .hidden = {6, 4, 3}},
+                                        {.rank = 3, .hidden = {4, 5}},
+                                        {.rank = 2, .hidden = {3, 7}, .skip = false}}) {
     const auto made = networks(3, shape, at::kDouble);
     const auto mean = mean_network(pointers(made));
     Tensor value = at::zeros({17}, at::kDouble), gradient = at::zeros_like(x),
@@ -166,8 +166,7 @@ TEST(DualBudget, IsThatOfTheExperiment) {
   const auto measure = std::make_shared<ArrayMeasure>(random.normal({200, 16}));
   const auto options_of = [&](const std::string& text) {
     const Split points{measure, measure};
-    return build_experiment(parse_config(text, "test", "/data"), points, points)
-        .solver->options();
+    return build_experiment(parse_config(text, "test", "/data"), points, points).solver->options();
   };
   const auto members = [&](const std::string& text) {
     return std::get<std::int64_t>(options_of(text).at("members"));

@@ -38,7 +38,7 @@ struct DualBudget {
 
 /// That for so many seconds of all cores together, by a nominal speed of a core, so that the choice
 /// does not depend on the machine's load. `network` with `hidden` empty where it may be chosen.
-DualBudget dual_budget(std::int64_t dimension, double processor_seconds,
-                       const DualOptions& options, const DenseIcnnOptions& network);
+DualBudget dual_budget(std::int64_t dimension, double processor_seconds, const DualOptions& options,
+                       const DenseIcnnOptions& network);
 
 }  // namespace monge
