@@ -70,7 +70,7 @@ class Watcher:
         return self._ask("on_evaluation", evaluation)
 
     def on_rollback(self, why):
-        warnings.warn(why, RuntimeWarning, stacklevel=3)
+        warnings.warn(why, RuntimeWarning, stacklevel=5)
         return self._ask("on_rollback", why)
 
     def close(self, outcome):

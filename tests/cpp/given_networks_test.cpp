@@ -200,7 +200,8 @@ TEST(GivenNetworks, AreFoundAgainInMapFiles) {
   const Tensor x = random.normal({9, 2});
   EXPECT_TRUE(
       at::equal(loaded(mover).solution.map->transport(x), solver.solution().map->transport(x)));
-  expect_message(error_text([&] { loaded(critic); }), "map.safetensors: tensor 'layer.0.weight'");
+  expect_message(error_text([&] { loaded(critic); }),
+                 "map.safetensors: tensor 'layer.0.bias': expected [17], got [19]");
   expect_message(error_text([&] { loaded({.hidden = {19}}); }),
                  "expected a module of 7 parameters and buffers, got one of 5");
   expect_message(error_text([&] { load_map(path); }),

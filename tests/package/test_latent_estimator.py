@@ -158,7 +158,7 @@ def test_solvers_and_modules_learn_between_codes(sheets):
 
 
 def test_interrupted_in_the_autoencoder_nothing_is_learned(sheets, fitted):
-    ot = pickle.loads(pickle.dumps(fitted)).set_params(latent_steps=10**7)
+    ot = pickle.loads(pickle.dumps(fitted)).set_params(latent_steps=20000)
     before = ot.transform(sheets[0])
     timer = threading.Timer(1.0, _thread.interrupt_main)
     timer.start()
