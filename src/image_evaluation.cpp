@@ -17,9 +17,7 @@ constexpr std::int64_t batch = 64;
 class Stream {
  public:
   Stream(const Measure& measure, Random random)
-      : measure_(measure),
-        finite_(dynamic_cast<const FiniteMeasure*>(&measure)),
-        random_(random) {
+      : measure_(measure), finite_(dynamic_cast<const FiniteMeasure*>(&measure)), random_(random) {
     if (finite_) order_ = random_.permutation(finite_->size());
   }
 
