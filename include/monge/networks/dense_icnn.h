@@ -98,7 +98,8 @@ class DenseIcnn final : public Potential {
 };
 
 /// The mean of networks of the same settings as one network, as many times as wide: between the
-/// layers of different ones the weights are 0. Its parameters are its own.
+/// layers of different ones the weights are 0. Its parameters are its own. Throws Error on networks
+/// of other widths or dimensions than the first.
 std::shared_ptr<DenseIcnn> mean_network(std::span<const DenseIcnn* const> networks);
 
 }  // namespace monge

@@ -44,7 +44,8 @@ double dual_step_work(std::int64_t dimension, const DualOptions& options,
 /// Steps that usually suffice in that dimension.
 std::int64_t dual_usual_steps(std::int64_t dimension);
 
-/// The moments of both measures, each in its own coordinates, from samples.
+/// The moments of both measures, each in its own coordinates, from samples: means [d] and
+/// covariances [d, d], float64.
 struct DualMoments {
   Moments source, target;
 };

@@ -12,7 +12,7 @@ namespace monge {
 /// A step is one of each. Where one of them is not finite, the others have moved all the same.
 class DualEnsemble final : public Solver {
  public:
-  /// `options.members` of them, at least two.
+  /// `options.members` of them. Throws Error where that is less than two.
   DualEnsemble(std::int64_t dimension, const DualOptions& options, const DenseIcnnOptions& network,
                Random& random);
 
