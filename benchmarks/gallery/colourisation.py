@@ -3,7 +3,7 @@
 import common
 import numpy
 from gallery.energy import energy
-from gallery.figure import plt, save
+from gallery.figure import columns_titled, plt, save
 from gallery.restoration import (SEEDS, STRIP, THREADS, applied, cut, distance, held_out, judged,
                                  learn, levels, photographs)
 from PIL import Image
@@ -67,9 +67,7 @@ def draw(made, truth):
     for line, name in zip(axes, truth):
         for axis, title, pictures in zip(line, titles, (*made.values(), truth)):
             axis.imshow(held_out(pictures[name]).astype("u1"))
-            axis.axis("off")
-    for axis, title in zip(axes[0], titles):
-        axis.set_title(title, fontsize=9)
+    columns_titled(axes, titles)
     save(figure, "gallery.colourisation", colours=96)
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 matplotlib.use("agg")
 from matplotlib import pyplot as plt  # noqa: E402
 
-__all__ = ["plt", "save"]
+__all__ = ["columns_titled", "plt", "save"]
 
 
 def save(figure, name, colours=64):
@@ -21,3 +21,11 @@ def save(figure, name, colours=64):
     plt.close(figure)
     Image.open(drawn).convert("RGB").quantize(colours, dither=Image.Dither.NONE).save(
         common.OUT / f"{name}.png", optimize=True)
+
+
+def columns_titled(axes, titles, fontsize=9):
+    """Of a grid of pictures: a title above each column, no ticks or frames anywhere."""
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, title in zip(axes[0], titles):
+        axis.set_title(title, fontsize=fontsize)

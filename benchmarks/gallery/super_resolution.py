@@ -4,7 +4,7 @@ import tomllib
 
 import common
 import numpy
-from gallery.figure import plt, save
+from gallery.figure import columns_titled, plt, save
 from gallery.restoration import (SEEDS, STRIP, THREADS, applied, columns, cut, distance, judged,
                                  learn, levels, photographs, psnr)
 from PIL import Image
@@ -56,9 +56,7 @@ def draw(pictures):
             times = TIMES if title == "given" else 1
             axis.imshow(picture.crop([side // times for side in
                                       (left, top, left + STRIP, top + STRIP)]))
-            axis.axis("off")
-    for axis, title in zip(axes[0], titles):
-        axis.set_title(title, fontsize=9)
+    columns_titled(axes, titles)
     save(figure, "gallery.super_resolution", colours=128)
 
 

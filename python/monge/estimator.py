@@ -279,6 +279,16 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """T(X) for X [n, d], in the same kind; of a stochastic map one draw, always the same."""
         return self._apply(lambda moving, x: moving(x), X)
 
+    def get_feature_names_out(self, input_features=None):
+        """Names of the columns of T(X): those of X, or, where the map leads to another space, the
+        class's name with the number of the column, [target dimension].
+        """
+        check_is_fitted(self)
+        width = math.prod(self.solution_.map.target_shape)
+        if width == self.n_features_in_:
+            return super().get_feature_names_out(input_features)
+        return np.array([f"optimaltransport{column}" for column in range(width)], dtype=object)
+
     def inverse_transform(self, X):
         """The inverse map of X [n, d], in the same kind. ValueError where there is none."""
         return self._apply(lambda moving, x: moving(x), X, inverse=True)

@@ -156,6 +156,8 @@ const std::vector<Case> cases{
     {"dual, coupled and a table",
      "[solver]\nname = \"dual\"\nbatch = 50\nbatches = \"coupled\"\n[network]\nhidden = [8, 8]",
      true},
+    {"dual, the mean of two",
+     "[solver]\nname = \"dual\"\nbatch = 50\nmembers = 2\n[network]\nhidden = [8, 8]", true},
     {"w2gn",
      "[solver]\nname = \"w2gn\"\nbatch = 30\nsource_cycle_weight = 0.5\nweight_l1 = "
      "0.001\nclip = 1\n[network]\nhidden = [8, 8]"},

@@ -111,6 +111,9 @@ def test_points_are_made_of_codes(sheets):
     noise = numpy.random.default_rng(2).normal(size=(400, 2)).astype("f4")
     made = ot.transform(noise)
     assert ot.n_features_in_ == 2 and made.shape == (400, 6)
+    names = [f"optimaltransport{column}" for column in range(6)]
+    assert list(ot.get_feature_names_out()) == names
+    assert list(clone(ot).set_output(transform="pandas").fit_transform(noise, sheets[1])) == names
     assert monge.energy_distance(made, sheets[1]) < 0.3
     assert ot.inverse_transform(made).shape == noise.shape
     assert ot.score(noise, sheets[1]) > -0.3
