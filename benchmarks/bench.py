@@ -57,8 +57,6 @@ def picture(name, page):
 
 def write_tables(page):
     """Replaces the marked blocks of a page by the tables of the last results, and its figures."""
-    if not page.exists():
-        sys.exit(f"bench: {page} is missing")
     text = page.read_text()
     for name in NAMES:
         source = common.OUT / f"{name}.json"
@@ -91,9 +89,7 @@ def main(arguments):
         for name in NAMES:
             print(f"{name:{max(map(len, NAMES))}} {module(name).__doc__.splitlines()[0]}")
     elif arguments == ["tables"]:
-        docs = common.ROOT / "docs"
-        for page in [common.ROOT / "README.md", docs / "coming-from.md", docs / "python.md",
-                     docs / "methods" / "otp.md", *(docs / "gallery").glob("*.md")]:
+        for page in [common.ROOT / "README.md", *sorted((common.ROOT / "docs").rglob("*.md"))]:
             write_tables(page)
     else:
         names = named(arguments) or NAMES
