@@ -29,8 +29,9 @@ struct DiscretePlan {
 ///
 /// Costs are rounded to whole units, 2^-47 of their range (2^-59 (n + m) from 4096 points on), and
 /// the simplex is exact on those. Memory is linear in n + m for the quadratic cost of up to 8
-/// coordinates; else n m float64 costs are stored while there are at most 2^27. Throws Error on
-/// points of other shapes, values that are not finite, n + m >= 2^30, or weights as above.
+/// coordinates; else n m float64 costs are stored while there are at most 2^27. The first guess,
+/// entropic, keeps n m exponentials while there are at most 2^25 (256 MiB). Throws Error on points
+/// of other shapes, values that are not finite, n + m >= 2^30, or weights as above.
 DiscretePlan exact_plan(const Tensor& x, const Tensor& y, const Cost& cost,
                         const DiscreteWeights& weights = {});
 

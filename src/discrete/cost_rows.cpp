@@ -1,5 +1,6 @@
 #include "discrete/cost_rows.h"
 
+#include "discrete/large_matrix.h"
 #include "kernels/transport_loops.h"
 
 namespace monge {
@@ -37,7 +38,7 @@ void CostRows::center(const Tensor& x, const Tensor& y) {
 }
 
 void CostRows::store() {
-  const Tensor matrix = at::empty({sources_, targets_}, at::kDouble);
+  const Tensor matrix = large_matrix(sources_, targets_);
   double* out = matrix.data_ptr<double>();
   for_each_block([&](std::int64_t first, std::int64_t count, Buffer&) {
     compute(first, count, out + first * targets_);

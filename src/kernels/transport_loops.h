@@ -22,6 +22,10 @@ struct TransportLoops {
   double (*least)(Size m, const double* c, const double* v);
   /// e_j = exp((h_j - c_j) / epsilon - largest), and its sums.
   SoftRow (*soft_row)(Size m, const double* c, const double* h, double epsilon, double* e);
+  /// Σ_j e_j u_j.
+  double (*dot)(Size m, const double* e, const double* u);
+  /// Σ_j e_j u_j c_j.
+  double (*dot3)(Size m, const double* e, const double* u, const double* c);
   /// sums += factor e.
   void (*add_scaled)(Size m, double factor, const double* e, double* sums);
 };

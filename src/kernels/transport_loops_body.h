@@ -99,6 +99,36 @@ SoftRow soft_row(Size m, const double* c, const double* h, double epsilon, doubl
   return row;
 }
 
+/// Σ_j f(lanes, j), with as many running sums as hide the latency of an addition.
+template <class F>
+MONGE_INLINE double sum_of(Size m, F f) {
+  constexpr int lanes = MONGE_REGISTER_BYTES / sizeof(double), chains = 4;
+  using L = Lanes<double, lanes>;
+  typename L::Vector sums[chains];
+  for (auto& one : sums) one = L::all(0);
+  Size j = 0;
+  for (; j + chains * lanes <= m; j += chains * lanes)
+    for (int chain = 0; chain < chains; ++chain)
+      sums[chain] = sums[chain] + f(L{}, j + chain * lanes);
+  double result = L::sum((sums[0] + sums[1]) + (sums[2] + sums[3]));
+  for (; j < m; ++j) result += f(Lanes<double, 1>{}, j);
+  return result;
+}
+
+double dot(Size m, const double* e, const double* u) {
+  return sum_of(m, [&](auto lanes, Size j) MONGE_INLINED {
+    using L = decltype(lanes);
+    return L::load(e + j) * L::load(u + j);
+  });
+}
+
+double dot3(Size m, const double* e, const double* u, const double* c) {
+  return sum_of(m, [&](auto lanes, Size j) MONGE_INLINED {
+    using L = decltype(lanes);
+    return L::load(e + j) * L::load(u + j) * L::load(c + j);
+  });
+}
+
 void add_scaled(Size m, double factor, const double* e, double* sums) {
   over(m, [&](auto lanes, Size j) MONGE_INLINED {
     using L = decltype(lanes);
@@ -106,7 +136,7 @@ void add_scaled(Size m, double factor, const double* e, double* sums) {
   });
 }
 
-constexpr TransportLoops loops{half_squares, least, soft_row, add_scaled};
+constexpr TransportLoops loops{half_squares, least, soft_row, dot, dot3, add_scaled};
 
 }  // namespace
 }  // namespace monge::kernels

@@ -216,6 +216,11 @@ TEST(TransportLoops, AgreeWithTheirFormulas) {
     }
     EXPECT_EQ(loops.least(m, c.const_data_ptr<double>(), h.const_data_ptr<double>()),
               (c - h).min().item<double>());
+    EXPECT_NEAR(loops.dot(m, c.const_data_ptr<double>(), h.const_data_ptr<double>()),
+                c.dot(h).item<double>(), 1e-12 * c.dot(h.abs()).item<double>());
+    EXPECT_NEAR(loops.dot3(m, c.const_data_ptr<double>(), h.const_data_ptr<double>(),
+                           e.const_data_ptr<double>()),
+                (c * h).dot(e).item<double>(), 1e-12 * (c * h).abs().dot(e).item<double>());
     Tensor sums = h.clone();
     loops.add_scaled(m, 0.5, e.const_data_ptr<double>(), sums.data_ptr<double>());
     EXPECT_TRUE(at::allclose(sums, h + 0.5 * e, 1e-14, 1e-14));
@@ -292,6 +297,18 @@ TEST(Entropic, ATinyEpsilonConverges) {
     const double exact = exact_plan(x, y, QuadraticCost()).cost;
     EXPECT_NEAR(plan.cost, exact, 0.01 * exact);
   }
+}
+
+TEST(Entropic, RepeatedPointsAreTheirWeightsAlsoWhereNoExponentialsAreKept) {
+  const Tensor x = normal(58, 2, "x"), y = normal(58, 2, "y");
+  const EntropicOptions options{.epsilon = 0.5, .tolerance = 1e-6};
+  const EntropicPlan few = entropic_plan(x, y, QuadraticCost(), options);
+  const EntropicPlan many =  // 33.6 million pairs
+      entropic_plan(x.repeat({100, 1}), y.repeat({100, 1}), QuadraticCost(), options);
+  EXPECT_EQ(many.iterations, few.iterations);
+  EXPECT_NEAR(many.value, few.value, 1e-10);
+  EXPECT_NEAR(many.cost, few.cost, 1e-10);
+  EXPECT_TRUE(at::allclose(many.target_potential.narrow(0, 0, 58), few.target_potential, 0, 1e-9));
 }
 
 TEST(Entropic, OutliersThatUnderflowStillConverge) {
