@@ -4,6 +4,7 @@
 
 #include <sys/mman.h>
 
+#include <cstddef>
 #include <cstdint>
 
 namespace monge {
@@ -11,11 +12,12 @@ namespace monge {
 /// Memory for float64 [rows, columns] by pages of 2 MiB where the system gives them: a process that
 /// fills a new matrix spends as long on pages of 4 KiB as on its numbers.
 inline Tensor large_matrix(std::int64_t rows, std::int64_t columns) {
-  constexpr std::uintptr_t page = std::uintptr_t{1} << 21;
+  constexpr std::size_t page = std::size_t{1} << 21;
   Tensor matrix = at::empty({rows, columns}, at::kDouble);
-  const auto from = reinterpret_cast<std::uintptr_t>(matrix.data_ptr());
-  const auto first = (from + page - 1) / page * page, last = (from + matrix.nbytes()) / page * page;
-  if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
+  auto* begin = static_cast<std::byte*>(matrix.data_ptr());
+  const std::size_t before = (page - reinterpret_cast<std::uintptr_t>(begin) % page) % page;
+  if (matrix.nbytes() >= before + page)
+    madvise(begin + before, (matrix.nbytes() - before) / page * page, MADV_HUGEPAGE);
   return matrix;
 }
 
