@@ -21,7 +21,7 @@ int run(const std::vector<std::string>& arguments) {
   const at::Tensor x = random.normal({points, dimension});
   const auto evaluate = [&] { network.gradient(x, monge::Graph::none); };
   evaluate();
-  Json result{{"step", timed(repetitions, evaluate)}};
+  Json result{{"step", timed(repetitions, evaluate)}, {"peak", bench::peak_memory()}};
 
   // Up and down once: 2 I + 2 M, in batches whose rows fit the cache.
   constexpr std::int64_t batch = 1024;

@@ -29,7 +29,7 @@ Json icnn_products(std::int64_t dimension, const std::vector<std::int64_t>& hidd
   return products;
 }
 
-/// Products with perceptrons: for each inner step T needs 2 I + 3 M + 3 O and ∇f 2 I + 2 M + 2 O,
+/// Products with perceptrons: for each inner step T needs 2 I + 3 M + 3 O and ∇f 2 I + 2 M + O,
 /// the step of the potential T once and f 2 I + 3 M + 3 O at the points of both sides.
 Json mlp_products(std::int64_t dimension, std::int64_t noise,
                   const std::vector<std::int64_t>& hidden, std::int64_t batch, std::int64_t samples,
@@ -44,7 +44,7 @@ Json mlp_products(std::int64_t dimension, std::int64_t noise,
   add("map output", 3 * inner + 1, passes, dimension, hidden.back());
   add("potential input", 2 * inner + 2, passes, hidden.front(), dimension);
   add("potential input, target", 2, batch, hidden.front(), dimension);
-  add("potential output", 2 * inner + 3, passes, 1, hidden.back());
+  add("potential output", inner + 3, passes, 1, hidden.back());
   add("potential output, target", 3, batch, 1, hidden.back());
   for (std::size_t k = 1; k < hidden.size(); ++k) {
     add(fmt::format("layer {}", k), 5 * inner + 4, passes, hidden[k], hidden[k - 1]);
@@ -78,6 +78,7 @@ int run(const std::vector<std::string>& arguments) {
   solver->start(problem, random);
   timed(std::max(steps / 10, 3), [&] { solver->step(problem, 1.0); });
   Json result{{"step", timed(steps, [&] { solver->step(problem, 1.0); })}};
+  result["peak"] = bench::peak_memory();
   const int repetitions = 40;
   result["products"] = kind == "mm2"
                            ? icnn_products(dimension, hidden, batch, inner, repetitions)

@@ -69,15 +69,15 @@ IDLE = {"monge": [PROGRAMS / "monge_bench_conv", "idle"],
 
 def output(command, threads):
     finished = common.process(command, threads)
-    return json.loads(finished.text.splitlines()[-1]) | {"peak": finished.peak}
+    return {"peak": finished.peak} | json.loads(finished.text.splitlines()[-1])
 
 
 def condensed(record):
     """One process: medians over its steps and products."""
     products = [{**product, "seconds": statistics.median(product["seconds"])}
                 for product in record.get("products", [])]
-    return {key: statistics.median(record[key]) for key in ("step", "objective") if key in record} \
-        | {"products": products, "peak": record["peak"]}
+    return {"step": statistics.median(record["step"]), "products": products,
+            "peak": record["peak"]}
 
 
 def floor(run):
@@ -136,13 +136,13 @@ def table(result):
             common.text_of(1e3 * run["step"] for run in eager),
             ratios(ours, eager), ratios(ours, one.get("compiled")),
             common.interval([run["step"] / floor(run) for run in ours]),
-            common.interval([e["step"] * rate(m) * 1e9 / flop for m, e in zip(ours, eager)]),
+            common.interval([run["step"] * rate(run) * 1e9 / flop for run in ours]),
             f"{flop / 1e6:.0f}",
             common.text_of(flop / run["step"] / 1e9 for run in ours),
             common.text_of(rate(run) for run in ours),
             megabytes(ours, idle["monge"]), megabytes(eager, idle["eager"])])
     header = ["step", "network, batch", "threads", "monge, ms", "eager PyTorch, ms",
-              "eager / monge", "compiled / monge", "monge / floor", "eager / bound", "MFLOP",
+              "eager / monge", "compiled / monge", "monge / floor", "monge / 1024³", "MFLOP",
               "GFLOP/s", "of a 1024³ product", "peak MB, monge (above idle)",
               "peak MB, eager (above idle)"]
     return common.markdown(header, rows) + (
@@ -151,7 +151,7 @@ def table(result):
         "interval of a bootstrap. Compiled: the same PyTorch through torch.compile, in "
         f"{result['settings']['compiled']} of them; its own time does not count. "
         "A step of the minimax form and of NOT holds 15 and 10 inner steps. The floor: the step's "
-        "products alone, whole batches at the rate measured for each shape in the same process; the "
-        "bound: the same products at the rate of one of 1024³. Peak memory is that of the whole "
-        "process, libtorch included, and in brackets what it holds above one that has only loaded "
-        "it; on monge's side the operands of the floor's products are in it too.")
+        "products alone, whole batches at the rate measured for each shape in the same process; "
+        "1024³: the same products at the rate of one of that size. Peak memory is that of the whole "
+        "process to the end of the timed steps, libtorch included, and in brackets what it holds "
+        "above one that has only loaded it.")

@@ -12,6 +12,7 @@
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <sys/resource.h>
 
 #include <chrono>
 #include <iostream>
@@ -36,6 +37,14 @@ std::vector<double> timed(int repetitions, Work work) {
     seconds.push_back(now() - begin);
   }
   return seconds;
+}
+
+/// The largest resident set of this process so far, in MiB: that of the steps, where it is asked
+/// for before the products are measured.
+inline double peak_memory() {
+  rusage used{};
+  getrusage(RUSAGE_SELF, &used);
+  return static_cast<double>(used.ru_maxrss) / 1024;
 }
 
 /// A product that a step does `times` times, of the whole batch.

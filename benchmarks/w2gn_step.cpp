@@ -2,10 +2,8 @@
 //
 //   monge_bench_w2gn DIMENSION RANK WIDTH,WIDTH,... BATCH STEPS
 //
-// prints one line of JSON: seconds of every step, of the objective and its derivatives alone, and
-// of every product, all in this process and on its threads.
-#include "solvers/w2gn_step.h"
-
+// prints one line of JSON: seconds of every step, the memory they took, and seconds of every
+// product, all in this process and on its threads.
 #include "monge/solvers/w2gn.h"
 
 #include "timing.h"
@@ -33,12 +31,7 @@ int run(const std::vector<std::string>& arguments) {
   timed(warm, [&] { solver.step(problem, 1.0); });
   Json result{{"step", timed(steps, [&] { solver.step(problem, 1.0); })}};
 
-  const monge::DenseIcnn psi(dimension, network, monge::DenseIcnn::Initial::paper, random);
-  const monge::DenseIcnn omega(dimension, network, monge::DenseIcnn::Initial::paper, random);
-  monge::W2gnStep objective(psi, omega, {});
-  const at::Tensor x = at::randn({batch, dimension}), y = at::randn({batch, dimension});
-  timed(warm, [&] { objective.run(x, y); });
-  result["objective"] = timed(steps, [&] { objective.run(x, y); });
+  result["peak"] = bench::peak_memory();
 
   const auto& hidden = network.hidden;
   std::int64_t units = 0;

@@ -295,14 +295,6 @@ void IcnnBlock<T>::point_adjoint(T* out) {
   loops_.skip_back(n_, d, x_, v_, c_, 0, quadratic_.data(), linear_.data(), out);
 }
 
-template <class T>
-std::int64_t IcnnBlock<T>::bytes() const {
-  return static_cast<std::int64_t>((states_.size() + adjoints_.size() + slope_.size() +
-                                    bend_.size() + points_.size() + zeros_.size() +
-                                    quadratic_.size() + linear_.size()) *
-                                   sizeof(T));
-}
-
 template class IcnnWeights<float>;
 template class IcnnWeights<double>;
 template class IcnnBlock<float>;

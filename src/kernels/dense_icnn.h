@@ -111,8 +111,6 @@ class IcnnBlock {
   /// dS / dx, [n, d]; after adjoint().
   void point_adjoint(T* out);
 
-  std::int64_t bytes() const;
-
  private:
   ThinForms<T> forms() const;
   FormAdjoints<T> form_adjoints() const;

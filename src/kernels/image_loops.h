@@ -5,7 +5,9 @@
 namespace monge::kernels {
 
 /// The elementwise passes between the convolutions, over activations that lie channels last: rows
-/// (the pixels of all images) of `channels` numbers. Pure loops over one thread's share.
+/// (the pixels of all images) of `channels` numbers. Pure loops over one thread's share. Agreement
+/// with their formulas: 1e-5 in float32 and 1e-12 in float64, of the largest number of a result;
+/// maxima and signs are exact.
 template <class T>
 struct ImageLoops {
   using Size = std::int64_t;

@@ -5,7 +5,7 @@
 #include <utility>
 
 // The passes of image_loops.h on whole tensors and all threads. Activations are [n, c, h, w] and
-// lie channels last; nothing here is recorded for differentiation.
+// lie channels last; nothing here is recorded for differentiation. The agreement is theirs.
 
 namespace monge::kernels {
 

@@ -231,15 +231,6 @@ void MlpBlock<T>::point_adjoint(T* out) {
   back_to_input(adjoints_.data(), out);
 }
 
-template <class T>
-std::int64_t MlpBlock<T>::bytes() const {
-  std::size_t numbers = 0;
-  for (const auto* held :
-       {&states_, &adjoints_, &slope_, &curve_, &upstream_, &bend_, &input_derivative_, &ones_})
-    numbers += held->size();
-  return static_cast<std::int64_t>(numbers * sizeof(T));
-}
-
 template class MlpWeights<float>;
 template class MlpWeights<double>;
 template class MlpBlock<float>;

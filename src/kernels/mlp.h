@@ -92,8 +92,6 @@ class MlpBlock {
   /// dS / dx, [n, inputs]; after adjoint().
   void point_adjoint(T* out);
 
-  std::int64_t bytes() const;
-
  private:
   void climb(std::size_t layer, const T* x, T* rows);
   void descend_from(const T* c, T* rows, T* upstream, const T* bend);

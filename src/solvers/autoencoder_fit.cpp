@@ -21,7 +21,7 @@ Tensor reconstruction_loss(const Autoencoder& autoencoder, const Tensor& x, cons
   Tensor gap = decoded - x;
   if (!autoencoder.of_images()) gap = gap / autoencoder.statistics().at("scale");
   if (options.reconstruction == "l1") return gap.abs().sum(1);
-  const Tensor squares = 0.5 * gap.square().sum(1);
+  Tensor squares = 0.5 * gap.square().sum(1);
   if (options.reconstruction == "l2") return squares;
   const double weight = options.perceptual_weight * static_cast<double>(x.size(1));
   const auto& shape = autoencoder.shape();

@@ -247,7 +247,7 @@ double Dual::step_work() const { return dual_step_work(d(), options_, psi_->sett
 
 Solution Dual::solution() const { return solution_of(options_.average > 0 ? average_ : psi_); }
 
-Solution Dual::solution_of(std::shared_ptr<const DenseIcnn> psi) const {
+Solution Dual::solution_of(const std::shared_ptr<const DenseIcnn>& psi) const {
   return {std::make_shared<BrenierMap>(psi, frame_),
           std::make_shared<ConjugateMap>(
               psi, inverse_frame_,

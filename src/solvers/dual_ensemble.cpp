@@ -43,6 +43,7 @@ StepReport DualEnsemble::step(Problem& problem, double rate) {
 
 Solution DualEnsemble::solution() const {
   std::vector<const DenseIcnn*> potentials;
+  potentials.reserve(members_.size());
   for (const auto& dual : members_) potentials.push_back(&dual->potential());
   return members_.front()->solution_of(mean_network(potentials));
 }

@@ -32,7 +32,7 @@ FrameEntry::FrameEntry(const AffineFrame& frame)
       matrix_((frame.matrix / frame.scale).t().contiguous()),
       from_(frame.from.contiguous()) {}
 
-const Tensor& FrameEntry::enter(const Tensor& points) {
+Tensor FrameEntry::enter(const Tensor& points) {
   if (identity_) return points;
   const std::int64_t n = points.size(0), d = points.size(1);
   if (!entered_.defined() || entered_.size(0) != n) {

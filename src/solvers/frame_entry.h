@@ -12,7 +12,7 @@ class FrameEntry {
 
   /// M (x - from) / c of `points` [n, d], float32 and contiguous; the points themselves where the
   /// frame is the identity. Overwritten by the next call.
-  const Tensor& enter(const Tensor& points);
+  Tensor enter(const Tensor& points);
 
  private:
   bool identity_;

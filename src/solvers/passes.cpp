@@ -322,7 +322,7 @@ PotentialPasses passes_of(const MlpPotential& potential) {
 
 PotentialPasses passes_of(const NoisedMlp& potential) {
   const auto shared = std::make_shared<SharedMlp>(potential.network());
-  const NoiseLevels levels = potential.levels();
+  const NoiseLevels& levels = potential.levels();
   return {shared, [shared, levels](std::int64_t rows) -> std::unique_ptr<PotentialPass> {
             return std::make_unique<NoisedMlpPass>(shared, levels, rows);
           }};

@@ -172,7 +172,7 @@ std::int64_t saddle_point_usual_steps(std::int64_t dimension) {
 
 SaddlePoint::SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options,
                          const WeakCost& cost, const DenseIcnnOptions& network, Random& random,
-                         std::shared_ptr<AutogradNetwork> map)
+                         const std::shared_ptr<AutogradNetwork>& map)
     : options_(options), cost_(cost), noise_(0, "unset") {
   potential_.icnn =
       std::make_shared<DenseIcnn>(dimension, network, DenseIcnn::Initial::near_zero, random);
@@ -181,7 +181,7 @@ SaddlePoint::SaddlePoint(std::int64_t dimension, const SaddlePointOptions& optio
 
 SaddlePoint::SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options,
                          const WeakCost& cost, const MlpOptions& network, Random& random,
-                         std::shared_ptr<AutogradNetwork> map)
+                         const std::shared_ptr<AutogradNetwork>& map)
     : options_(options), cost_(cost), noise_(0, "unset") {
   potential_.mlp = std::make_shared<MlpPotential>(dimension, network, random);
   build(random, map);
@@ -189,7 +189,7 @@ SaddlePoint::SaddlePoint(std::int64_t dimension, const SaddlePointOptions& optio
 
 SaddlePoint::SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options,
                          const WeakCost& cost, const NoisedMlpOptions& network, Random& random,
-                         std::shared_ptr<AutogradNetwork> map)
+                         const std::shared_ptr<AutogradNetwork>& map)
     : options_(options), cost_(cost), noise_(0, "unset") {
   potential_.noised = std::make_shared<NoisedMlp>(dimension, network, random);
   build(random, map);
@@ -197,7 +197,7 @@ SaddlePoint::SaddlePoint(std::int64_t dimension, const SaddlePointOptions& optio
 
 SaddlePoint::SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options,
                          const WeakCost& cost, const std::shared_ptr<AutogradNetwork>& potential,
-                         Random& random, std::shared_ptr<AutogradNetwork> map)
+                         Random& random, const std::shared_ptr<AutogradNetwork>& map)
     : options_(options), cost_(cost), noise_(0, "unset") {
   require_network(*potential, "potential", dimension, 1);
   potential_.given = std::make_shared<NetworkPotential>(potential);
@@ -208,7 +208,8 @@ SaddlePoint::~SaddlePoint() = default;
 
 /// Throws where the options or the cost do not fit a potential that has levels.
 void SaddlePoint::require_fit_of_levels() const {
-  const auto require = [](bool fits, const char* where, const char* expected, std::string got) {
+  const auto require = [](bool fits, const char* where, const char* expected,
+                          const std::string& got) {
     if (!fits) fail(where, fmt::format("{}, since the network is noised_mlp", expected), got);
   };
   require(cost_.gamma() == 0, "cost", "a strong one", fmt::format("gamma = {:g}", cost_.gamma()));

@@ -21,7 +21,7 @@ bool SearchStarts::wants_table(std::int64_t n) const {
 
 Tensor SearchStarts::begin(const Tensor& y, std::span<const std::int64_t> targets,
                            const Rows& own) {
-  const Tensor found = rows_in(found_, own);
+  Tensor found = rows_in(found_, own);
   if (table_.size(0) == 0) return found.copy_(ever_guesses_ ? guesses_.starts(y) : y);
   const std::int64_t d = table_.size(1);
   const float* table = table_.const_data_ptr<float>();

@@ -14,10 +14,19 @@ struct Shape {
   std::int64_t images, in, out, height, width;
 };
 
-/// Sides that 4 does and does not divide, channels beyond whole registers, and weights that are
-/// transformed in more than one part.
+/// Sides that 4 does and does not divide, channels beyond whole registers, weights that are
+/// transformed in more than one part, and what chance adds.
 std::vector<Shape> shapes() {
-  return {{2, 32, 32, 8, 8}, {1, 33, 40, 10, 7}, {3, 5, 3, 1, 2}, {1, 300, 280, 8, 9}};
+  std::vector<Shape> all{
+      {2, 32, 32, 8, 8}, {1, 33, 40, 10, 7}, {3, 5, 3, 1, 2}, {1, 300, 280, 8, 9}};
+  Random random(4, "shapes");
+  for (int i = 0; i < 12; ++i) {
+    const auto size = [&](std::int64_t most) {
+      return 1 + random.integers(most, 1).item<std::int64_t>();
+    };
+    all.push_back({size(4), size(90), size(90), size(20), size(20)});
+  }
+  return all;
 }
 
 double gap(const Tensor& a, const Tensor& b) { return ((a - b).norm() / b.norm()).item<double>(); }

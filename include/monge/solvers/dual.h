@@ -81,7 +81,7 @@ class Dual final : public Solver {
   double step_work() const override;
   Solution solution() const override;
   /// The maps of another potential in this solver's frame and box.
-  Solution solution_of(std::shared_ptr<const DenseIcnn> psi) const;
+  Solution solution_of(const std::shared_ptr<const DenseIcnn>& psi) const;
   /// What the solution uses: the average, or psi itself.
   const DenseIcnn& potential() const { return options_.average > 0 ? *average_ : *psi_; }
   State state() const override;

@@ -112,17 +112,17 @@ class SaddlePoint final : public Solver {
   /// say. Throws Error where the options do not fit one another, the cost or the networks.
   SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options, const WeakCost& cost,
               const DenseIcnnOptions& network, Random& random,
-              std::shared_ptr<AutogradNetwork> map = nullptr);
+              const std::shared_ptr<AutogradNetwork>& map = nullptr);
   SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options, const WeakCost& cost,
               const MlpOptions& network, Random& random,
-              std::shared_ptr<AutogradNetwork> map = nullptr);
+              const std::shared_ptr<AutogradNetwork>& map = nullptr);
   SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options, const WeakCost& cost,
               const NoisedMlpOptions& network, Random& random,
-              std::shared_ptr<AutogradNetwork> map = nullptr);
+              const std::shared_ptr<AutogradNetwork>& map = nullptr);
   /// `potential`: from R^dimension to R.
   SaddlePoint(std::int64_t dimension, const SaddlePointOptions& options, const WeakCost& cost,
               const std::shared_ptr<AutogradNetwork>& potential, Random& random,
-              std::shared_ptr<AutogradNetwork> map = nullptr);
+              const std::shared_ptr<AutogradNetwork>& map = nullptr);
   ~SaddlePoint() override;
 
   std::string name() const override { return "saddle_point"; }
