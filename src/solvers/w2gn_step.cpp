@@ -60,7 +60,7 @@ struct W2gnStep::Batch {
 W2gnStep::W2gnStep(const DenseIcnn& psi, const DenseIcnn& omega, const W2gnWeights& weights)
     : weights_(weights),
       shape_(kernels::icnn_shape(psi.dimension(), psi.settings())),
-      rows_(kernels::icnn_block_rows(shape_, sizeof(float))),
+      most_rows_(kernels::icnn_block_rows(shape_, sizeof(float))),
       psi_state_(psi.parameters()),
       omega_state_(omega.parameters()),
       psi_tensors_(kernels::icnn_tensors<const float>(psi_state_, shape_.hidden.size())),
@@ -77,6 +77,10 @@ W2gnTerms W2gnStep::run(const Tensor& x, const Tensor& y) {
   const std::int64_t n = x.size(0), d = shape_.dimension;
   const std::int64_t most = std::clamp<std::int64_t>(n / fewest, 1, at::get_num_threads());
   const std::int64_t part = (n + most - 1) / most, threads = (n + part - 1) / part;
+  if (const std::int64_t rows = std::min(part, most_rows_); rows > rows_) {
+    workers_.clear();
+    rows_ = rows;
+  }
   while (std::ssize(workers_) < threads)
     workers_.emplace_back(shape_, rows_, psi_state_, omega_state_);
   at::parallel_for(0, 2, 1, [&](std::int64_t first, std::int64_t last) {

@@ -32,7 +32,7 @@ class W2gnStep final : public W2gnObjective {
 
   W2gnWeights weights_;
   kernels::IcnnShape shape_;
-  std::int64_t rows_;
+  std::int64_t most_rows_, rows_ = 0;  // of a block, and those that the workers have room for
   State psi_state_, omega_state_;
   kernels::IcnnTensors<const float> psi_tensors_, omega_tensors_;
   kernels::IcnnWeights<float> psi_, omega_;
