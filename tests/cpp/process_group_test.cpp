@@ -142,7 +142,7 @@ points = 50
 
 /// Parts of a config: how a solver learns, and whether from files.
 struct Case {
-  const char* name;
+  std::string name;
   const char* text;
   bool files = false;
 };
@@ -191,6 +191,8 @@ const std::vector<Case> cases{
      "\"dual\"\nbatch = 30\n[network]\nhidden = [8, 8]"},
 };
 
+const Case& case_of(std::string_view name) { return *std::ranges::find(cases, name, &Case::name); }
+
 class Parallel : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -236,7 +238,7 @@ TEST_F(Parallel, EverySolverLearnsAsOneProcessWithTheWholeBatch) {
 }
 
 TEST_F(Parallel, OtherPointsInAProcessAreRefusedInAll) {
-  Case one = cases[2];
+  Case one = case_of("dual, coupled and a table");
   std::mutex mutex;
   std::vector<std::string> errors;
   run_together(3, [&](const auto& group) {
@@ -253,7 +255,7 @@ TEST_F(Parallel, OtherPointsInAProcessAreRefusedInAll) {
 
 TEST_F(Parallel, MoreProcessesThanPointsAreRefused) {
   run_together(2, [&](const auto& group) {
-    Config small = config(cases[3]);
+    Config small = config(case_of("w2gn"));
     small.sections["solver"]["batch"] = std::int64_t{1};
     EXPECT_EQ(error_text([&] { fit(small, group); }),
               "batch: expected at least 2 points, one for each process, got 1");
@@ -261,7 +263,7 @@ TEST_F(Parallel, MoreProcessesThanPointsAreRefused) {
 }
 
 TEST_F(Parallel, OneBufferOfTheGradientIsExchangedInAStep) {
-  Config config = this->config(cases[3]);
+  Config config = this->config(case_of("w2gn"));
   const auto exchanged = [&](std::int64_t steps) {
     config.sections["train"]["max_steps"] = steps;
     config.sections["train"]["evaluate_every"] = std::int64_t{100};
@@ -287,7 +289,7 @@ TEST_F(Parallel, AllStopWhereOneIsAskedTo) {
     std::int64_t at_;
   };
   run_together(2, [&](const auto& group) {
-    Experiment experiment = build_experiment(config(cases[3]), group);
+    Experiment experiment = build_experiment(config(case_of("w2gn")), group);
     Stop stop(group->rank() == 1 ? 6 : -1);
     Callback* const callbacks[] = {&stop};
     const TrainSummary summary = train(
@@ -300,7 +302,7 @@ TEST_F(Parallel, AllStopWhereOneIsAskedTo) {
 
 TEST_F(Parallel, TheClockIsThatOfTheFirstProcess) {
   run_together(2, [&](const auto& group) {
-    Experiment experiment = build_experiment(config(cases[3]), group);
+    Experiment experiment = build_experiment(config(case_of("w2gn")), group);
     experiment.train.max_steps = 0;
     experiment.train.max_seconds = 0.05;
     experiment.train.evaluate_every = 0;
