@@ -1,6 +1,5 @@
 """Data parallel training: steps a second on 1 and 2 processes, bytes a step, a plan for 8 to 512."""
 
-import math
 import os
 import resource
 import socket
@@ -71,9 +70,10 @@ class Network:
     bandwidth: float  # bytes a second, each way, of one process
 
     def seconds(self, ranks, size, exchanges):
-        """A ring carries 2 (N - 1) / N of the bytes; a small sum goes up and down a tree."""
+        """Gloo sums around a ring: every sum passes 2 (N - 1) times on to the next process, and
+        each process sends 2 (N - 1) / N of the bytes."""
         return (2 * (ranks - 1) / ranks * size / self.bandwidth
-                + exchanges * 2 * math.ceil(math.log2(ranks)) * self.latency)
+                + exchanges * 2 * (ranks - 1) * self.latency)
 
 
 NETWORKS = [Network("10 Gbit/s, 30 µs", 30e-6, 1.25e9), Network("100 Gbit/s, 5 µs", 5e-6, 12.5e9)]
@@ -164,11 +164,8 @@ def measured(setting):
     isolated = can_isolate()
     one, two = step(setting, 1, setting.batch), step(setting, 2, setting.batch, isolated)
     half = step(setting, 1, setting.batch // 2)
-    per_point = 2 * (one.cpu - half.cpu) / setting.batch
     return {"batch": setting.batch, "exchanges": setting.exchanges, "one": vars(one),
-            "two": vars(two), "per_point": per_point,
-            "fixed": max(one.cpu - setting.batch * per_point, 0),
-            "bytes": two.wire if isolated else None}
+            "two": vars(two), "half": vars(half), "bytes": two.wire if isolated else None}
 
 
 def run():
@@ -178,9 +175,15 @@ def run():
             "rows": {name: measured(setting) for name, setting in SETTINGS.items()}}
 
 
+def fixed(row):
+    """Seconds of a step that do not depend on its points: by a whole batch and half of one."""
+    return max(2 * row["half"]["cpu"] - row["one"]["cpu"], 0)
+
+
 def plan(row, ranks, batch, network):
     """Seconds of a step of `batch` points in all."""
-    return (row["fixed"] + row["per_point"] * batch / ranks
+    per_point = (row["one"]["cpu"] - fixed(row)) / row["batch"]
+    return (fixed(row) + per_point * batch / ranks
             + network.seconds(ranks, row["bytes"] or 0, row["exchanges"]))
 
 

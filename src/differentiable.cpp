@@ -11,6 +11,8 @@
 #include "monge/smoothing.h"
 #include "monge/unet_map.h"
 
+#include <torch/csrc/autograd/custom_function.h>
+
 namespace monge {
 namespace {
 
@@ -18,6 +20,18 @@ Tensor moved(const BrenierMap& map, const Tensor& x) {
   const Frozen frozen(map.potential().parameters());
   return map.frame().leave(map.potential().gradient(map.frame().enter(x), Graph::create));
 }
+
+/// The tensor itself, whose derivative cannot be differentiated again: a second one would take the
+/// first for constant, and be wrong without a sign of it.
+struct OnceDifferentiable : public torch::autograd::Function<OnceDifferentiable> {
+  static Tensor forward(torch::autograd::AutogradContext*, const Tensor& x) { return x.view_as(x); }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*,
+                                                 const torch::autograd::variable_list& gradients) {
+    if (at::GradMode::is_enabled())
+      fail("differentiable transport", "one derivative of an inverse map", "a graph for a second");
+    return gradients;
+  }
+};
 
 /// One Newton step from the solution x of ∇psi(x) = y, which moves by nothing and has the
 /// derivative (∇²psi(x))⁻¹.
@@ -35,7 +49,7 @@ Tensor moved(const ConjugateMap& map, const Tensor& y) {
         at::linalg_solve(map.potential().hessian(start), (goal - goal.detach()).unsqueeze(2));
     parts.push_back(start + step.squeeze(2));
   }
-  return map.frame().leave(at::cat(parts));
+  return OnceDifferentiable::apply(map.frame().leave(at::cat(parts)));
 }
 
 Tensor moved(const KantorovichMap& map, const Tensor& x) {

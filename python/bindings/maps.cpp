@@ -15,14 +15,21 @@
 namespace monge::python {
 namespace {
 
-void require_points(const TransportMap& map, const Tensor& x) {
-  if (x.dim() != 2 || x.size(1) != map.dimension())
-    fail("points", fmt::format("[n, {}]", map.dimension()), shape_text(x));
+/// The tensor itself, whole numbers as float32. Throws Error unless it is [n, d] of real numbers on
+/// the processor.
+Tensor points_of(const Tensor& x, std::int64_t dimension) {
+  if (!x.device().is_cpu())
+    fail("points", "a tensor on the cpu", fmt::format("one on {}", x.device().str()));
+  if (x.is_complex() || x.scalar_type() == at::kBool)
+    fail("points", "real numbers", at::toString(x.scalar_type()));
+  if (x.dim() != 2 || x.size(1) != dimension)
+    fail("points", fmt::format("[n, {}]", dimension), shape_text(x));
+  return x.is_floating_point() ? x : x.to(at::kFloat);
 }
 
 /// T(x), with a graph where x requires one.
-Tensor transport(const TransportMap& map, const Tensor& x) {
-  require_points(map, x);
+Tensor transport(const TransportMap& map, const Tensor& given) {
+  const Tensor x = points_of(given, map.dimension());
   if (x.requires_grad() && c10::GradMode::is_enabled()) return differentiable_transport(map, x);
   return map.transport(x.to(at::kFloat)).to(x.scalar_type());
 }
@@ -38,13 +45,13 @@ Tensor noise_of_points(const Tensor& noise, std::int64_t n, std::int64_t m) {
 }
 
 /// [n, k, d]: k draws of the law that each x is sent to, with the noise where it is given.
-Tensor draws(const TransportMap& map, const Tensor& x, std::int64_t k, std::uint64_t seed,
+Tensor draws(const TransportMap& map, const Tensor& given, std::int64_t k, std::uint64_t seed,
              const std::optional<Tensor>& noise) {
   const auto* plan = dynamic_cast<const StochasticMap*>(&map);
   if (!plan)
     fail("sample", "a map with noise (light_sb, or saddle_point with noise_dimension)",
          "a map without");
-  require_points(map, x);
+  const Tensor x = points_of(given, map.dimension());
   if (noise) {
     const Tensor z = noise_of_points(noise->to(at::kFloat), x.size(0), plan->noise_dimension());
     const Tensor repeated = x.to(at::kFloat).repeat_interleave(z.size(1), 0);
@@ -99,6 +106,18 @@ NetworkMaker maker_of(const py::object& maker) {
   };
 }
 
+/// What a function of a potential and points gives, computed in the dtype of its parameters and
+/// given in that of the points.
+template <class Function>
+auto at_points(Function function) {
+  return [function](const Potential& psi, const Tensor& given) {
+    const Tensor x = points_of(given, psi.dimension());
+    const State parameters = psi.parameters();
+    const auto dtype = parameters.empty() ? at::kFloat : parameters.begin()->second.scalar_type();
+    return function(psi, x.to(dtype)).to(x.scalar_type());
+  };
+}
+
 void bind_potential(py::module_& module) {
   py::class_<Potential, std::shared_ptr<Potential>>(
       module, "Potential",
@@ -110,17 +129,27 @@ void bind_potential(py::module_& module) {
       .def_property_readonly("name", &Potential::name)
       .def_property_readonly("options", &Potential::options)
       .def("parameters", &Potential::parameters, "The trainable tensors by name.")
+      .def("value", at_points([](const Potential& psi, const Tensor& x) {
+             return psi.value(x, Graph::none);
+           }),
+           py::arg("x"), Unlocked(), "psi(x_i) for x [n, d]; [n].")
+      .def("gradient", at_points([](const Potential& psi, const Tensor& x) {
+             return psi.gradient(x, Graph::none);
+           }),
+           py::arg("x"), Unlocked(), "The gradient at each point of x [n, d]; [n, d].")
       .def(
-          "value", [](const Potential& psi, const Tensor& x) { return psi.value(x, Graph::none); },
-          py::arg("x"), Unlocked(), "psi(x_i) for x [n, d]; [n].")
-      .def(
-          "gradient",
-          [](const Potential& psi, const Tensor& x) { return psi.gradient(x, Graph::none); },
-          py::arg("x"), Unlocked(), "The gradient at each point of x [n, d]; [n, d].")
-      .def("hessian_product", &Potential::hessian_product, py::arg("x"), py::arg("v"), Unlocked(),
-           "The Hessian at x_i times v_i for x, v [n, d]; [n, d].")
-      .def("hessian", &Potential::hessian, py::arg("x"), Unlocked(),
-           "The Hessian at each point of x [n, d]; [n, d, d].");
+          "hessian_product",
+          [](const Potential& psi, const Tensor& x, const Tensor& v) {
+            const Tensor along = points_of(v, psi.dimension());
+            return at_points([&](const Potential& same, const Tensor& points) {
+              return same.hessian_product(points, along.to(points.scalar_type()));
+            })(psi, x);
+          },
+          py::arg("x"), py::arg("v"), Unlocked(),
+          "The Hessian at x_i times v_i for x, v [n, d]; [n, d].")
+      .def("hessian",
+           at_points([](const Potential& psi, const Tensor& x) { return psi.hessian(x); }),
+           py::arg("x"), Unlocked(), "The Hessian at each point of x [n, d]; [n, d, d].");
 }
 
 }  // namespace
@@ -154,8 +183,8 @@ void bind_maps(py::module_& module) {
            "T(x) for a tensor x [n, d]; [n, d] in its dtype, with a graph where x requires one.")
       .def(
           "at_time",
-          [](const TransportMap& map, const Tensor& x, double time) {
-            require_points(map, x);
+          [](const TransportMap& map, const Tensor& given, double time) {
+            const Tensor x = points_of(given, map.dimension());
             return map.at_time(x.to(at::kFloat), time).to(x.scalar_type());
           },
           py::arg("x"), py::arg("time"), Unlocked(),
@@ -169,7 +198,7 @@ void bind_maps(py::module_& module) {
       .def(
           "log_det",
           [](const TransportMap& map, const Tensor& x) {
-            const LogDet found = log_det_jacobian(map, x);
+            const LogDet found = log_det_jacobian(map, points_of(x, map.dimension()));
             return std::pair(found.value, found.standard_error);
           },
           py::arg("x"), Unlocked(),

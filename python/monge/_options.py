@@ -103,12 +103,13 @@ def folder(value):
     raise TypeError(f"checkpoint: expected a path, got {type(value).__name__}")
 
 
-def require_known(names):
-    """ValueError on an option that no part declares, naming the nearest."""
+def require_known(names, keywords=()):
+    """ValueError on an option that no part declares, naming the nearest, a keyword or another."""
     for name in names:
         if name not in DECLARED:
             plain_name = name.replace(".", "_")  # latent.dimension, as the program has it
-            hint = plain_name if plain_name in DECLARED else _core.nearest(name, list(DECLARED))
+            hint = (plain_name if plain_name in DECLARED
+                    else _core.nearest(name, [*keywords, *DECLARED]))
             raise ValueError(f"unknown option '{name}'; did you mean '{hint}'?")
 
 

@@ -39,6 +39,15 @@ def unwrap(data, use_rep=None):
     return array.toarray() if hasattr(array, "toarray") else array
 
 
+def named(array, annotated):
+    """X of an AnnData object [n, d] as a DataFrame with the names of its variables, where they have
+    names: AnnData numbers them otherwise."""
+    names = annotated.var_names
+    if list(names) == [str(column) for column in range(len(names))]:
+        return array
+    return type(annotated.var)(array, columns=names)
+
+
 def is_bytes(data):
     kind = torch.uint8 if isinstance(data, torch.Tensor) else np.uint8
     return getattr(data, "dtype", None) == kind
@@ -63,6 +72,9 @@ def as_bytes(images):
 def from_torch(points, name, columns):
     if points.device.type != "cpu":
         raise ValueError(f"{name}: expected a tensor on the cpu, got one on {points.device}")
+    if name == "target" and points.dim() == 2 and columns not in (None, points.shape[1]):
+        raise ValueError("source and target: expected points of the same dimension, got "
+                         f"{columns} and {points.shape[1]}")
     if points.dim() != 2 or (columns is not None and points.shape[1] != columns):
         raise ValueError(f"{name}: expected points [n, {columns or 'd'}], "
                          f"got {shape_text(points.shape)}")
@@ -105,20 +117,27 @@ class Points:
                 estimator.n_features_in_ = self.tensor.shape[1]
             return
         require_table(self.data, name)
-        array = self._checked(estimator, reset, least_rows, columns)
+        array = self._checked(estimator, name, reset, least_rows, columns)
         self.dtype = array.dtype
         with np.errstate(over="ignore"):  # refused as not finite below
             self.tensor = tensor_of(array.astype(np.float32, order="C", copy=False))
         require_finite(self.tensor, name)
 
-    def _checked(self, estimator, reset, least_rows, columns):
+    def _checked(self, estimator, name, reset, least_rows, columns):
+        data = self.data
+        if self.annotated is not None and self.use_rep is None:
+            data = named(data, self.annotated)
+        shape = shape_of(data)
+        if name == "target" and columns is None and shape[1] != estimator.n_features_in_:
+            raise ValueError("source and target: expected points of the same dimension, got "
+                             f"{estimator.n_features_in_} and {shape[1]}")
         rules = {"order": "C", "copy": False, "dtype": [np.float64, np.float32],
                  "ensure_all_finite": False, "ensure_min_samples": least_rows}
-        if columns == ANY and shape_of(self.data)[-1] == estimator.n_features_in_:
+        if columns == ANY and shape[-1] == estimator.n_features_in_:
             columns = None
         if reset or columns is None or columns == estimator.n_features_in_:
-            return validate_data(estimator, self.data, reset=reset, **rules)
-        array = check_array(self.data, estimator=estimator, **rules)
+            return validate_data(estimator, data, reset=reset, **rules)
+        array = check_array(data, estimator=estimator, **rules)
         if columns not in (ANY, array.shape[1]):
             raise ValueError(f"X has {array.shape[1]} features, but {type(estimator).__name__} is "
                              f"expecting {columns} features as input")

@@ -3,6 +3,7 @@
 import dataclasses
 import sys
 import warnings
+from collections.abc import Iterable
 
 from tqdm import std
 
@@ -41,11 +42,27 @@ class Outcome:
     quality: float  #: of what was kept; lower is better
 
 
+METHODS = ("on_step", "on_evaluation", "on_rollback")
+
+
+def checked(callbacks):
+    """A list of them; TypeError on what is none, or has no method that is ever called."""
+    if not isinstance(callbacks, Iterable):
+        raise TypeError(f"callbacks: expected a list of objects, got {type(callbacks).__name__}")
+    callbacks = list(callbacks)
+    for one in callbacks:
+        methods = [getattr(one, name) for name in METHODS if hasattr(one, name)]
+        if not methods or not all(map(callable, methods)):
+            raise TypeError(f"callbacks: expected objects with {', '.join(METHODS[:-1])} or "
+                            f"{METHODS[-1]}, got {type(one).__name__}")
+    return callbacks
+
+
 class Watcher:
     """Keeps the history, draws the bar and asks the callbacks; what they answer ends training."""
 
     def __init__(self, name, progress, callbacks=()):
-        self.callbacks = callbacks
+        self.callbacks = checked(callbacks)
         self.every_step = any(hasattr(one, "on_step") for one in callbacks)
         self.history = []
         self.bar = bar_kind()(desc=name, unit="step") if wants_bar(progress) else None

@@ -120,7 +120,7 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def __init__(self, solver=None, *, recipe=None, network=None, cost=None, target=None, seed=0,
                  use_rep=None, checkpoint=None, progress="auto", on_evaluation=None, **options):
-        _options.require_known(options)
+        _options.require_known(options, list(type(self).__init__.__signature__.parameters)[1:])
         self.solver = solver
         self.recipe = recipe
         self.network = network
@@ -161,6 +161,9 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             On unknown options (naming the nearest), values out of bounds, points of another shape
             or not finite.
         """
+        if self.on_evaluation is not None and not callable(self.on_evaluation):
+            raise TypeError("on_evaluation: expected a function, got "
+                            f"{type(self.on_evaluation).__name__}")
         fitted = type(self).__new__(type(self))  # what fails leaves self as it was
         vars(fitted).update(vars(self), _run=None)
         given = {name: getattr(self, name) for name in _options.DECLARED
@@ -452,7 +455,10 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         ``monge.load(path, map=module)`` reads it.
         """
         check_is_fitted(self)
-        _core.save_map(path, self.solution_, self._notes(), overwrite)
+        try:
+            _core.save_map(path, self.solution_, self._notes(), overwrite)
+        except ValueError as error:
+            raise ValueError(str(error).replace("--force", "overwrite=True")) from None
 
     def _notes(self):
         notes = {"solver": self._option("solver", "name"), "seed": str(self.seed)}

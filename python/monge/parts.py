@@ -260,6 +260,7 @@ class Solver:
         if isinstance(cost, Cost):
             options, cost = {**cost.options, **options}, cost.name
         self._modules = _modules.split(network, options)
+        _options.require_known(options, ["name", "recipe", "network", "map", "cost", "seed"])
         self._parts = name, network, cost, options
         self._nothing_named = name is None and network is None and recipe is None
         self._recipe = recipe
@@ -322,6 +323,8 @@ def train(solver, source, target, callbacks=(), *, progress="auto", checkpoint=N
     KeyboardInterrupt
         On Ctrl-C, after the current step; the solver then has the best map so far, and none while
         an autoencoder is trained.
+    TypeError
+        On another solver, and on callbacks without one of these methods.
     ValueError
         On measures that do not fit together, options out of bounds, and a checkpoint of another
         training.
@@ -334,6 +337,9 @@ def train(solver, source, target, callbacks=(), *, progress="auto", checkpoint=N
     >>> outcome.reason, solver.solution.map.dimension
     ('budget', 2)
     """
+    if not isinstance(solver, Solver):
+        raise TypeError(f"solver: expected a monge.Solver, got {type(solver).__name__}")
+    callbacks = _watch.checked(callbacks)
     source, target = measure(source, "source"), measure(target, "target")
     sections, folder = solver._sections_for(source, target), _options.folder(checkpoint)
     learned = []

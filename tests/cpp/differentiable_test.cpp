@@ -100,6 +100,12 @@ TEST(Differentiable, InverseHasTheInverseJacobian) {
   EXPECT_TRUE(at::allclose(pulled, w, 1e-3, 1e-3)) << (pulled - w).abs().max();
 }
 
+TEST(Differentiable, AnInverseHasOneDerivativeAndSaysSo) {
+  const Tensor y = normal(14, {8, d}).set_requires_grad(true);
+  const Tensor sum = differentiable_transport(*maps().at("conjugate"), y).square().sum();
+  EXPECT_THROW(torch::autograd::grad({sum}, {y}, {}, std::nullopt, true), Error);
+}
+
 TEST(Differentiable, LeavesTheParametersAlone) {
   const auto psi = convex();
   const BrenierMap map(psi, frame());

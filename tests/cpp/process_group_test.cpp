@@ -77,24 +77,37 @@ TEST(Exchange, MeansAndRowsBecomeThoseOfTheBatch) {
   });
 }
 
-/// Losses and gradients of every step, and what came of them.
+/// Losses, gradients and parameters of every step, and what came of them.
 struct Curve {
   std::vector<double> losses, norms;
-  Tensor mapped;  // of fixed points
+  std::vector<std::size_t> states;  // hashes of all bytes
+  Tensor mapped;                    // of fixed points
   State state;
   std::int64_t exchanged = 0;
 };
 
+std::size_t hash_of(const State& state) {
+  std::string all;
+  for (const auto& [name, tensor] : state) {
+    const Tensor whole = tensor.detach().contiguous();
+    all += name;
+    all.append(static_cast<const char*>(whole.const_data_ptr()), whole.nbytes());
+  }
+  return std::hash<std::string>()(all);
+}
+
 class Recorder final : public Callback {
  public:
-  explicit Recorder(Curve& curve) : curve_(curve) {}
+  Recorder(const Solver& solver, Curve& curve) : solver_(solver), curve_(curve) {}
   Next on_step(const Training&, const StepReport& report) override {
     curve_.losses.push_back(report.loss);
     curve_.norms.push_back(report.gradient_norm);
+    curve_.states.push_back(hash_of(solver_.state()));
     return Next::go_on;
   }
 
  private:
+  const Solver& solver_;
   Curve& curve_;
 };
 
@@ -103,7 +116,7 @@ Curve fit(const Config& config, const std::shared_ptr<ProcessGroup>& group) {
   Experiment experiment = build_experiment(config, group);
   Random random(0, "start");
   if (group->leads()) experiment.solver->start(experiment.problem, random);
-  Recorder recorder(curve);
+  Recorder recorder(*experiment.solver, curve);
   Callback* const callbacks[] = {&recorder};
   train(*experiment.solver, experiment.problem, experiment.train,
         group->leads() ? experiment.evaluator() : Evaluator(), callbacks);
@@ -230,6 +243,7 @@ TEST_F(Parallel, EverySolverLearnsAsOneProcessWithTheWholeBatch) {
       EXPECT_LT((curves[0].mapped - whole.mapped).abs().max().item<double>(), 2e-3) << size;
       for (const Curve& curve : curves) {
         EXPECT_EQ(curve.losses, curves[0].losses);
+        EXPECT_EQ(curve.states, curves[0].states) << "before anything aligns them";
         for (const auto& [name, tensor] : curves[0].state)
           EXPECT_TRUE(at::equal(curve.state.at(name), tensor)) << name;
       }

@@ -154,6 +154,21 @@ def test_data_frames_keep_index_and_columns(clouds):
         ot.fit(frame, other[["right", "left"]])
 
 
+def test_anndata_by_the_names_of_its_variables(clouds):
+    data = [anndata.AnnData(points) for points in clouds]
+    for one in data:
+        one.var_names = ["CD4", "CD8"]
+    ot = monge.OptimalTransport(**TINY).fit(*data)
+    assert list(ot.get_feature_names_out()) == ["CD4", "CD8"]
+    direct = monge.OptimalTransport(**TINY).fit(*clouds)
+    numpy.testing.assert_array_equal(ot.transform(data[0]).X, direct.transform(clouds[0]))
+    turned = data[1][:, ["CD8", "CD4"]].copy()
+    with pytest.raises(ValueError, match="feature names should match"):
+        ot.transform(turned)
+    with pytest.raises(ValueError, match="feature names should match"):
+        ot.fit(data[0], turned)
+
+
 def test_anndata_by_key(clouds):
     data = [anndata.AnnData(numpy.zeros((len(points), 1), "f4"), obsm={"X_pca": points})
             for points in clouds]
@@ -262,6 +277,8 @@ def test_shares_memory_with_contiguous_float32(clouds):
 
 @pytest.mark.parametrize("options, message", [
     ({"batchs": 5}, "^unknown option 'batchs'; did you mean 'batch'\\?$"),
+    ({"sede": 5}, "^unknown option 'sede'; did you mean 'seed'\\?$"),
+    ({"solvr": "dual"}, "^unknown option 'solvr'; did you mean 'solver'\\?$"),
     ({"solver": "duel"}, "unknown solver 'duel'; did you mean 'dual'\\?"),
     ({"solver": "w2gn", "amortise": "auto"}, "'amortise' is not one of solver 'w2gn'"),
     ({"learning_rate": -1}, "^solver.learning_rate: expected 0 to 1, got -1$"),
@@ -276,7 +293,8 @@ def test_refuses_options(options, message, clouds):
         monge.OptimalTransport(**options).fit(clouds[0], None if "target" in options else clouds[1])
 
 
-@pytest.mark.parametrize("options", [{"batch": object()}, {"seed": "1"}, {"hidden": [None]}])
+@pytest.mark.parametrize("options", [{"batch": object()}, {"seed": "1"}, {"hidden": [None]},
+                                     {"on_evaluation": 3}])
 def test_refuses_kinds(options, clouds):
     with pytest.raises(TypeError):
         monge.OptimalTransport(**options).fit(*clouds)
@@ -286,7 +304,7 @@ BAD = {
     "nan": (lambda x: numpy.where(x == x[3], numpy.nan, x), "expected finite values.*NaN in row 3"),
     "huge": (lambda x: x * 1e300, "expected finite values.*got"),
     "flat": (lambda x: x[:, 0], r"expected points \[n, d\], got \[\d+\]. Reshape your data"),
-    "wide": (lambda x: numpy.hstack([x, x]), "features|\\[n, 2\\]"),
+    "wide": (lambda x: numpy.hstack([x, x]), "^source and target: .* same dimension, got 2 and 4$"),
     "few": (lambda x: x[:2], "minimum of 4|at least 4"),
     "same": (lambda x: x * 0, "points that differ"),
     "words": (lambda x: numpy.full(x.shape, "a", object), "could not convert"),
@@ -307,11 +325,19 @@ def test_a_refused_fit_leaves_the_estimator_as_it_was(name, side, kind, clouds, 
     if kind is torch.as_tensor and name == "flat":
         message = "expected points"
     if side == 0 and name == "wide":
-        message = "features|\\[n, 4\\]"
+        message = "^source and target: .* same dimension, got 4 and 2$"
     with pytest.raises(ValueError, match=message) as refusal:
         ot.fit(*(kind(one) for one in points))
     assert "\n" not in str(refusal.value)
     numpy.testing.assert_array_equal(ot.transform(clouds[0]), before)
+
+
+def test_an_inverse_refuses_a_second_derivative(fitted, clouds):
+    y = torch.tensor(clouds[1][:4], requires_grad=True)
+    moved = fitted.inverse_transform(y).square().sum()
+    assert torch.autograd.grad(moved, y, retain_graph=True)[0].abs().max() > 0
+    with pytest.raises(RuntimeError, match="expected one derivative of an inverse map"):
+        torch.autograd.grad(moved, y, create_graph=True)
 
 
 def test_refuses_before_fit_and_other_shapes_and_devices(fitted, clouds):

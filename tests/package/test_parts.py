@@ -131,11 +131,54 @@ def test_entropic_transport_tends_to_the_exact_one():
     (lambda: monge.exact_ot([[numpy.inf]], [[1.0]]), "^x: expected finite values"),
     (lambda: monge.energy_distance([[1.0]], [[1.0, 2.0]]), "same dimension, got 1 and 2"),
     (lambda: monge.Solver("w2gn", hiden=[3]), "unknown option 'hiden'; did you mean 'hidden'"),
+    (lambda: monge.Solver("w2gn", sed=1), "unknown option 'sed'; did you mean 'seed'"),
 ])
 def test_refuses_in_one_line(call, message):
     with pytest.raises(ValueError, match=message) as refusal:
         call()
     assert "\n" not in str(refusal.value)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    solver = monge.Solver("dual", hidden=[8], max_steps=5)
+    monge.train(solver, "moons", "gaussian_ring", progress=False)
+    return solver.solution.map
+
+
+@pytest.mark.parametrize("points, message", [
+    (torch.zeros(2, 2, device="meta"), "^points: expected a tensor on the cpu, got one on meta$"),
+    (torch.zeros(2, 3), r"^points: expected \[n, 2\], got \[2, 3\]$"),
+    (torch.zeros(2), r"^points: expected \[n, 2\], got \[2\]$"),
+    (torch.zeros(2, 2, dtype=torch.cfloat), "^points: expected real numbers, got ComplexFloat$"),
+])
+def test_maps_and_potentials_refuse_points_in_one_line(trained, points, message):
+    psi = trained.potential
+    for function in (trained, psi.value, psi.gradient, psi.hessian, trained.log_det,
+                     lambda x: psi.hessian_product(x, torch.zeros(2, 2)),
+                     lambda x: trained.at_time(x, 0.5)):
+        with pytest.raises(ValueError, match=message):
+            function(points)
+
+
+def test_maps_and_potentials_take_numbers_of_every_kind(trained):
+    psi, whole = trained.potential, torch.tensor([[0, 1], [2, -1]])
+    for function in (trained, psi.value, psi.gradient, psi.hessian):
+        single = function(whole.float())
+        assert single.dtype == torch.float32 and function(whole).dtype == torch.float32
+        torch.testing.assert_close(function(whole), single)
+        torch.testing.assert_close(function(whole.double()), single.double())
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (("w2gn",), "^solver: expected a monge.Solver, got str$"),
+    ((monge.Solver("w2gn"), [print]), "^callbacks: expected objects with on_step, on_evaluation or"),
+    ((monge.Solver("w2gn"), object()), "^callbacks: expected a list of objects, got object$"),
+])
+def test_train_refuses_kinds(arguments, message):
+    solver, *callbacks = arguments
+    with pytest.raises(TypeError, match=message):
+        monge.train(solver, "moons", "gaussian", *callbacks)
 
 
 def test_costs_are_their_formulas():
