@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from monge import _core, _html, _modules, _options, _watch
 from monge._points import ANY, Points, shape_text
-from monge.parts import measure
+from monge.parts import Cost, measure
 
 _LEAST_ROWS = 4
 
@@ -52,8 +52,9 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     network : str or torch.nn.Module, default=None
         For the potential: of those that the solver takes; None: the recipe's, or the first. A
         module of ``saddle_point``'s maps [n, d] to [n] or [n, 1].
-    cost : str, default=None
-        Of those that the solver takes; None: the recipe's, or the first.
+    cost : str or Cost, default=None
+        Of those that the solver takes; None: the recipe's, or the first. Options here come before
+        those of a ``monge.Cost``.
     target : points, measure or its name, default=None
         The target where ``fit`` is given none; "gaussian" is the standard normal law.
     seed : int, default=0
@@ -168,6 +169,9 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         vars(fitted).update(vars(self), _run=None)
         given = {name: getattr(self, name) for name in _options.DECLARED
                  if getattr(self, name) is not None}
+        cost = self.cost
+        if isinstance(cost, Cost):
+            given, cost = {**cost.options, **given}, cost.name
         codes = _options.code_dimension(self.recipe, given)
         source = fitted._source_measure(source, codes)
         target = fitted._target_measure(target, codes or fitted.n_features_in_,
@@ -175,7 +179,7 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         modules = {name: copy.deepcopy(module)
                    for name, module in _modules.split(self.network, given).items()}
         learned, folder = [], _options.folder(self.checkpoint)
-        experiment = self._experiment(source, target, given, modules, codes, folder, learned)
+        experiment = self._experiment(source, target, cost, given, modules, codes, folder, learned)
         callbacks = ([types.SimpleNamespace(on_evaluation=self.on_evaluation)]
                      if self.on_evaluation is not None else [])
         fitted.outcome_, fitted.history_ = _watch.run(
@@ -193,13 +197,13 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         _watch.finish(self.outcome_)
         return self
 
-    def _experiment(self, source, target, given, modules, codes, folder, learned):
+    def _experiment(self, source, target, cost, given, modules, codes, folder, learned):
         """The experiment, its autoencoder trained, whose history goes into `learned`."""
         nothing_named = self.solver is None and self.network is None and self.recipe is None
         of_images = ""
         if nothing_named and not modules and not codes:
             of_images = _core.recipe_for_images(source, target)
-        sections = _options.sections(self.solver, self.network, self.cost, given,
+        sections = _options.sections(self.solver, self.network, cost, given,
                                      recipe=self.recipe or of_images or None, modules=modules)
         trainer = _watch.autoencoder_trainer(self.progress, learned)
         try:

@@ -199,6 +199,9 @@ def test_costs_are_their_formulas():
     torch.testing.assert_close(kernel.matrix(x, x[:2]), 0.5 * torch.cdist(x, x[:2]))
     assert strong(numpy.zeros((2, 3)), numpy.ones((2, 3))).tolist() == [1.5, 1.5]
     assert repr(weak) == "Cost('weak_quadratic', gamma=0.6)"
+    ot = monge.OptimalTransport("saddle_point", cost=weak, noise_dimension=1, hidden=[8],
+                                max_steps=2).fit(torch.randn(50, 2), torch.randn(50, 2))
+    assert ot.options_["cost"] == {"name": "weak_quadratic", "gamma": 0.6}
     solver = monge.Solver("saddle_point", cost=weak, noise_dimension=1)
     assert solver.sections["cost"] == {"name": "weak_quadratic", "gamma": 0.6}
 

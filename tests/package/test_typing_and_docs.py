@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import importlib.metadata
 import inspect
 import pathlib
 import re
@@ -10,8 +11,16 @@ import sys
 
 import numpy
 import pytest
+from packaging.requirements import Requirement
 
 import monge
+
+
+def test_what_the_wheel_requires_is_what_stands_beside_it():
+    for text in importlib.metadata.requires("monge"):
+        requirement = Requirement(text)
+        installed = importlib.metadata.version(requirement.name)
+        assert requirement.specifier.contains(installed, prereleases=True), (text, installed)
 
 
 def test_sample_passes_mypy(tmp_path):
