@@ -10,9 +10,9 @@ namespace monge {
 /// differ from transport() by rounding.
 ///
 /// Of a ConjugateMap the graph is that of the implicit function, ∇T(y) = (∇²psi(T(y)))⁻¹, and can
-/// be differentiated once; a second derivative throws Error. A stochastic map has the noise of its transport(x). Throws Error on
-/// another shape and on a map whose points jump with x (the plan of light_sb), that smooths the
-/// source of a map with noise, or that is not known here.
+/// be differentiated once; a second derivative throws Error. A stochastic map has the noise of its
+/// transport(x). Throws Error on another shape and on a map whose points jump with x (the plan of
+/// light_sb), that smooths the source of a map with noise, or that is not known here.
 Tensor differentiable_transport(const TransportMap& map, const Tensor& x);
 
 }  // namespace monge
