@@ -42,7 +42,7 @@ double exact_w2_squared(const Tensor& x, const Tensor& y);
 struct EntropicOptions {
   double epsilon;                       ///< of the entropy, in units of the cost; positive
   double tolerance = 1e-6;              ///< of the marginal error
-  std::int64_t max_iterations = 10000;  ///< of all stages, each one pass over the costs
+  std::int64_t max_iterations = 10000;  ///< of all stages, each one pass over the pairs
 };
 
 /// Entropic transport by its potentials: the plan is
@@ -51,7 +51,7 @@ struct EntropicPlan {
   double cost;              ///< Σ P c
   double value;             ///< Σ a f + Σ b g, the optimal Σ P c + epsilon KL(P | a b)
   double marginal_error;    ///< Σ_j |Σ_i P_ij - b_j|; above the tolerance where iterations ran out
-  std::int64_t iterations;  ///< passes over the costs
+  std::int64_t iterations;  ///< passes over the pairs
   double epsilon;
   Tensor source_potential;  ///< f, float64 [n]
   Tensor target_potential;  ///< g, float64 [m]

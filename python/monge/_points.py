@@ -39,6 +39,13 @@ def unwrap(data, use_rep=None):
     return array.toarray() if hasattr(array, "toarray") else array
 
 
+def require_same_dimension(source, target):
+    """ValueError, in the program's words, unless both sides have as many coordinates."""
+    if source != target:
+        raise ValueError("source and target: expected points of the same dimension, "
+                         f"got {source} and {target}")
+
+
 def named(array, annotated):
     """X of an AnnData object [n, d] as a DataFrame with the names of its variables, where they have
     names: AnnData numbers them otherwise."""
@@ -72,9 +79,8 @@ def as_bytes(images):
 def from_torch(points, name, columns):
     if points.device.type != "cpu":
         raise ValueError(f"{name}: expected a tensor on the cpu, got one on {points.device}")
-    if name == "target" and points.dim() == 2 and columns not in (None, points.shape[1]):
-        raise ValueError("source and target: expected points of the same dimension, got "
-                         f"{columns} and {points.shape[1]}")
+    if name == "target" and points.dim() == 2 and columns is not None:
+        require_same_dimension(columns, points.shape[1])
     if points.dim() != 2 or (columns is not None and points.shape[1] != columns):
         raise ValueError(f"{name}: expected points [n, {columns or 'd'}], "
                          f"got {shape_text(points.shape)}")
@@ -128,9 +134,8 @@ class Points:
         if self.annotated is not None and self.use_rep is None:
             data = named(data, self.annotated)
         shape = shape_of(data)
-        if name == "target" and columns is None and shape[1] != estimator.n_features_in_:
-            raise ValueError("source and target: expected points of the same dimension, got "
-                             f"{estimator.n_features_in_} and {shape[1]}")
+        if name == "target" and columns is None:
+            require_same_dimension(estimator.n_features_in_, shape[1])
         rules = {"order": "C", "copy": False, "dtype": [np.float64, np.float32],
                  "ensure_all_finite": False, "ensure_min_samples": least_rows}
         if columns == ANY and shape[-1] == estimator.n_features_in_:

@@ -62,7 +62,7 @@ class Watcher:
     """Keeps the history, draws the bar and asks the callbacks; what they answer ends training."""
 
     def __init__(self, name, progress, callbacks=()):
-        self.callbacks = checked(callbacks)
+        self.callbacks = callbacks
         self.every_step = any(hasattr(one, "on_step") for one in callbacks)
         self.history = []
         self.bar = bar_kind()(desc=name, unit="step") if wants_bar(progress) else None

@@ -294,7 +294,8 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         width = math.prod(self.solution_.map.target_shape)
         if width == self.n_features_in_:
             return super().get_feature_names_out(input_features)
-        return np.array([f"optimaltransport{column}" for column in range(width)], dtype=object)
+        prefix = type(self).__name__.lower()
+        return np.array([f"{prefix}{column}" for column in range(width)], dtype=object)
 
     def inverse_transform(self, X):
         """The inverse map of X [n, d], in the same kind. ValueError where there is none."""

@@ -12,7 +12,7 @@ namespace monge {
 struct SinkhornLimits {
   double epsilon;
   double tolerance;         ///< of Σ_j |column sum_j - b_j|
-  std::int64_t iterations;  ///< passes over the costs, all stages together
+  std::int64_t iterations;  ///< passes over all pairs, all stages together
 };
 
 /// The state of entropic transport at potentials that make the rows exact:
@@ -31,8 +31,10 @@ struct EntropicState {
 /// potentials are those of `costs`, without its shifts.
 ///
 /// One pass over the costs does a whole iteration: a row's f needs that row alone, and with it the
-/// row adds to the column sums, which give g. Sinkhorn ascends the dual; an accelerated point is
-/// kept only where the dual has not fallen.
+/// row adds to the column sums, which give g. The exponentials of a pass over the costs are kept,
+/// up to 2^25 of them, and serve the next passes times factors of the columns, as long as no g
+/// moves by more than 30 epsilon. Sinkhorn ascends the dual; an accelerated point is kept only
+/// where the dual has not fallen.
 EntropicState sinkhorn(const CostRows& costs, const Tensor& a, const Tensor& b,
                        const SinkhornLimits& limits);
 

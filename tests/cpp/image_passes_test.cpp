@@ -1,14 +1,11 @@
 #include "kernels/image_passes.h"
 
 #include "monge/networks/resnet_critic.h"
-#include "monge/networks/unet.h"
 #include "monge/random.h"
 
 #include "kernels/cholesky.h"
-#include "kernels/winograd.h"
 #include "plain_critic.h"
 
-#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <gtest/gtest.h>
