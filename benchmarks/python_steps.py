@@ -9,8 +9,8 @@ FOLDER = common.OUT / "runs" / "python_steps"
 PROGRAM = common.MONGE.parent / "benchmarks" / "monge_bench_train"
 PYTHON = common.ROOT / "build" / "python-env" / "bin" / "python"
 SCRIPT = common.ROOT / "benchmarks" / "peers" / "python_steps.py"
-PAIRS = int(os.environ.get("BENCH_REPETITIONS", 15))
-CASES = [("saddle_point", 2, 1500), ("dual", 2, 400), ("w2gn", 64, 150)]
+PAIRS = int(os.environ.get("BENCH_REPETITIONS", 24))
+CASES = [("saddle_point", 2, 6000), ("dual", 2, 600), ("w2gn", 64, 300)]
 DRIVERS = {"python": "0", "python, a callback a step": "1"}
 BOUND = 1.02
 

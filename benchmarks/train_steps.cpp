@@ -2,8 +2,8 @@
 //
 //   monge_bench_train CONFIG
 //
-// trains the config and prints its steps, and the processor seconds from the config's parts to the
-// end of the loop, as JSON.
+// trains the config and prints its steps, and the processor seconds from its two measures to the end
+// of the loop, as JSON.
 #include "monge/config.h"
 #include "monge/experiment.h"
 
@@ -15,8 +15,9 @@ namespace {
 
 int run(const std::vector<std::string>& arguments) {
   const monge::Config config = monge::read_config(arguments.at(0));
+  const auto [source, target] = monge::build_measures(config);
   const std::clock_t begin = std::clock();
-  monge::Experiment experiment = monge::build_experiment(config);
+  monge::Experiment experiment = monge::build_experiment(config, source, target);
   monge::Random random(experiment.config.seed, "start");
   experiment.solver->start(experiment.problem, random);
   const monge::TrainSummary summary = monge::train(*experiment.solver, experiment.problem,

@@ -2,7 +2,7 @@
 
 python python_steps.py CONFIG CALLBACKS: trains the parts that the JSON file CONFIG names, with a
 callback at every step where CALLBACKS is 1, and prints its steps, and the processor seconds from the
-parts to the end of the loop, as JSON.
+two measures to the end of the loop, as JSON.
 """
 
 import json
@@ -25,8 +25,8 @@ class Watcher:
 def main(config, callbacks):
     parts = json.loads(open(config).read())
     measures = [monge.measure(side.pop("name"), **side) for side in parts["measures"]]
-    solver = monge.Solver(parts["solver"], **parts["options"])
     begin = time.process_time()
+    solver = monge.Solver(parts["solver"], **parts["options"])
     outcome = monge.train(solver, *measures, [Watcher()] if callbacks == "1" else [], progress=False)
     print(json.dumps({"seconds": time.process_time() - begin, "steps": outcome.steps}))
 

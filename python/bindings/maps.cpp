@@ -15,9 +15,13 @@
 namespace monge::python {
 namespace {
 
+using Points = Argument<"points", Tensor>;
+using Seed = Argument<"seed", std::uint64_t>;
+
 /// The tensor itself, whole numbers as float32. Throws Error unless it is [n, d] of real numbers on
 /// the processor.
-Tensor points_of(const Tensor& x, std::int64_t dimension) {
+Tensor points_of(const Points& given, std::int64_t dimension) {
+  const Tensor& x = given.value;
   if (!x.device().is_cpu())
     fail("points", "a tensor on the cpu", fmt::format("one on {}", x.device().str()));
   if (x.is_complex() || x.scalar_type() == at::kBool)
@@ -28,7 +32,7 @@ Tensor points_of(const Tensor& x, std::int64_t dimension) {
 }
 
 /// T(x), with a graph where x requires one.
-Tensor transport(const TransportMap& map, const Tensor& given) {
+Tensor transport(const TransportMap& map, const Points& given) {
   const Tensor x = points_of(given, map.dimension());
   if (x.requires_grad() && c10::GradMode::is_enabled()) return differentiable_transport(map, x);
   return map.transport(x.to(at::kFloat)).to(x.scalar_type());
@@ -45,23 +49,24 @@ Tensor noise_of_points(const Tensor& noise, std::int64_t n, std::int64_t m) {
 }
 
 /// [n, k, d]: k draws of the law that each x is sent to, with the noise where it is given.
-Tensor draws(const TransportMap& map, const Tensor& given, std::int64_t k, std::uint64_t seed,
-             const std::optional<Tensor>& noise) {
+Tensor draws(const TransportMap& map, const Points& given,
+             const Argument<"draws", std::int64_t>& count, const Seed& seed,
+             const Argument<"noise", std::optional<Tensor>>& noise) {
   const auto* plan = dynamic_cast<const StochasticMap*>(&map);
   if (!plan)
     fail("sample", "a map with noise (light_sb, or saddle_point with noise_dimension)",
          "a map without");
   const Tensor x = points_of(given, map.dimension());
-  if (noise) {
-    const Tensor z = noise_of_points(noise->to(at::kFloat), x.size(0), plan->noise_dimension());
+  if (noise.value) {
+    const Tensor z = noise_of_points(noise.value->to(at::kFloat), x.size(0), plan->noise_dimension());
     const Tensor repeated = x.to(at::kFloat).repeat_interleave(z.size(1), 0);
     const Tensor moved = plan->transport(repeated, z.reshape({-1, z.size(2)}).contiguous());
     return moved.view({x.size(0), z.size(1), -1}).to(x.scalar_type());
   }
-  if (k < 1) fail("sample", "at least 1 draw", fmt::format("{}", k));
-  Random stream(seed, "draws of a map");
+  if (count.value < 1) fail("sample", "at least 1 draw", fmt::format("{}", count.value));
+  Random stream(seed.value, "draws of a map");
   std::vector<Tensor> parts;
-  for (std::int64_t i = 0; i < k; ++i) parts.push_back(plan->sample(x.to(at::kFloat), stream));
+  for (std::int64_t i = 0; i < count.value; ++i) parts.push_back(plan->sample(x.to(at::kFloat), stream));
   return at::stack(parts, 1).to(x.scalar_type());
 }
 
@@ -110,7 +115,7 @@ NetworkMaker maker_of(const py::object& maker) {
 /// given in that of the points.
 template <class Function>
 auto at_points(Function function) {
-  return [function](const Potential& psi, const Tensor& given) {
+  return [function](const Potential& psi, const Points& given) {
     const Tensor x = points_of(given, psi.dimension());
     const State parameters = psi.parameters();
     const auto dtype = parameters.empty() ? at::kFloat : parameters.begin()->second.scalar_type();
@@ -139,8 +144,8 @@ void bind_potential(py::module_& module) {
            py::arg("x"), Unlocked(), "The gradient at each point of x [n, d]; [n, d].")
       .def(
           "hessian_product",
-          [](const Potential& psi, const Tensor& x, const Tensor& v) {
-            const Tensor along = points_of(v, psi.dimension());
+          [](const Potential& psi, const Points& x, const Argument<"v", Tensor>& v) {
+            const Tensor along = points_of({v.value}, psi.dimension());
             return at_points([&](const Potential& same, const Tensor& points) {
               return same.hessian_product(points, along.to(points.scalar_type()));
             })(psi, x);
@@ -183,9 +188,9 @@ void bind_maps(py::module_& module) {
            "T(x) for a tensor x [n, d]; [n, d] in its dtype, with a graph where x requires one.")
       .def(
           "at_time",
-          [](const TransportMap& map, const Tensor& given, double time) {
+          [](const TransportMap& map, const Points& given, const Argument<"time", double>& time) {
             const Tensor x = points_of(given, map.dimension());
-            return map.at_time(x.to(at::kFloat), time).to(x.scalar_type());
+            return map.at_time(x.to(at::kFloat), time.value).to(x.scalar_type());
           },
           py::arg("x"), py::arg("time"), Unlocked(),
           "Where x [n, d] is at `time` in [0, 1] of its way to T(x); McCann 1997.")
@@ -197,7 +202,7 @@ void bind_maps(py::module_& module) {
           "without noise.")
       .def(
           "log_det",
-          [](const TransportMap& map, const Tensor& x) {
+          [](const TransportMap& map, const Points& x) {
             const LogDet found = log_det_jacobian(map, points_of(x, map.dimension()));
             return std::pair(found.value, found.standard_error);
           },

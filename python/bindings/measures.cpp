@@ -70,10 +70,11 @@ void bind_measures(py::module_& module) {
                              "Name and reason of the files of an image folder that are none.")
       .def(
           "sample",
-          [](const Measure& measure, std::int64_t n, std::uint64_t seed) {
-            if (n < 0) fail("sample", "at least 0 points", fmt::format("{}", n));
-            Random random(seed, "sample");
-            return measure.sample(n, random);
+          [](const Measure& measure, const Argument<"n", std::int64_t>& n,
+             const Argument<"seed", std::uint64_t>& seed) {
+            if (n.value < 0) fail("sample", "at least 0 points", fmt::format("{}", n.value));
+            Random random(seed.value, "sample");
+            return measure.sample(n.value, random);
           },
           py::arg("n"), py::arg("seed") = 0, Unlocked(),
           "n independent points, a tensor [n, d] float32.")
@@ -85,7 +86,12 @@ void bind_measures(py::module_& module) {
             return std::pair(moments->mean, moments->covariance);
           },
           Unlocked(), "Mean [d] and covariance [d, d], float64, or None where not known exactly.")
-      .def("log_density", &Measure::log_density, py::arg("x"), Unlocked(),
+      .def(
+          "log_density",
+          [](const Measure& measure, const Argument<"points", Tensor>& x) {
+            return measure.log_density(x.value);
+          },
+          py::arg("x"), Unlocked(),
            "log p(x_i) for x [n, d], [n] float64; None where the density is not known.");
   py::class_<ArrayMeasure, Measure, std::shared_ptr<ArrayMeasure>>(
       module, "ArrayMeasure", "The empirical measure of the rows of an array.")

@@ -96,11 +96,16 @@ def seed(value):
     return int(value)
 
 
-def folder(value):
-    """A folder as the core takes it; None for none."""
-    if value is None or isinstance(value, (str, os.PathLike)):
+def path(value, name):
+    """A path as the core takes it."""
+    if isinstance(value, (str, os.PathLike)):
         return value
-    raise TypeError(f"checkpoint: expected a path, got {type(value).__name__}")
+    raise TypeError(f"{name}: expected a path, got {type(value).__name__}")
+
+
+def folder(value):
+    """The path of a checkpoint; None for none."""
+    return None if value is None else path(value, "checkpoint")
 
 
 def require_known(names, keywords=()):

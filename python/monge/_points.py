@@ -4,6 +4,8 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_array, validate_data
 
+from monge import _core
+
 ANY = 0  # of columns
 
 
@@ -26,6 +28,12 @@ def require_finite(points, name):
 
 def is_anndata(data):
     return hasattr(data, "obsm") and hasattr(data, "X")
+
+
+def is_measure(what):
+    """Whether it is more than a table of points."""
+    return (isinstance(what, (str, _core.Measure, torch.utils.data.DataLoader)) or callable(what) or
+            hasattr(what, "__next__"))
 
 
 def unwrap(data, use_rep=None):

@@ -1,10 +1,7 @@
 """The estimator: optimal transport in the manner of scikit-learn."""
 
 import copy
-import json
 import math
-import pathlib
-import tempfile
 import types
 import warnings
 
@@ -14,19 +11,15 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from monge import _core, _html, _modules, _options, _watch
-from monge._points import ANY, Points, shape_text
+from monge._figures import Figures
+from monge._points import ANY, Points, is_measure
+from monge._storage import Storage
 from monge.parts import Cost, measure
 
 _LEAST_ROWS = 4
 
 
-def _is_measure(what):
-    """Whether it is more than a table of points."""
-    return (isinstance(what, (str, _core.Measure, torch.utils.data.DataLoader)) or callable(what) or
-            hasattr(what, "__next__"))
-
-
-class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class OptimalTransport(Figures, Storage, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Learns the map T that moves a source to a target at the least cost, and its inverse.
 
     ``fit(source, target)`` takes two sets of points [n, d] and [m, d]: NumPy arrays, torch tensors,
@@ -80,7 +73,7 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Why training ended, after how many steps, and what was kept.
     history_ : list of dict
         Step, seconds, loss and quality (relative energy distances, lower is better) of every
-        evaluation.
+        evaluation; of a training that went on from a checkpoint, of those since.
     latent_history_ : list of dict
         That of the autoencoder which was trained for a latent space; its quality is the
         unexplained variance of held-out points in %.
@@ -106,7 +99,7 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     ``map`` may be a torch.nn.Module too, from [n, d], or [n, d + noise_dimension] where the map has
     noise, to [n, d]. Modules see images as [n, c, h, w], unless the map has noise, and codes as
     [n, latent_dimension]; ``fit`` trains copies of them. What they draw at random comes from
-    torch's generator, not from ``seed``.
+    torch's generator, not from ``seed``, and a checkpoint does not hold it.
 
     Examples
     --------
@@ -226,7 +219,7 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def _source_measure(self, source, codes):
         if isinstance(source, str):
             source = self._named_measure(source, "source", codes)
-        if not _is_measure(source):
+        if not is_measure(source):
             points = Points(self, source, "source", reset=True, use_rep=self.use_rep,
                             least_rows=_LEAST_ROWS)
             source = _core.ArrayMeasure(points.tensor.detach(), points.shape or ())
@@ -251,7 +244,7 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                              "OptimalTransport(target=...), got none")
         if isinstance(target, str):
             return self._named_measure(target, "target", dimension)
-        if _is_measure(target):
+        if is_measure(target):
             return measure(target, "target")
         points = Points(self, target, "target", use_rep=self.use_rep, columns=columns)
         return _core.ArrayMeasure(points.tensor.detach(), points.shape or ())
@@ -354,176 +347,6 @@ class OptimalTransport(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                           "moves there; their densities are those of the nearest", RuntimeWarning,
                           stacklevel=2)
         return (points.like(value), points.like(error)) if return_error else points.like(value)
-
-    def _evaluated_on(self):
-        """The splits of source and target that belong to this map."""
-        if getattr(self, "_run", None) is not None:
-            return _core.splits_of_run(self._run)
-        if getattr(self, "_splits", None) is None:
-            raise ValueError("expected source and target, got none; a map from a file or a pickle "
-                             "has no measures with it")
-        return self._splits
-
-    def evaluate(self, source=None, target=None):
-        """The figures of ``monge evaluate`` by name: how right the map is.
-
-        On all given points [n, d] and [m, d] (or measures), or without them on those that were held
-        out of training, with the numbers of ``monge evaluate``.
-        """
-        check_is_fitted(self)
-        points, seed = self._evaluation()
-        if source is None and target is None:
-            figures, cautions = _core.evaluate_splits(self.solution_, *self._evaluated_on(), points,
-                                                      seed, getattr(self, "options_", {}))
-        else:
-            sides = self._sides(source, target)
-            figures, cautions = _core.evaluate(self.solution_, *sides, points, seed,
-                                               getattr(self, "options_", {}))
-        for caution in cautions:
-            warnings.warn(caution, RuntimeWarning, stacklevel=2)
-        return {name: value for name, value, _ in figures}
-
-    def plan_check(self, source=None, target=None):
-        """Whether the map is an optimal plan, as ``plan_check`` of ``monge evaluate`` has it.
-
-        A dict with ``verdict`` ("good", "fake" or "unconverged"), ``reason``, one sentence, and the
-        figures they stand on, on the points that :meth:`evaluate` takes.
-        """
-        check_is_fitted(self)
-        if source is None and target is None:
-            sides = [split.held_out for split in self._evaluated_on()]
-        else:
-            sides = self._sides(source, target)
-        cost = self._option("cost", "name", "quadratic")
-        verdict, reason, figures = _core.judge_plan(self.solution_, *sides, cost,
-                                                    *self._evaluation())
-        return {"verdict": verdict, "reason": reason, **dict(figures)}
-
-    def _evaluation(self):
-        """How many points figures stand on, and the seed."""
-        points = (_options.default("evaluate", "points") if self.points is None
-                  else _options.plain("evaluate.points", self.points))
-        return points, _options.seed(self.seed)
-
-    def _sides(self, source, target):
-        """Given points and measures as measures that this map can lie between."""
-        sides = []
-        for name, one, columns in (("source", source, self._map().dimension),
-                                   ("target", target, math.prod(self._map().target_shape))):
-            if one is None:
-                raise ValueError(f"{name}: expected points or a measure beside the other, got none")
-            if _is_measure(one):
-                sides.append(measure(one, name))
-                continue
-            points = Points(self, one, name, use_rep=self.use_rep, columns=columns)
-            sides.append(_core.ArrayMeasure(points.tensor.detach(), points.shape or ()))
-        return sides
-
-    def score(self, source, target=None, *, true_map=None):
-        """How right the map is at the source's points [n, d]; 0 is perfect, less is worse.
-
-        Minus the energy distance between T(source) and the target [m, d]; with a ``target`` in the
-        constructor the second argument is a y that is not looked at. Where the true map T* is
-        known, as a function of points like the source's or as its values [n, d] there,
-        ``true_map`` makes it minus the L2-UVP in %, 100 · E|T(x) - T*(x)|² / Var(T*(x))
-        (Korotin et al. 2021, section 5.1), without regard to a target. ValueError on values of
-        another shape, and on a true map that sends all points to one.
-        """
-        moving = self._map()
-        points = Points(self, source, "source", use_rep=self.use_rep, columns=moving.dimension)
-        moved = moving(points.tensor.detach()).float()
-        if true_map is not None:
-            return -self._l2_uvp(moved, true_map(source) if callable(true_map) else true_map)
-        d = moved.shape[1]
-        goal = self._target_measure(target, d, d)
-        if goal.dimension != d:
-            raise ValueError(f"target: expected points [n, {d}], got [n, {goal.dimension}]")
-        points = goal.rows if isinstance(goal, _core.ArrayMeasure) else goal.sample(len(moved))
-        return -_core.energy_distance(moved, points)
-
-    def _l2_uvp(self, moved, truth):
-        truth = Points(self, truth, "true_map", use_rep=self.use_rep, columns=moved.shape[1])
-        truth = truth.tensor.detach().float()
-        if truth.shape != moved.shape:
-            raise ValueError(f"true_map: expected values {shape_text(moved.shape)}, "
-                             f"got {shape_text(truth.shape)}")
-        variance = float(truth.double().var(0, correction=0).sum())
-        if not variance > 0:
-            raise ValueError("true_map: expected values that differ, got the same everywhere")
-        return _core.l2_uvp(moved, truth, variance)
-
-    def save(self, path, *, overwrite=False):
-        """Writes the map file that ``monge apply`` and :func:`monge.load` read.
-
-        Safetensors, appearing whole or not at all; ValueError where the file exists, unless
-        ``overwrite``. Of a map that is a module it holds the parameters and buffers, and
-        ``monge.load(path, map=module)`` reads it.
-        """
-        check_is_fitted(self)
-        try:
-            _core.save_map(path, self.solution_, self._notes(), overwrite)
-        except ValueError as error:
-            raise ValueError(str(error).replace("--force", "overwrite=True")) from None
-
-    def _notes(self):
-        notes = {"solver": self._option("solver", "name"), "seed": str(self.seed)}
-        if hasattr(self, "outcome_"):
-            notes |= {"step": str(self.outcome_.kept_step),
-                      "quality": f"{self.outcome_.quality:.6g}"}
-        if hasattr(self, "image_shape_"):
-            notes["shape"] = "x".join(map(str, self.image_shape_))
-        if hasattr(self, "feature_names_in_"):
-            notes["features"] = json.dumps(list(self.feature_names_in_))
-        return notes
-
-    @classmethod
-    def load(cls, path, *, map=None):
-        """The estimator of a map file or run directory; see :func:`monge.load`."""
-        maker = None if map is None else _modules.Maker(copy.deepcopy(map))
-        solution, notes = _core.load_map(path, maker)
-        if maker is not None and not maker.used:
-            raise ValueError(f"{path}: expected a map that is a module beside map=..., "
-                             "got one of Monge's own networks")
-        run = pathlib.Path(path).is_dir()
-        seed, sections = _core.read_run(path) if run else (int(notes.get("seed", 0)), {})
-        parameters = _options.keywords(sections)
-        names = {kind: sections.get(kind, {}).get("name") for kind in ("network", "cost")}
-        estimator = cls(notes.get("solver", "dual"), seed=seed, **names, **parameters)
-        estimator.solution_ = solution
-        if maker is not None:
-            estimator.map, estimator.modules_ = map, {"map": maker.module}
-        estimator.n_features_in_ = solution.map.dimension
-        estimator._run = str(path) if run else None
-        if sections:
-            estimator.options_ = sections
-        if "shape" in notes:
-            estimator.image_shape_ = _modules.image_shape(notes)
-        if "features" in notes:
-            estimator.feature_names_in_ = np.array(json.loads(notes["features"]), dtype=object)
-        return estimator
-
-    def __getstate__(self):
-        """A pickle holds the map as the bytes of a map file, which cannot execute; modules are as
-        they pickle themselves."""
-        state = dict(super().__getstate__())
-        state.pop("_splits", None)
-        if "solution_" in state:
-            with tempfile.TemporaryDirectory() as folder:
-                path = pathlib.Path(folder, "map.safetensors")
-                _core.save_map(path, state["solution_"], self._notes(), False)
-                state["solution_"] = path.read_bytes()
-        return state
-
-    def __setstate__(self, state):
-        state = dict(state)
-        if "solution_" in state:
-            with tempfile.TemporaryDirectory() as folder:
-                path = pathlib.Path(folder, "map.safetensors")
-                path.write_bytes(state["solution_"])
-                module = state.get("modules_", {}).get("map")
-                maker = None if module is None else _modules.Maker(module)
-                state["solution_"] = _core.load_map(path, maker)[0]
-        super().__setstate__(state)
 
     def _html_repr(self):
         plain = super()._html_repr()

@@ -16,16 +16,26 @@ void row_times_triangular(std::int64_t d, float* x, const float* r, const float*
   }
 }
 
+/// Every row of x [n, width] becomes `row`; doubled, since a copy of 16 numbers takes its call.
+void repeat_row(std::int64_t n, std::int64_t width, const float* row, float* x) {
+  std::copy_n(row, width, x);
+  for (std::int64_t done = 1; done < n; done *= 2)
+    std::copy_n(x, std::min(done, n - done) * width, x + done * width);
+}
+
 /// Columns [from, from + width) of the rows, when all after them are done.
 void columns_times_triangular(std::int64_t n, std::int64_t d, std::int64_t from, std::int64_t width,
                               float* x, const float* r, const float* offset) {
   std::array<float, block_rows * block_columns> kept;
-  if (width == d)
+  if (width == d) {
     std::copy_n(x, n * d, kept.data());
-  else
-    for (std::int64_t i = 0; i < n; ++i)
+    repeat_row(n, d, offset, x);
+  } else {
+    for (std::int64_t i = 0; i < n; ++i) {
       std::copy_n(x + i * d + from, width, kept.data() + i * width);
-  for (std::int64_t i = 0; i < n; ++i) std::copy_n(offset + from, width, x + i * d + from);
+      std::copy_n(offset + from, width, x + i * d + from);
+    }
+  }
   if (from > 0)
     product(n, width, from, x, d, Transposed::no, r + from, d, Transposed::no, 1, x + from, d);
   product(n, width, width, kept.data(), width, Transposed::no, r + from * d + from, d,

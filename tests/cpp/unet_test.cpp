@@ -148,6 +148,34 @@ TEST(UNet, DerivativesAgreeWithCentralDifferences) {
   expect_derivative([&] { return (unet.forward(x, Graph::create) * v).sum(); }, inputs);
 }
 
+/// In float32, where Winograd's filtering serves the layers, against ATen's operators in float64.
+/// Rounding switches some ReLUs, each of which changes the derivatives behind it.
+TEST(UNet, DerivativesInSinglePrecisionAreThoseOfThePlainNetwork) {
+  Random random(2, "network");
+  const UNet unet({.size = 32, .width = 32}, random);
+  PlainUNet reference = plain(unet, true);
+  for (State* state : {&reference.p, &reference.running})
+    for (auto& [name, tensor] : *state)
+      tensor = tensor.detach().to(at::kDouble).set_requires_grad(state == &reference.p);
+  const auto derivatives = [](const State& parameters, const auto& network, const Tensor& given) {
+    const Tensor x = given.set_requires_grad(true);
+    std::vector<Tensor> inputs{x};
+    for (const auto& [name, parameter] : parameters) inputs.push_back(parameter);
+    const Tensor moved = network(x);
+    return torch::autograd::grad({(moved * moved.detach().flip(0)).sum()}, inputs);
+  };
+  const auto trained = [&](const Tensor& x) { return unet.forward(x, Graph::create); };
+  const auto ours = derivatives(unet.parameters(), trained, images(4, 3, 32, at::kFloat));
+  const auto plainly = [&](const Tensor& x) { return reference(x); };
+  const auto exact = derivatives(reference.p, plainly, images(4, 3, 32, at::kDouble));
+  double largest = 0;
+  for (const Tensor& tensor : exact) largest = std::max(largest, tensor.norm().item<double>());
+  for (std::size_t i = 0; i < exact.size(); ++i) {
+    const double norm = exact[i].norm().item<double>();
+    EXPECT_LT((ours[i] - exact[i]).norm().item<double>(), 2e-2 * norm + 1e-6 * largest) << i;
+  }
+}
+
 /// |∇ <T(x), v>|² in x and its own derivatives in x and in every parameter, by ATen's operators.
 TEST(UNet, SecondDerivativesAreThoseOfThePlainNetwork) {
   const UNet unet = tiny_unet();

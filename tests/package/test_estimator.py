@@ -355,3 +355,17 @@ def test_refuses_before_fit_and_other_shapes_and_devices(fitted, clouds):
         monge.OptimalTransport().fit(clouds[0])
     with pytest.raises(TypeError, match="expected real numbers"):
         fitted.transform(torch.zeros(3, 2, dtype=torch.cfloat))
+
+
+def test_refuses_what_is_no_path_number_or_seed(fitted, clouds):
+    for error, call, message in (
+            (TypeError, lambda: monge.load(5), "path: expected a path, got int"),
+            (TypeError, lambda: fitted.save(None), "path: expected a path, got NoneType"),
+            (TypeError, lambda: fitted.sample(clouds[0], draws=1.5),
+             "draws: expected an integer, got float"),
+            (ValueError, lambda: fitted.sample(clouds[0], seed=-1),
+             "seed: expected an integer of at least 0, got -1"),
+            (TypeError, lambda: fitted.interpolate(clouds[0], "half"),
+             "time: expected a number, got str")):
+        with pytest.raises(error, match=f"^{message}$"):
+            call()

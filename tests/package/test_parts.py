@@ -161,6 +161,28 @@ def test_maps_and_potentials_refuse_points_in_one_line(trained, points, message)
             function(points)
 
 
+@pytest.mark.parametrize("error, call, message", [
+    (TypeError, lambda T, x: T(x.numpy()), "points: expected a tensor, got ndarray"),
+    (TypeError, lambda T, x: T.potential.value([[0, 1]]), "points: expected a tensor, got list"),
+    (TypeError, lambda T, x: T.at_time(x, "now"), "time: expected a number, got str"),
+    (TypeError, lambda T, x: T.sample(x, 1.5), "draws: expected an integer, got float"),
+    (ValueError, lambda T, x: T.sample(x, seed=-1),
+     "seed: expected an integer of at least 0, got -1"),
+    (TypeError, lambda T, x: T.sample(x, noise=[0.0]), "noise: expected a tensor or None, got list"),
+    (TypeError, lambda T, x: T.potential.hessian_product(x, None),
+     "v: expected a tensor, got NoneType"),
+    (TypeError, lambda T, x: monge.measure("moons").sample("all"),
+     "n: expected an integer, got str"),
+    (TypeError, lambda T, x: monge.measure("gaussian").log_density(x.numpy()),
+     "points: expected a tensor, got ndarray"),
+    (ValueError, lambda T, x: monge.measure("moons").sample(2**80),
+     f"n: expected an integer, got {2**80}"),
+])
+def test_other_kinds_of_arguments_are_refused_in_one_line(trained, error, call, message):
+    with pytest.raises(error, match=f"^{message}$"):
+        call(trained, torch.zeros(3, 2))
+
+
 def test_maps_and_potentials_take_numbers_of_every_kind(trained):
     psi, whole = trained.potential, torch.tensor([[0, 1], [2, -1]])
     for function in (trained, psi.value, psi.gradient, psi.hessian):
