@@ -2,8 +2,8 @@
 //
 //   monge_bench_train CONFIG
 //
-// trains the config and prints its steps, and the processor seconds from its two measures to the end
-// of the loop, as JSON.
+// trains the config and prints its steps, and the processor seconds from its two measures to the
+// end of the loop, as JSON.
 #include "monge/config.h"
 #include "monge/experiment.h"
 

@@ -69,10 +69,10 @@ struct pybind11::detail::type_caster<monge::python::Argument<Name, T>> {
     make_caster<T> inner;
     if (!inner.load(source, convert)) {
       const bool whole = PyLong_Check(source.ptr()) != 0;
-      const std::string got =
-          whole ? std::string(str(source)) : std::string(str(type::handle_of(source).attr("__name__")));
-      const std::string text = fmt::format("{}: expected {}, got {}", Name.text,
-                                           monge::python::type_text<T>(), got);
+      const std::string got = whole ? std::string(str(source))
+                                    : std::string(str(type::handle_of(source).attr("__name__")));
+      const std::string text =
+          fmt::format("{}: expected {}, got {}", Name.text, monge::python::type_text<T>(), got);
       if (whole && std::is_integral_v<T>) throw value_error(text);
       throw type_error(text);
     }

@@ -58,7 +58,8 @@ Tensor draws(const TransportMap& map, const Points& given,
          "a map without");
   const Tensor x = points_of(given, map.dimension());
   if (noise.value) {
-    const Tensor z = noise_of_points(noise.value->to(at::kFloat), x.size(0), plan->noise_dimension());
+    const Tensor z =
+        noise_of_points(noise.value->to(at::kFloat), x.size(0), plan->noise_dimension());
     const Tensor repeated = x.to(at::kFloat).repeat_interleave(z.size(1), 0);
     const Tensor moved = plan->transport(repeated, z.reshape({-1, z.size(2)}).contiguous());
     return moved.view({x.size(0), z.size(1), -1}).to(x.scalar_type());
@@ -66,7 +67,8 @@ Tensor draws(const TransportMap& map, const Points& given,
   if (count.value < 1) fail("sample", "at least 1 draw", fmt::format("{}", count.value));
   Random stream(seed.value, "draws of a map");
   std::vector<Tensor> parts;
-  for (std::int64_t i = 0; i < count.value; ++i) parts.push_back(plan->sample(x.to(at::kFloat), stream));
+  for (std::int64_t i = 0; i < count.value; ++i)
+    parts.push_back(plan->sample(x.to(at::kFloat), stream));
   return at::stack(parts, 1).to(x.scalar_type());
 }
 

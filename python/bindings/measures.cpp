@@ -92,7 +92,7 @@ void bind_measures(py::module_& module) {
             return measure.log_density(x.value);
           },
           py::arg("x"), Unlocked(),
-           "log p(x_i) for x [n, d], [n] float64; None where the density is not known.");
+          "log p(x_i) for x [n, d], [n] float64; None where the density is not known.");
   py::class_<ArrayMeasure, Measure, std::shared_ptr<ArrayMeasure>>(
       module, "ArrayMeasure", "The empirical measure of the rows of an array.")
       .def(py::init([](const Tensor& rows, std::vector<std::int64_t> shape) {
