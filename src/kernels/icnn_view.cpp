@@ -1,5 +1,7 @@
 #include "kernels/icnn_view.h"
 
+#include "kernels/instruction_set.h"
+
 #include <ATen/Parallel.h>
 
 namespace monge::kernels {
@@ -23,7 +25,8 @@ IcnnTensors<T> icnn_tensors(const State& state, std::size_t layers) {
 }
 
 std::int64_t icnn_block_rows(const IcnnShape& shape, std::size_t number_bytes) {
-  constexpr std::int64_t cache = 1 << 20, fewest = 32, most = 256;
+  constexpr std::int64_t fewest = 32, most = 256;
+  const std::int64_t cache = second_level_cache();
   const auto bytes = static_cast<std::int64_t>(number_bytes);
   const std::int64_t row = 2 * (shape.columns() + shape.adjoint_columns() + shape.units()) * bytes;
   // Weights that the cache does not hold, with their transposed copies, are read for every block.

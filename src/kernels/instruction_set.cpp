@@ -2,6 +2,8 @@
 
 #include <ATen/Version.h>
 
+#include <unistd.h>
+
 namespace monge::kernels {
 
 InstructionSet instruction_set() {
@@ -14,6 +16,19 @@ InstructionSet instruction_set() {
     return InstructionSet::any;
   }();
   return chosen;
+}
+
+std::int64_t second_level_cache() {
+  static const std::int64_t bytes = [] {
+    constexpr std::int64_t least = 1 << 18, usual = 1 << 20, most = 1 << 21;
+#ifdef _SC_LEVEL2_CACHE_SIZE
+    const std::int64_t known = sysconf(_SC_LEVEL2_CACHE_SIZE);
+#else
+    const std::int64_t known = 0;
+#endif
+    return known > 0 ? std::clamp(known, least, most) : usual;
+  }();
+  return bytes;
 }
 
 }  // namespace monge::kernels

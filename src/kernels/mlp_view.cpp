@@ -1,5 +1,7 @@
 #include "kernels/mlp_view.h"
 
+#include "kernels/instruction_set.h"
+
 #include <ATen/Parallel.h>
 
 namespace monge::kernels {
@@ -55,7 +57,8 @@ MlpTensors<T> mlp_tensors(const State& state, std::size_t layers) {
 }
 
 std::int64_t mlp_block_rows(const MlpShape& shape, std::size_t number_bytes) {
-  constexpr std::int64_t cache = 1 << 19, fewest = 64, most = 256;
+  constexpr std::int64_t fewest = 64, most = 256;
+  const std::int64_t cache = second_level_cache() / 2;
   const std::int64_t row = 4 * shape.units() * static_cast<std::int64_t>(number_bytes);
   return std::clamp(cache / row / 16 * 16, fewest, most);
 }

@@ -1,5 +1,6 @@
 // The loops of product_loops.h for AVX-512.
 #define MONGE_REGISTER_BYTES 64
+#define MONGE_TILE_VECTORS 3
 #define MONGE_TILE_ROWS 8
 #define MONGE_LARGEST_BYTES 2097152
 #include "kernels/product_loops_body.h"

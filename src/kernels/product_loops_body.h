@@ -1,6 +1,7 @@
 // The loops of product_loops.h for the instruction set that the including file is compiled for; it
-// defines MONGE_REGISTER_BYTES, the size of that set's registers, MONGE_TILE_ROWS, how many rows of
-// three of them there are registers for, and MONGE_LARGEST_BYTES of b.
+// defines MONGE_REGISTER_BYTES, the size of that set's registers, MONGE_TILE_VECTORS and
+// MONGE_TILE_ROWS, the columns in registers (at most 3) and the rows of a tile that they hold, and
+// MONGE_LARGEST_BYTES of b.
 #include "kernels/lanes.h"
 #include "kernels/product_loops.h"
 
@@ -67,10 +68,11 @@ MONGE_INLINE void panel(Size n, Size k, Left<T> a, const T* b, Size b_ld, T keep
 /// The product for a `k` of at most `depth`.
 template <class T>
 void panels(Size n, Size m, Size k, Left<T> a, const T* b, Size b_ld, T keep, T* out, Size out_ld) {
-  constexpr int N = MONGE_REGISTER_BYTES / sizeof(T), quarter = N >= 8 ? N / 4 : 1;
+  constexpr int N = MONGE_REGISTER_BYTES / sizeof(T), quarter = N >= 8 ? 4 : 1;
   Size j = 0;
-  for (; j + 3 * N <= m; j += 3 * N)
-    panel<Lanes<T, N>, 3>(n, k, a, b + j, b_ld, keep, out + j, out_ld);
+  if constexpr (MONGE_TILE_VECTORS == 3)
+    for (; j + 3 * N <= m; j += 3 * N)
+      panel<Lanes<T, N>, 3>(n, k, a, b + j, b_ld, keep, out + j, out_ld);
   for (; j + 2 * N <= m; j += 2 * N)
     panel<Lanes<T, N>, 2>(n, k, a, b + j, b_ld, keep, out + j, out_ld);
   for (; j + N <= m; j += N) panel<Lanes<T, N>, 1>(n, k, a, b + j, b_ld, keep, out + j, out_ld);
@@ -140,7 +142,7 @@ MONGE_INLINE void transpose_square(const T* a, Size a_ld, T* out, Size out_ld) {
 
 template <class T>
 void transpose(Size rows, Size columns, const T* a, T* out) {
-  constexpr int N = MONGE_REGISTER_BYTES / sizeof(T), quarter = N >= 8 ? N / 4 : 1;
+  constexpr int N = MONGE_REGISTER_BYTES / sizeof(T), quarter = N >= 8 ? 4 : 1;
   const auto one_by_one = [&](Size row, Size last_row, Size column) MONGE_INLINED {
     for (; row < last_row; ++row)
       for (Size j = column; j < columns; ++j) out[j * rows + row] = a[row * columns + j];
