@@ -19,6 +19,10 @@ constexpr Size group = 2 * MONGE_TILE_ROWS;  // rows of a that are copied side b
 constexpr Size part = 8 * group;             // rows of a that are copied at a time
 constexpr Size far = 512;                    // distance at which they are copied
 
+/// Numbers of a shorter register, for what whole ones of N leave over.
+template <int N>
+constexpr int few_lanes = N >= 8 ? 4 : 1;
+
 /// The left matrix: rows lie together in groups, which are what a copy is made of.
 template <class T>
 struct Left {
@@ -68,7 +72,7 @@ MONGE_INLINE void panel(Size n, Size k, Left<T> a, const T* b, Size b_ld, T keep
 /// The product for a `k` of at most `depth`.
 template <class T>
 void panels(Size n, Size m, Size k, Left<T> a, const T* b, Size b_ld, T keep, T* out, Size out_ld) {
-  constexpr int N = MONGE_REGISTER_BYTES / sizeof(T), quarter = N >= 8 ? 4 : 1;
+  constexpr int N = MONGE_REGISTER_BYTES / sizeof(T), few = few_lanes<N>;
   Size j = 0;
   if constexpr (MONGE_TILE_VECTORS == 3)
     for (; j + 3 * N <= m; j += 3 * N)
@@ -76,8 +80,8 @@ void panels(Size n, Size m, Size k, Left<T> a, const T* b, Size b_ld, T keep, T*
   for (; j + 2 * N <= m; j += 2 * N)
     panel<Lanes<T, N>, 2>(n, k, a, b + j, b_ld, keep, out + j, out_ld);
   for (; j + N <= m; j += N) panel<Lanes<T, N>, 1>(n, k, a, b + j, b_ld, keep, out + j, out_ld);
-  for (; j + quarter <= m; j += quarter)
-    panel<Lanes<T, quarter>, 1>(n, k, a, b + j, b_ld, keep, out + j, out_ld);
+  for (; j + few <= m; j += few)
+    panel<Lanes<T, few>, 1>(n, k, a, b + j, b_ld, keep, out + j, out_ld);
   for (; j < m; ++j) panel<Lanes<T, 1>, 1>(n, k, a, b + j, b_ld, keep, out + j, out_ld);
 }
 
@@ -142,7 +146,7 @@ MONGE_INLINE void transpose_square(const T* a, Size a_ld, T* out, Size out_ld) {
 
 template <class T>
 void transpose(Size rows, Size columns, const T* a, T* out) {
-  constexpr int N = MONGE_REGISTER_BYTES / sizeof(T), quarter = N >= 8 ? 4 : 1;
+  constexpr int N = MONGE_REGISTER_BYTES / sizeof(T), few = few_lanes<N>;
   const auto one_by_one = [&](Size row, Size last_row, Size column) MONGE_INLINED {
     for (; row < last_row; ++row)
       for (Size j = column; j < columns; ++j) out[j * rows + row] = a[row * columns + j];
@@ -157,12 +161,12 @@ void transpose(Size rows, Size columns, const T* a, T* out) {
   for (; row + N <= rows; row += N) {
     const Size column = squares(std::integral_constant<int, N>{}, row, 0);
     Size rest = column;
-    for (Size i = 0; i < N; i += quarter)
-      rest = squares(std::integral_constant<int, quarter>{}, row + i, column);
+    for (Size i = 0; i < N; i += few)
+      rest = squares(std::integral_constant<int, few>{}, row + i, column);
     one_by_one(row, row + N, rest);
   }
-  for (; row + quarter <= rows; row += quarter)
-    one_by_one(row, row + quarter, squares(std::integral_constant<int, quarter>{}, row, 0));
+  for (; row + few <= rows; row += few)
+    one_by_one(row, row + few, squares(std::integral_constant<int, few>{}, row, 0));
   one_by_one(row, rows, 0);
 }
 

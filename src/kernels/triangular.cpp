@@ -16,7 +16,8 @@ void row_times_triangular(std::int64_t d, float* x, const float* r, const float*
   }
 }
 
-/// Every row of x [n, width] becomes `row`; doubled, since a copy of 16 numbers takes its call.
+/// Every row of x [n, width] becomes `row`. What is done is copied behind itself: a call for each
+/// short row would take longer than its numbers.
 void repeat_row(std::int64_t n, std::int64_t width, const float* row, float* x) {
   std::copy_n(row, width, x);
   for (std::int64_t done = 1; done < n; done *= 2)
