@@ -29,24 +29,23 @@ Tensor read_rows(ArrayReader& reader, at::ScalarType type) {
   return chunks.empty() ? at::empty({0, reader.columns()}, type) : at::cat(chunks);
 }
 
-/// A byte tensor [n, c, h, w] through libvips, image by image.
+/// A byte tensor [n, c, h, w] through libvips, some megabytes at a time.
 Tensor prepare_bytes(const Tensor& images, std::int64_t channels, const ImageOptions& options,
                      std::string_view where) {
   const std::vector<std::int64_t> before = images.sizes().slice(1).vec();
   require_room(before[2], before[1], options, where);
   const auto after = prepared_shape(channels, before[2], before[1], options);
   if (before == after) return images;
-  const Tensor from = images.contiguous();
   const Tensor to = at::empty(with_count(images.size(0), after), at::kByte);
-  const auto* source = from.const_data_ptr<std::uint8_t>();
-  auto* target = to.mutable_data_ptr<std::uint8_t>();
-  const std::int64_t taken = c10::multiply_integers(before);
-  const std::int64_t given = c10::multiply_integers(after);
-  at::parallel_for(0, images.size(0), 16, [&](std::int64_t first, std::int64_t last) {
+  constexpr std::int64_t bytes_a_block = std::int64_t{1} << 20;
+  const std::int64_t block =
+      std::max<std::int64_t>(bytes_a_block / c10::multiply_integers(before), 1);
+  at::parallel_for(0, images.size(0), block, [&](std::int64_t first, std::int64_t last) {
     with_vips(where, "images that can be resized", [&] {
-      for (std::int64_t i = first; i < last; ++i)
-        to_planes(prepare(from_planes(source + i * taken, before), channels, options),
-                  std::span(target + i * given, static_cast<std::size_t>(given)));
+      for (std::int64_t i = first; i < last; i += block) {
+        const std::int64_t count = std::min(block, last - i);
+        to.narrow(0, i, count).copy_(prepare(images.narrow(0, i, count), channels, options));
+      }
     });
   });
   return to;

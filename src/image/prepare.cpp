@@ -4,6 +4,8 @@
 
 #include "image/vips_session.h"
 
+#include <cstring>
+
 namespace monge::image {
 namespace {
 
@@ -33,10 +35,36 @@ VImage opaque(const VImage& picture) {
   return plain.flatten(VImage::option()->set("background", std::vector<double>{255}));
 }
 
+VImage cropped_and_resized(const VImage& picture, const ImageOptions& options) {
+  const Frame frame = crop_of(picture.width(), picture.height(), options);
+  const VImage part = picture.crop(static_cast<int>(frame.left), static_cast<int>(frame.top),
+                                   static_cast<int>(frame.width), static_cast<int>(frame.height));
+  if (options.size == 0 || (frame.width == options.size && frame.height == options.size))
+    return part;
+  const auto size = static_cast<double>(options.size);
+  return part.resize(size / static_cast<double>(frame.width),
+                     VImage::option()->set("vscale", size / static_cast<double>(frame.height)));
+}
+
 VImage with_channels(const VImage& picture, std::int64_t channels) {
   if (picture.bands() == channels) return picture;
   if (channels == 3) return VImage::bandjoin({picture, picture, picture});
   return picture.colourspace(VIPS_INTERPRETATION_B_W);
+}
+
+/// The memory of bytes [height, width, bands] as an image, which must not outlive it.
+VImage view(const Tensor& pixels) {
+  return VImage::new_from_memory(pixels.data_ptr(), pixels.nbytes(),
+                                 static_cast<int>(pixels.size(1)), static_cast<int>(pixels.size(0)),
+                                 static_cast<int>(pixels.size(2)), VIPS_FORMAT_UCHAR);
+}
+
+/// The pixels of an image of bytes, [height, width, bands].
+Tensor pixels_of(const VImage& image) {
+  const Tensor pixels = at::empty({image.height(), image.width(), image.bands()}, at::kByte);
+  const VImage settled = image.copy_memory();
+  std::memcpy(pixels.mutable_data_ptr(), settled.data(), pixels.nbytes());
+  return pixels;
 }
 
 /// A decoder may leave out what resizing takes away, down to twice the size, so that the last step
@@ -80,16 +108,20 @@ std::vector<std::int64_t> prepared_shape(std::int64_t channels, std::int64_t wid
 }
 
 VImage prepare(const VImage& picture, std::int64_t channels, const ImageOptions& options) {
-  VImage image = opaque(picture);
-  const Frame frame = crop_of(image.width(), image.height(), options);
-  image = image.crop(static_cast<int>(frame.left), static_cast<int>(frame.top),
-                     static_cast<int>(frame.width), static_cast<int>(frame.height));
-  if (options.size > 0 && (frame.width != options.size || frame.height != options.size)) {
-    const auto size = static_cast<double>(options.size);
-    image = image.resize(size / static_cast<double>(frame.width),
-                         VImage::option()->set("vscale", size / static_cast<double>(frame.height)));
-  }
-  return with_channels(image, channels);
+  return with_channels(cropped_and_resized(opaque(picture), options), channels);
+}
+
+Tensor prepare(const Tensor& images, std::int64_t channels, const ImageOptions& options) {
+  // A small image costs more to set up than to resize: all planes are bands of one.
+  const std::int64_t n = images.size(0), c = images.size(1);
+  const Tensor bands = images.permute({2, 3, 0, 1}).flatten(2).contiguous();
+  const Tensor resized = pixels_of(cropped_and_resized(view(bands), options));
+  const Tensor planes = resized.unflatten(2, {n, c}).permute({2, 3, 0, 1});
+  if (c == channels) return planes;
+  if (channels == 3) return planes.expand({n, 3, planes.size(2), planes.size(3)});
+  const Tensor colours = planes.permute({0, 2, 3, 1}).flatten(0, 1).contiguous();
+  return pixels_of(with_channels(opaque(view(colours)), 1))
+      .view({n, 1, planes.size(2), planes.size(3)});
 }
 
 VImage read_prepared(const std::filesystem::path& path, const PictureHeader& header,

@@ -30,6 +30,9 @@ std::vector<std::int64_t> prepared_shape(std::int64_t channels, std::int64_t wid
 vips::VImage prepare(const vips::VImage& picture, std::int64_t channels,
                      const ImageOptions& options);
 
+/// Images of bytes [n, c, height, width] prepared as pictures are, [n, channels, ...]; c = 1 or 3.
+Tensor prepare(const Tensor& images, std::int64_t channels, const ImageOptions& options);
+
 /// The picture in `path`, whose head is known, decoded and prepared. Throws Error.
 vips::VImage read_prepared(const std::filesystem::path& path, const PictureHeader& header,
                            std::int64_t channels, const ImageOptions& options);

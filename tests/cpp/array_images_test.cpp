@@ -7,6 +7,7 @@
 
 #include "arrays/idx.h"
 #include "image/levels.h"
+#include "image/prepare.h"
 #include "image_fixture.h"
 
 #include <fstream>
@@ -99,7 +100,7 @@ TEST_F(ArrayImages, BadIdxIsRefused) {
   expect(write("sides.idx", whole.substr(0, 9)), "the lengths of 3 sides");
   expect(write("long.idx", whole + "x"), "bytes behind its array");
   expect(write("floats.idx", idx({1, 1, 4}, 0x0D)), "32-bit floats");
-  expect(write("huge.idx", std::string{0, 0, 8, 3} + std::string(12, '\xff')), "address space");
+  expect(write("huge.idx", std::string{0, 0, 8, 3}.append(12, '\xff')), "address space");
   expect(at("missing.idx").string(), "missing.idx");
   std::string packed = read_text(write_gzip("a.gz", idx({30, 40, 50})));
   expect(write("cut.idx.gz", packed.substr(0, packed.size() / 2)), "cut.idx.gz");
@@ -154,6 +155,29 @@ TEST_F(ArrayImages, ArraysAreResizedAndOfOtherChannels) {
   const Tensor images = levels_of(points(asked));
   EXPECT_EQ(images.sizes(), (at::IntArrayRef{2, 3, 4, 4}));
   EXPECT_TRUE(images.eq(90).all().item<bool>());
+}
+
+TEST_F(ArrayImages, ManyArePreparedTogetherAsEachAlone) {
+  Random random(5, "images");
+  for (const std::int64_t had : {1, 3})
+    for (const std::int64_t asked : {1, 3})
+      for (const std::string crop : {"centre", "none"}) {
+        ImageOptions options{.size = 16, .channels = asked, .crop = crop};
+        options.crop_size = crop == "centre" ? 27 : 0;
+        const Tensor images =
+            random.normal({300, had, 41, 30}).mul(60).add(128).clamp(0, 255).to(at::kByte);
+        const Tensor together = image::prepare_array(images, options, "images");
+        const auto shape = images.sizes().slice(1).vec();
+        ASSERT_EQ(together.sizes(), (std::vector<std::int64_t>{300, asked, 16, 16}));
+        for (const std::int64_t i : {0, 150, 299}) {
+          const Tensor one = at::empty({asked, 16, 16}, at::kByte);
+          image::to_planes(
+              image::prepare(image::from_planes(images[i].const_data_ptr<std::uint8_t>(), shape),
+                             asked, options),
+              {one.mutable_data_ptr<std::uint8_t>(), static_cast<std::size_t>(one.numel())});
+          EXPECT_TRUE(at::equal(together[i], one)) << had << " to " << asked << ", crop " << crop;
+        }
+      }
 }
 
 TEST_F(ArrayImages, LabelsChooseImages) {
