@@ -4,6 +4,7 @@
 #include "kernels/icnn_view.h"
 #include "kernels/mlp_view.h"
 #include "kernels/product.h"
+#include "kernels/product_loops.h"
 
 #include <ATen/ATen.h>
 
@@ -11,6 +12,7 @@
 #include <fmt/format.h>
 
 #include <cstdlib>
+#include <utility>
 
 namespace {
 
@@ -33,6 +35,21 @@ void cube(benchmark::State& state) {
 }
 
 constexpr std::int64_t rows = 128;
+
+/// The product of a layer from k to n numbers, by the loops or by the BLAS: what the passes below
+/// are made of, and all of their time if the rest of it were free.
+void layer(benchmark::State& state, std::int64_t n, std::int64_t k, bool loops) {
+  const at::Tensor a = at::randn({rows, k}), b = at::randn({k, n}), out = at::empty({rows, n});
+  for (auto _ : state)
+    if (loops)
+      product_loops<float>().multiply(rows, n, k, a.const_data_ptr<float>(), k, 1,
+                                      b.const_data_ptr<float>(), n, 0.0f, out.data_ptr<float>(), n);
+    else  // of a transpose, which product() leaves to the BLAS
+      product(rows, n, k, a.const_data_ptr<float>(), k, Transposed::no, b.const_data_ptr<float>(),
+              k, Transposed::yes, 0.0f, out.data_ptr<float>(), n);
+  const double flop = 2.0 * static_cast<double>(rows * n * k * state.iterations());
+  state.counters["GFLOP/s"] = per_second(flop / 1e9);
+}
 
 /// Multiplications of a point with a network's first, inner and last weights.
 struct Weights {
@@ -220,6 +237,18 @@ void add(void (*work)(benchmark::State&, const Case&, Wanted), const std::string
     }
 }
 
+void add_layers() {
+  constexpr std::pair<std::int64_t, std::int64_t> sizes[] = {{64, 64},   {128, 64},  {100, 100},
+                                                             {128, 128}, {256, 128}, {256, 256}};
+  for (const auto& [n, k] : sizes)
+    for (const bool loops : {true, false}) {
+      const std::string name =
+          fmt::format("product [{}, {}] [{}, {}], {}", rows, k, k, n, loops ? "loops" : "BLAS");
+      benchmark::RegisterBenchmark(name.c_str(),
+                                   [=](benchmark::State& state) { layer(state, n, k, loops); });
+    }
+}
+
 void add_networks() {
   add<IcnnCase>(
       icnn, "DenseICNN",
@@ -242,6 +271,7 @@ void add_networks() {
 }  // namespace
 
 int main(int count, char** arguments) {
+  add_layers();
   add_networks();
   benchmark::Initialize(&count, arguments);
   if (benchmark::ReportUnrecognizedArguments(count, arguments)) return 1;
