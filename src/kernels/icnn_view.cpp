@@ -25,7 +25,7 @@ IcnnTensors<T> icnn_tensors(const State& state, std::size_t layers) {
 }
 
 std::int64_t icnn_block_rows(const IcnnShape& shape, std::size_t number_bytes) {
-  constexpr std::int64_t fewest = 32, most = 256;
+  constexpr std::int64_t fewest = 64, most = 256;
   const std::int64_t cache = second_level_cache();
   const auto bytes = static_cast<std::int64_t>(number_bytes);
   const std::int64_t row = 2 * (shape.columns() + shape.adjoint_columns() + shape.units()) * bytes;

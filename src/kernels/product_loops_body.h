@@ -62,11 +62,15 @@ MONGE_INLINE void panel(Size n, Size k, Left<T> a, const T* b, Size b_ld, T keep
                         Size out_ld) {
   constexpr int rows = Vectors == 1 ? group : MONGE_TILE_ROWS;
   Size i = 0;
-  for (; i + rows <= n; i += rows)
-    tile<L, rows, Vectors>(k, a.from_row(i), b, b_ld, keep, out + i * out_ld, out_ld);
-  for (; i + 2 <= n; i += 2)
-    tile<L, 2, Vectors>(k, a.from_row(i), b, b_ld, keep, out + i * out_ld, out_ld);
-  for (; i < n; ++i) tile<L, 1, Vectors>(k, a.from_row(i), b, b_ld, keep, out + i * out_ld, out_ld);
+  const auto tiles_of = [&](auto height) MONGE_INLINED {
+    constexpr int R = decltype(height)::value;
+    for (; i + R <= n; i += R)
+      tile<L, R, Vectors>(k, a.from_row(i), b, b_ld, keep, out + i * out_ld, out_ld);
+  };
+  tiles_of(std::integral_constant<int, rows>{});
+  if constexpr (rows > 4) tiles_of(std::integral_constant<int, 4>{});  // a tile of 2 takes as long
+  tiles_of(std::integral_constant<int, 2>{});
+  tiles_of(std::integral_constant<int, 1>{});
 }
 
 /// The product for a `k` of at most `depth`.
