@@ -137,7 +137,7 @@ void icnn(benchmark::State& state, const IcnnCase& one, Wanted wanted) {
   weights.load(icnn_tensors<const float>(parameters, one.hidden.size()), 1 << 20);
   IcnnBlock<float> block(shape, rows);
   const auto sums = icnn_tensors<float>(derivatives, one.hidden.size());
-  std::vector<float> input(static_cast<std::size_t>(shape.columns() * shape.dimension));
+  std::vector<float> input(static_cast<std::size_t>(shape.input_numbers()));
   const at::Tensor x = random.normal({rows, one.dimension}),
                    v = random.normal({rows, one.dimension});
   const at::Tensor value = at::empty({rows}), gradient = at::empty_like(x), c = at::ones({rows});

@@ -36,8 +36,11 @@ int run(const std::vector<std::string>& arguments) {
   const auto& hidden = network.hidden;
   std::int64_t units = 0;
   for (const std::int64_t width : hidden) units += width;
-  result["products"].push_back(
-      product_of("input", 13, batch, (rank + 1) * units, dimension, steps));
+  // Of the forms or, where these are fewer multiplications, of the point's monomials.
+  const std::int64_t monomials = dimension * (dimension + 3) / 2;
+  const bool lifted = monomials < (rank + 1) * dimension;
+  result["products"].push_back(product_of("input", 13, batch, lifted ? units : (rank + 1) * units,
+                                          lifted ? monomials : dimension, steps));
   for (std::size_t k = 1; k < hidden.size(); ++k)
     result["products"].push_back(
         product_of(fmt::format("layer {}", k), 15, batch, hidden[k], hidden[k - 1], steps));

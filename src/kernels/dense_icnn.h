@@ -19,9 +19,15 @@ struct IcnnShape {
 
   std::int64_t units() const;
   std::int64_t columns() const { return (rank + 1) * units(); }  // of the input's product
-  bool small() const { return dimension <= 8; }                  // which skips the BLAS for it
-  std::int64_t adjoint_columns() const { return small() ? units() : columns(); }
-  std::int64_t weights() const;  // of the input and between the layers
+  std::int64_t weights() const;                                  // of the input and between layers
+  /// Of so few dimensions the sum of the squared forms of all ranks is a linear function of the
+  /// monomials x_j x_k, and the input's layer one product with these, the x_j and 1.
+  bool lifted() const { return dimension <= 4; }
+  std::int64_t monomials() const { return dimension * (dimension + 3) / 2; }  // without the 1
+  bool thin() const { return !lifted() && dimension <= 8; }  // whose products are loops
+  /// Numbers of the input's derivative in the layout of IcnnWeights.
+  std::int64_t input_numbers() const;
+  std::int64_t row_columns() const { return lifted() ? units() : columns(); }  // of a block
 };
 
 /// Pointers to the parameters, or to one derivative for each of them, laid out as in State.
@@ -36,9 +42,9 @@ struct IcnnTensors {
 };
 
 /// The weights as the passes want them. The input's: the forms' rows of all units for s = 1, then
-/// for s = 2, ..., then the linear rows; for a small dimension transposed, so that units lie side
-/// by side. In the other cases it is the parameter itself. Beside them what the way up through the
-/// layers multiplies by, transposed.
+/// for s = 2, ..., then the linear rows; of a thin dimension transposed, so that units lie side by
+/// side; of a lifted one [monomials + 1, units], the bias last. In the other cases of rank 1 it is
+/// the parameter itself. Beside them what the way up through the layers multiplies by, transposed.
 template <class T>
 class IcnnWeights {
  public:
@@ -49,16 +55,20 @@ class IcnnWeights {
 
   const IcnnTensors<const T>& parameters() const { return parameters_; }
   const T* input() const { return input_; }
+  /// Whether input() is not the parameter itself, and its derivative has to be put back.
   bool input_copied() const { return !copy_.empty(); }
-  /// rows [n, columns] = x [n, d] times the transposed input weights; not for a small dimension.
+  /// rows [n, columns] = x [n, d] times the transposed input weights; of large dimensions.
   void project(std::int64_t n, const T* x, T* rows) const;
   /// `above` [n, h_k] gains C_k times `below` [n, h_{k-1}], in rows of `ld` numbers.
   void climb(std::size_t k, std::int64_t n, const T* below, T* above, std::int64_t ld) const;
-  /// Brings a derivative in the layout of input() into the parameter's.
-  void put_back(const T* derivative, T* input_weight) const;
+  /// Brings a derivative in the layout of input() into the parameter's; of a lifted dimension that
+  /// of the bias too.
+  void put_back(const T* derivative, const IcnnTensors<T>& derivatives) const;
 
  private:
   std::int64_t place(std::int64_t row, std::int64_t column) const;
+  void lift();
+  void put_back_lifted(const T* derivative, const IcnnTensors<T>& derivatives) const;
 
   IcnnShape shape_;
   IcnnTensors<const T> parameters_;
@@ -112,26 +122,30 @@ class IcnnBlock {
   void point_adjoint(T* out);
 
  private:
-  ThinForms<T> forms() const;
-  FormAdjoints<T> form_adjoints() const;
+  void lift(const T* v);
+  void lower(const T* tops, const T* bottoms, T* out) const;
+  void project(const T* x, T* rows);
+  void back_to_input(const T* rows, bool stacked, T* out);
+  void accumulate_input(T* input, T keep);
   void climb(std::size_t k, T* rows);
   void descend(std::size_t k, T* rows);
   void begin_sums(const IcnnTensors<T>& derivatives, T* input) const;
   T* state(std::size_t k) { return states_.data() + first_ + offsets_[k]; }
-  T* adjoint_of(std::size_t k) { return adjoints_.data() + adjoint_first_ + offsets_[k]; }
+  T* adjoint_of(std::size_t k) { return adjoints_.data() + first_ + offsets_[k]; }
   T* slope(std::size_t k) { return slope_.data() + offsets_[k]; }
   T* bend(std::size_t k) { return bend_.data() + offsets_[k]; }
 
   IcnnShape shape_;
   const IcnnLoops<T>& loops_;
   std::int64_t rows_, units_, columns_, first_;  // first_: the column of the layers in a row
-  std::int64_t adjoint_columns_, adjoint_first_;
   std::vector<std::int64_t> offsets_;
-  // Two blocks of rows [u_1 ... u_r, layers]: z over z., and the adjoints E over delta; for a small
-  // dimension the adjoints of the forms are computed where they are wanted and not kept.
+  // Two blocks of rows [u_1 ... u_r, layers], or [layers]: z over z., and the adjoints E over
+  // delta.
   std::vector<T> states_, adjoints_;
   std::vector<T> slope_, bend_;  // CELU' and CELU'' a. (d psi / d z), rows of `units_`
   std::vector<T> points_;        // [2 n, d]: x over v
+  std::vector<T> lifted_;        // [2 n, monomials + 1]: those of x over their derivatives along v
+  std::vector<T> lowered_;       // [2 n, monomials]: the adjoints of lifted_
   std::vector<T> quadratic_,
       linear_;  // of the term that skips the layers, strong convexity included
   std::vector<T> zeros_;

@@ -8,23 +8,11 @@ namespace monge::kernels {
 /// below 0, the alpha of CELU and ELU.
 enum class Activation { relu, leaky_relu, celu, elu, silu };
 
-/// The input's weights of a DenseICNN of few dimensions: w [dimension, (rank + 1) units], in whose
-/// columns u_1 ... u_r go before the linear rows; so do they in rows of `ld` numbers made by it. Of
-/// rank 0 it is the thin first or last layer of a perceptron.
+/// The weights w [inputs, width] of a layer of few inputs, in rows one after the other.
 template <class T>
-struct ThinForms {
-  std::int64_t dimension, rank, units;
+struct ThinLayer {
+  std::int64_t inputs, width;
   const T* weight;
-};
-
-/// What the derivatives of forms are made of: the rows u and u. of points and directions, the
-/// adjoints `top` of q and `bottom` of q.; without directions u_dot is null and bottom not read.
-template <class T>
-struct FormAdjoints {
-  const T *u, *u_dot;
-  std::int64_t u_ld;
-  const T *top, *bottom;
-  std::int64_t ld;
 };
 
 /// The elementwise passes of networks between their matrix products, over `rows` points. A matrix
@@ -36,16 +24,12 @@ template <class T>
 struct IcnnLoops {
   using Size = std::int64_t;
 
-  /// Rows [u_1 ... u_r, q] of points x: u_s = <x, w_s>, q = <x, w> + b + Σ_s u_s²; or, with the
-  /// points' rows `of`, of directions x: q. = <x, w> + 2 Σ_s u_s u._s.
-  void (*form)(const ThinForms<T>& forms, Size rows, const T* x, const T* bias, const T* of, T* out,
-               Size ld);
-  /// out [rows, d] = top w + Σ_s 2 (u_s top + u._s bottom) w_s: the adjoint of the points.
-  void (*form_back)(const ThinForms<T>& forms, Size rows, FormAdjoints<T> at, T* out);
-  /// w gains the derivatives: top x + bottom v in the linear rows, and 2 (u_s top + u._s bottom) x
-  /// + 2 u_s bottom v in the others; v null: without directions.
-  void (*form_outer)(const ThinForms<T>& forms, Size rows, FormAdjoints<T> at, const T* x,
-                     const T* v, T* w);
+  /// out = x w, of x [rows, inputs] and at most 8 inputs.
+  void (*thin)(const ThinLayer<T>& layer, Size rows, const T* x, T* out, Size ld);
+  /// out [rows, inputs] = top wᵀ, of at most 8 inputs, 9 or 14.
+  void (*thin_back)(const ThinLayer<T>& layer, Size rows, const T* top, Size ld, T* out);
+  /// w [inputs, width] += xᵀ top, of at most 8 inputs.
+  void (*thin_outer)(Size inputs, Size width, Size rows, const T* x, const T* top, Size ld, T* w);
 
   /// q += b + Σ_s u_s², of rows [u_1 ... u_r, q] of `units` numbers each.
   void (*square_forms)(Size rows, Size rank, Size units, const T* bias, T* row, Size ld);

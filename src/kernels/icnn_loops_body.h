@@ -304,9 +304,9 @@ void row_products(Size rows, Size width, const T* p, Size ld, const T* w, T* out
 
 template <class T>
 constexpr IcnnLoops<T> loops{
-    .form = form<T>,
-    .form_back = form_back<T>,
-    .form_outer = form_outer<T>,
+    .thin = thin<T>,
+    .thin_back = thin_back<T>,
+    .thin_outer = thin_outer<T>,
     .square_forms = square_forms<T>,
     .square_forms_tangent = square_forms_tangent<T>,
     .square_forms_delta = square_forms_delta<T>,

@@ -28,7 +28,7 @@ std::int64_t icnn_block_rows(const IcnnShape& shape, std::size_t number_bytes) {
   constexpr std::int64_t fewest = 64, most = 256;
   const std::int64_t cache = second_level_cache();
   const auto bytes = static_cast<std::int64_t>(number_bytes);
-  const std::int64_t row = 2 * (shape.columns() + shape.adjoint_columns() + shape.units()) * bytes;
+  const std::int64_t row = 2 * (2 * shape.row_columns() + shape.units()) * bytes;
   // Weights that the cache does not hold, with their transposed copies, are read for every block.
   if (2 * shape.weights() * bytes > cache) return most;
   return std::clamp(cache / row / 16 * 16, fewest, most);

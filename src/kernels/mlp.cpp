@@ -56,7 +56,7 @@ void MlpBlock<T>::climb(std::size_t layer, const T* x, T* rows) {
   const std::int64_t below = layer > 0 ? shape_.hidden[layer - 1] : shape_.inputs;
   T* out = rows + offsets_[layer];
   if (layer == 0 && shape_.thin_input())
-    loops_.form({below, 0, width, weights_->up(0)}, n_, x, nullptr, nullptr, out, units_);
+    loops_.thin({below, width, weights_->up(0)}, n_, x, out, units_);
   else
     product(n_, width, below, layer > 0 ? rows + offsets_[layer - 1] : x,
             layer > 0 ? units_ : below, Transposed::no, weights_->up(layer), width, Transposed::no,
@@ -81,7 +81,7 @@ void MlpBlock<T>::forward(const MlpWeights<T>& weights, const T* x, std::int64_t
   const std::int64_t width = shape_.hidden[last], outputs = shape_.outputs;
   const T* top = at(states_, last);
   if (shape_.thin_output())
-    loops_.form_back({outputs, 0, width, weight(last + 1)}, n, linear_adjoints(top), out);
+    loops_.thin_back({outputs, width, weight(last + 1)}, n, top, units_, out);
   else
     product(n, outputs, width, top, units_, Transposed::no, weight(last + 1), width,
             Transposed::yes, 0, out, outputs);
@@ -100,7 +100,7 @@ void MlpBlock<T>::descend_from(const T* c, T* rows, T* upstream, const T* bend) 
     const T* above = top ? c : rows + offsets_[layer + 1];
     const std::int64_t above_width = top ? shape_.outputs : shape_.hidden[layer + 1];
     if (top && shape_.thin_output())
-      loops_.form({above_width, 0, width, weight(layer + 1)}, n_, c, nullptr, nullptr, out, units_);
+      loops_.thin({above_width, width, weight(layer + 1)}, n_, c, out, units_);
     else
       product(n_, width, above_width, above, top ? above_width : units_, Transposed::no,
               weight(layer + 1), width, Transposed::no, 0, out, units_);
@@ -134,7 +134,7 @@ template <class T>
 void MlpBlock<T>::back_to_input(const T* rows, T* out) {
   const std::int64_t width = shape_.hidden.front(), inputs = shape_.inputs;
   if (shape_.thin_input())
-    loops_.form_back({inputs, 0, width, weights_->up(0)}, n_, linear_adjoints(rows), out);
+    loops_.thin_back({inputs, width, weights_->up(0)}, n_, rows, units_, out);
   else
     product(n_, inputs, width, rows, units_, Transposed::no, weight(0), inputs, Transposed::no, 0,
             out, inputs);
@@ -192,8 +192,8 @@ void MlpBlock<T>::accumulate_input(T* derivative, Sums sums) {
     return;
   }
   std::ranges::fill(input_derivative_, T(0));
-  loops_.form_outer({inputs, 0, width, nullptr}, n_, linear_adjoints(adjoints_.data(), below), x_,
-                    v_, input_derivative_.data());
+  loops_.thin_outer(inputs, width, n_, x_, adjoints_.data(), units_, input_derivative_.data());
+  if (v_) loops_.thin_outer(inputs, width, n_, v_, below, units_, input_derivative_.data());
   for (std::int64_t m = 0; m < width; ++m)
     for (std::int64_t j = 0; j < inputs; ++j)
       derivative[m * inputs + j] += input_derivative_[j * width + m];
@@ -216,8 +216,7 @@ void MlpBlock<T>::accumulate(const MlpTensors<T>& derivatives, Sums sums) {
   const std::int64_t width = shape_.hidden[last];
   const T* top = at(states_, last);
   if (shape_.thin_output())
-    loops_.form_outer({outputs, 0, width, nullptr}, n_, linear_adjoints(top), c_, nullptr,
-                      derivatives.weight.back());
+    loops_.thin_outer(outputs, width, n_, c_, top, units_, derivatives.weight.back());
   else
     product(outputs, width, n_, c_, outputs, Transposed::yes, top, units_, Transposed::no, keep,
             derivatives.weight.back(), width);

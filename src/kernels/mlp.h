@@ -99,10 +99,6 @@ class MlpBlock {
   void back_to_input(const T* rows, T* out);
   void begin_sums(const MlpTensors<T>& derivatives) const;
   void accumulate_input(T* derivative, Sums sums);
-  /// Of a thin layer, which has no quadratic forms.
-  FormAdjoints<T> linear_adjoints(const T* top, const T* bottom = nullptr) const {
-    return {nullptr, nullptr, 0, top, bottom, units_};
-  }
   const T* weight(std::size_t layer) const { return weights_->parameters().weight[layer]; }
   T* at(std::vector<T>& rows, std::size_t layer) { return rows.data() + offsets_[layer]; }
 

@@ -45,8 +45,7 @@ class IcnnParts {
         sums_(sums),
         derivatives_(kernels::icnn_tensors<float>(sums.state(), shared_->shape.hidden.size())) {
     if (shared_->weights.input_copied())
-      input_sum_.resize(
-          static_cast<std::size_t>(shared_->shape.columns() * shared_->shape.dimension));
+      input_sum_.resize(static_cast<std::size_t>(shared_->shape.input_numbers()));
   }
 
   void forward(const float* x, std::int64_t n) { block.forward(shared_->weights, x, n); }
@@ -56,8 +55,7 @@ class IcnnParts {
                      sums_.next());
   }
   void finish() {
-    if (!input_sum_.empty())
-      shared_->weights.put_back(input_sum_.data(), derivatives_.input_weight);
+    if (!input_sum_.empty()) shared_->weights.put_back(input_sum_.data(), derivatives_);
   }
 
   IcnnBlock<float> block;

@@ -28,7 +28,7 @@ struct W2gnStep::Worker {
     }
     for (const auto& [name, tensor] : named) derivatives.push_back(tensor);
     if (IcnnWeights<float>(shape).input_copied()) {
-      psi_input.resize(static_cast<std::size_t>(shape.columns() * shape.dimension));
+      psi_input.resize(static_cast<std::size_t>(shape.input_numbers()));
       omega_input.resize(psi_input.size());
     }
     for (auto* points : {&back, &forth, &along, &along_back})
@@ -111,8 +111,8 @@ void W2gnStep::run_part(Worker& worker, const Batch& batch, std::int64_t n) cons
     from_source(worker, block, count);
   }
   if (!psi_.input_copied()) return;
-  psi_.put_back(worker.psi_input.data(), worker.psi_derivatives.input_weight);
-  omega_.put_back(worker.omega_input.data(), worker.omega_derivatives.input_weight);
+  psi_.put_back(worker.psi_input.data(), worker.psi_derivatives);
+  omega_.put_back(worker.omega_input.data(), worker.omega_derivatives);
 }
 
 /// The sums of the first `threads` workers, in the first one.
