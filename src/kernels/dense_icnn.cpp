@@ -256,8 +256,9 @@ void IcnnBlock<T>::accumulate_input(T* input, T keep) {
   const std::int64_t d = shape_.dimension, numbers = shape_.monomials() + 1;
   const std::int64_t stacked = v_ ? 2 * n_ : n_;
   if (shape_.lifted())
-    product(numbers, units_, stacked, lifted_.data(), numbers, Transposed::yes, adjoints_.data(),
-            columns_, Transposed::no, keep, input, units_);
+    for (std::size_t k = 0; k < shape_.hidden.size(); ++k)
+      product(numbers, shape_.hidden[k], stacked, lifted_.data(), numbers, Transposed::yes,
+              adjoint_of(k), columns_, Transposed::no, keep, input + offsets_[k], units_);
   else if (shape_.thin())
     loops_.thin_outer(d, columns_, stacked, x_, adjoints_.data(), columns_, input);
   else
