@@ -95,6 +95,8 @@ class IcnnWeights {
 /// the last as one product of the stacked rows. In multiplications per point, with I those of the
 /// input's weights and M those of the others: forward() I + M, delta() M, gradient() I, tangent()
 /// I + M, adjoint() M, accumulate() 2 (I + M) or half of it without a direction, point_adjoint() I.
+/// Of a lifted dimension the input's weights are those of its monomials, and point_adjoint() takes
+/// 2 I where there is a direction.
 ///
 /// Agreement with the plain implementation (autograd twice through networks/dense_icnn.cpp): 1e-5
 /// relative to the largest entry in float32, 1e-12 in float64; of the derivatives in the parameters
