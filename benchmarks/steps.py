@@ -62,8 +62,8 @@ SETTINGS = {
 THREADS = [1, 2]
 REPETITIONS = int(os.environ.get("BENCH_REPETITIONS", 5))
 COMPILED = int(os.environ.get("BENCH_COMPILED", 3))  # repetitions of what compiles for long
-# Processes that only load their library; PyTorch loads much of its own at the first step of Adam.
-IDLE = {"monge": [PROGRAMS / "monge_bench_conv", "idle"],
+# A step of networks of one unit: PyTorch loads much of its own at the first step of Adam.
+IDLE = {"monge": [PROGRAMS / "monge_bench_saddle", "strong", 1, 1, 1, 1, 1],
         "eager": [sys.executable, PEERS / "eager_saddle.py", "strong", 1, 1, 1, 1, 1]}
 
 
@@ -154,4 +154,4 @@ def table(result):
         "products alone, whole batches at the rate measured for each shape in the same process; "
         "1024³: the same products at the rate of one of that size. Peak memory is that of the whole "
         "process to the end of the timed steps, libtorch included, and in brackets what it holds "
-        "above one that has only loaded it.")
+        "above one that has made a step with networks of one unit.")

@@ -156,6 +156,7 @@ void RunWriter::write_map(const Training& training, std::int64_t step, const Qua
                                            {"step", std::to_string(step)},
                                            {"seed", std::to_string(config_.seed)},
                                            {"quality", fmt::format("{:.6g}", quality.value)}};
+  notes["cost"] = config_.part("cost", "quadratic");
   if (shape_.size() > 1) notes["shape"] = fmt::format("{}", fmt::join(shape_, "x"));
   if (config_.part("source", "") == crops_declaration().info().name) {
     notes["source"] = crops_declaration().info().name;

@@ -64,6 +64,9 @@ std::vector<std::pair<std::string, std::string>> skipped_files(const Measure& me
 void bind_measures(py::module_& module) {
   py::class_<Measure, std::shared_ptr<Measure>>(
       module, "Measure", "A probability measure known by its samples; monge.measure() makes one.")
+      .def(
+          "__deepcopy__", [](const py::object& self, const py::dict&) { return self; },
+          "Itself: a measure does not change.")
       .def_property_readonly("dimension", &Measure::dimension)
       .def_property_readonly("shape", &Measure::shape, "[d], or [c, h, w] of images.")
       .def_property_readonly("skipped", &skipped_files,
@@ -100,6 +103,12 @@ void bind_measures(py::module_& module) {
            }),
            py::arg("rows"), py::arg("shape") = std::vector<std::int64_t>{}, Unlocked(),
            "Shares the memory of contiguous float32 rows [n, d]; shape [c, h, w] of images.")
+      .def("__reduce__",
+           [](const py::object& self) {
+             const auto& measure = self.cast<const ArrayMeasure&>();
+             return py::make_tuple(py::type::of(self),
+                                   py::make_tuple(measure.rows(), measure.shape()));
+           })
       .def_property_readonly("rows", &ArrayMeasure::rows);
   py::class_<CallableMeasure, Measure, std::shared_ptr<CallableMeasure>>(module, "CallableMeasure")
       .def(py::init<py::function, std::vector<std::int64_t>>(), py::arg("draw"), py::arg("shape"));

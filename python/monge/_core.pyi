@@ -1,6 +1,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor
 from torch.nn import Module
@@ -44,6 +44,7 @@ class Measure:
     def sample(self, n: int, seed: int = 0) -> Tensor: ...
     def moments(self) -> tuple[Tensor, Tensor] | None: ...
     def log_density(self, x: Tensor) -> Tensor | None: ...
+    def __deepcopy__(self, memo: dict[Any, Any], /) -> Self: ...
 
 class ArrayMeasure(Measure):
     @property

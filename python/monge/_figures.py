@@ -52,7 +52,7 @@ class Figures:
             sides = [split.held_out for split in self._evaluated_on()]
         else:
             sides = self._sides(source, target)
-        cost = self._option("cost", "name", "quadratic")
+        cost = self._option("cost", "name") or "unknown"
         verdict, reason, figures = _core.judge_plan(self.solution_, *sides, cost,
                                                     *self._evaluation())
         return {"verdict": verdict, "reason": reason, **dict(figures)}

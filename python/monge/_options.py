@@ -11,6 +11,7 @@ from monge import _core
 PARTS = {(part.kind, part.name): part for part in _core.parts()}
 TYPES = {"bool": "bool", "integer": "int", "number": "float", "text": "str",
          "integers": "Sequence[int]", "numbers": "Sequence[float]"}
+_SKLEARN = {"random_state": "seed", "max_iter": "max_steps"}  # what they are called elsewhere
 _CONFIGURED = ("solver", "network", "cost", "section")
 _KINDS = {"latent": "latent='autoencoder' or 'vae', or latent_file,",
           "smoothing": "smoothing='gaussian' or 'variance_preserving'"}
@@ -114,7 +115,7 @@ def require_known(names, keywords=()):
         if name not in DECLARED:
             plain_name = name.replace(".", "_")  # latent.dimension, as the program has it
             hint = (plain_name if plain_name in DECLARED
-                    else _core.nearest(name, [*keywords, *DECLARED]))
+                    else _SKLEARN.get(name) or _core.nearest(name, [*keywords, *DECLARED]))
             raise ValueError(f"unknown option '{name}'; did you mean '{hint}'?")
 
 
@@ -144,7 +145,7 @@ def _require_asked(result, options):
 
 def code_dimension(recipe, options):
     """Numbers of a code of the latent space that a recipe and options ask for; 0 for none."""
-    latent = {} if recipe is None else _core.recipe(recipe).get("latent", {})
+    latent = _core.recipe(recipe).get("latent", {}) if isinstance(recipe, str) else {}
     for name in (option.name for option in PARTS["section", "latent"].options):
         value = options.get(keyword("latent", name))
         if value is not None:
@@ -155,6 +156,8 @@ def code_dimension(recipe, options):
 def sections(solver, network, cost, options, *, recipe=None, modules=()):
     """The sections of a config: those of the recipe, with the options over them, each in the
     section of the part that declares it. What `modules` names ("network", "map") is not Monge's."""
+    if recipe is not None and not isinstance(recipe, str):
+        raise TypeError(f"recipe: expected a name, got {type(recipe).__name__}")
     result = {} if recipe is None else _core.recipe(recipe)
     for measured in ("source", "target"):
         result.pop(measured, None)

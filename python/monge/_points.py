@@ -21,9 +21,44 @@ def tensor_of(rows):
 def require_finite(points, name):
     wrong = ~torch.isfinite(points.detach())
     if wrong.any():
-        row, column = wrong.nonzero()[0].tolist()
-        value = str(points[row, column].item()).replace("nan", "NaN")
-        raise ValueError(f"{name}: expected finite values in float32, got {value} in row {row}")
+        place = wrong.nonzero()[0].tolist()
+        value = str(points[tuple(place)].item()).replace("nan", "NaN")
+        where = f"row {place[0]}, column {place[1]}" if len(place) == 2 else f"entry {place}"
+        raise ValueError(f"{name}, {where}: expected a finite number that float32 can hold, "
+                         f"got {value}")
+
+
+def require_real(array, name):
+    """TypeError on numbers that are none of the real line, ValueError on masked entries."""
+    kind = getattr(getattr(array, "dtype", None), "kind", "f")
+    if kind in "cmM":
+        raise TypeError(f"{name}: expected real numbers, got {array.dtype}")
+    if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
+        raise ValueError(f"{name}: expected points without masked entries")
+
+
+def require_plain(tensor, name):
+    """ValueError on a tensor elsewhere than on the processor, TypeError on a sparse one and on one
+    of other than real numbers."""
+    if tensor.device.type != "cpu":
+        raise ValueError(f"{name}: expected a tensor on the cpu, got one on {tensor.device}")
+    if tensor.layout != torch.strided:
+        raise TypeError(f"{name}: expected a dense tensor, got {tensor.layout}")
+    if tensor.is_complex() or tensor.dtype == torch.bool:
+        raise TypeError(f"{name}: expected real numbers, got {tensor.dtype}")
+
+
+def finite_numbers(numbers, name):
+    """An array, list or tensor of any shape as a tensor of finite numbers."""
+    if not isinstance(numbers, torch.Tensor):
+        numbers = np.asarray(numbers)
+        require_real(numbers, name)
+        if numbers.dtype.kind not in "fiu":
+            raise TypeError(f"{name}: expected numbers, got {numbers.dtype}")
+        numbers = torch.from_numpy(np.ascontiguousarray(numbers))
+    require_plain(numbers, name)
+    require_finite(numbers.double(), name)
+    return numbers
 
 
 def is_anndata(data):
@@ -85,15 +120,12 @@ def as_bytes(images):
 
 
 def from_torch(points, name, columns):
-    if points.device.type != "cpu":
-        raise ValueError(f"{name}: expected a tensor on the cpu, got one on {points.device}")
+    require_plain(points, name)
     if name == "target" and points.dim() == 2 and columns is not None:
         require_same_dimension(columns, points.shape[1])
     if points.dim() != 2 or (columns is not None and points.shape[1] != columns):
         raise ValueError(f"{name}: expected points [n, {columns or 'd'}], "
                          f"got {shape_text(points.shape)}")
-    if points.is_complex() or points.dtype == torch.bool:
-        raise TypeError(f"{name}: expected real numbers, got {points.dtype}")
     converted = points if points.is_floating_point() else points.double()
     require_finite(converted.float(), name)
     return converted
@@ -129,9 +161,16 @@ class Points:
             self.tensor = from_torch(self.data, name, wanted)
             if reset:
                 estimator.n_features_in_ = self.tensor.shape[1]
+                vars(estimator).pop("feature_names_in_", None)
             return
         require_table(self.data, name)
-        array = self._checked(estimator, name, reset, least_rows, columns)
+        require_real(self.data, name)
+        try:
+            array = self._checked(estimator, name, reset, least_rows, columns)
+        except ValueError as error:  # NumPy's, which does not say of what
+            if not str(error).startswith("could not convert"):
+                raise
+            raise ValueError(f"{name}: {error}") from None
         self.dtype = array.dtype
         with np.errstate(over="ignore"):  # refused as not finite below
             self.tensor = tensor_of(array.astype(np.float32, order="C", copy=False))

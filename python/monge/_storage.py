@@ -29,9 +29,12 @@ class Storage:
 
     def _notes(self):
         notes = {"solver": self._option("solver", "name"), "seed": str(self.seed)}
+        if (cost := self._option("cost", "name")) is not None:
+            notes["cost"] = cost
         if hasattr(self, "outcome_"):
             notes |= {"step": str(self.outcome_.kept_step),
                       "quality": f"{self.outcome_.quality:.6g}"}
+        notes |= getattr(self, "_read_notes", {})
         if hasattr(self, "image_shape_"):
             notes["shape"] = "x".join(map(str, self.image_shape_))
         if hasattr(self, "feature_names_in_"):
@@ -49,13 +52,15 @@ class Storage:
         run = pathlib.Path(path).is_dir()
         seed, sections = _core.read_run(path) if run else (int(notes.get("seed", 0)), {})
         parameters = _options.keywords(sections)
-        names = {kind: sections.get(kind, {}).get("name") for kind in ("network", "cost")}
+        names = {"network": sections.get("network", {}).get("name"),
+                 "cost": sections.get("cost", {}).get("name", notes.get("cost"))}
         estimator = cls(notes.get("solver", "dual"), seed=seed, **names, **parameters)
         estimator.solution_ = solution
         if maker is not None:
             estimator.map, estimator.modules_ = map, {"map": maker.module}
         estimator.n_features_in_ = solution.map.dimension
         estimator._run = str(path) if run else None
+        estimator._read_notes = {name: notes[name] for name in ("step", "quality") if name in notes}
         if sections:
             estimator.options_ = sections
         if "shape" in notes:

@@ -1,17 +1,26 @@
 """Discrete transport between two sets of points."""
 
-import torch
+import numbers
 
 from monge import _core
+from monge._points import finite_numbers
 from monge.parts import _rows
 
 
 def _problem(x, y, source_weights, target_weights):
     """Points in float64 and weights as tensors; no weights are equal weights."""
     points = [_rows(x, "x").double(), _rows(y, "y").double()]
-    weights = [None if one is None else torch.as_tensor(one, dtype=torch.float64)
-               for one in (source_weights, target_weights)]
+    weights = [None if one is None else finite_numbers(one, name).double()
+               for name, one in (("source_weights", source_weights),
+                                 ("target_weights", target_weights))]
     return points, weights
+
+
+def _number(value, name, kind=numbers.Real):
+    if isinstance(value, bool) or not isinstance(value, kind):
+        expected = "an integer" if kind is numbers.Integral else "a number"
+        raise TypeError(f"{name}: expected {expected}, got {type(value).__name__}")
+    return int(value) if kind is numbers.Integral else float(value)
 
 
 def exact_ot(x, y, *, source_weights=None, target_weights=None):
@@ -79,6 +88,8 @@ def sinkhorn(x, y, epsilon, *, tolerance=1e-6, max_iterations=10000, source_weig
     0.5
     """
     (x, y), weights = _problem(x, y, source_weights, target_weights)
+    max_iterations = _number(max_iterations, "max_iterations", numbers.Integral)
+    epsilon, tolerance = _number(epsilon, "epsilon"), _number(tolerance, "tolerance")
     plan = _core.entropic_plan(x, y, epsilon, tolerance, max_iterations, *weights)
     plan.map = _core.entropic_map(y, plan.target_potential, epsilon, weights[1])
     plan.inverse = _core.entropic_map(x, plan.source_potential, epsilon, weights[0])

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from monge import _core, _html, _modules, _options, _watch
 from monge._figures import Figures
-from monge._points import ANY, Points, is_measure
+from monge._points import ANY, Points, finite_numbers, is_measure
 from monge._storage import Storage
 from monge.parts import Cost, measure
 
@@ -131,6 +131,13 @@ class OptimalTransport(Figures, Storage, OneToOneFeatureMixin, TransformerMixin,
     __init__.__signature__ = _options.signature(__init__)
     __doc__ = __doc__.replace("@OPTIONS@", _options.documentation().replace("\n", "\n    "))
 
+    def set_params(self, **params):
+        """Sets parameters by name. ValueError on an unknown one, naming the nearest."""
+        own = list(type(self).__init__.__signature__.parameters)[1:]
+        _options.require_known([name for name in params
+                                if name not in own and "__" not in name], own)
+        return super().set_params(**params)
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
@@ -159,7 +166,7 @@ class OptimalTransport(Figures, Storage, OneToOneFeatureMixin, TransformerMixin,
             raise TypeError("on_evaluation: expected a function, got "
                             f"{type(self.on_evaluation).__name__}")
         fitted = type(self).__new__(type(self))  # what fails leaves self as it was
-        vars(fitted).update(vars(self), _run=None)
+        vars(fitted).update(vars(self), _run=None, _read_notes={})
         given = {name: getattr(self, name) for name in _options.DECLARED
                  if getattr(self, name) is not None}
         cost = self.cost
@@ -270,9 +277,9 @@ class OptimalTransport(Figures, Storage, OneToOneFeatureMixin, TransformerMixin,
         return self.solution_.inverse
 
     def _option(self, section, name, otherwise=None):
-        """An option of the fit; of a map file only the solver's name is known."""
-        if (section, name) == ("solver", "name"):
-            otherwise = self.solver
+        """An option of the fit; of a map file only the names of the solver and the cost are known."""
+        if name == "name" and section in ("solver", "cost"):
+            otherwise = getattr(getattr(self, section), "name", getattr(self, section))
         return getattr(self, "options_", {}).get(section, {}).get(name, otherwise)
 
     def transform(self, X):
@@ -309,7 +316,7 @@ class OptimalTransport(Figures, Storage, OneToOneFeatureMixin, TransformerMixin,
         a map without noise.
         """
         if noise is not None:
-            noise = torch.as_tensor(noise, dtype=torch.float32)
+            noise = finite_numbers(noise, "noise").float()
         return self._apply(lambda moving, x: moving.sample(x.detach(), draws, seed, noise), X)
 
     def log_det(self, X, *, inverse=False, return_error=False):
@@ -338,6 +345,9 @@ class OptimalTransport(Figures, Storage, OneToOneFeatureMixin, TransformerMixin,
                 raise ValueError("log_density: expected a measure with a known density "
                                  "(source=...), got one without")
             source = source.log_density
+        elif not callable(source):
+            raise TypeError("log_density: expected a measure or a function as source, "
+                            f"got {type(source).__name__}")
         points = Points(self, Y, "Y", use_rep=self.use_rep)
         value, error, residual = _core.pushed_log_density(moving, self.solution_, source,
                                                           points.tensor.detach().float())
@@ -362,7 +372,7 @@ def load(path, *, map=None):
     """The estimator of a map file, or of a run directory of ``monge fit``.
 
     Nothing in the files executes. Of a run it has the options, and ``evaluate()`` gives the figures
-    of ``monge evaluate``; a map file knows its solver and seed only. Of a map that was a
+    of ``monge evaluate``; a map file knows its solver, its cost's name and its seed only. Of a map that was a
     torch.nn.Module ``map`` is a module like it, of which a copy takes the file's parameters.
 
     Raises

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from monge import _core, _html, _modules, _options, _watch
-from monge._points import (flat_images, from_torch, require_finite, shape_text, tensor_of, unwrap)
+from monge._points import (flat_images, from_torch, require_finite, require_real, shape_text,
+                           tensor_of, unwrap)
 
 
 def _rows(points, name):
@@ -15,7 +16,9 @@ def _rows(points, name):
     points, _ = flat_images(points)
     if isinstance(points, torch.Tensor):
         return from_torch(points.detach(), name, None).float()
+    require_real(points, name)
     array = np.asarray(points)
+    require_real(array, name)
     if array.ndim != 2:
         raise ValueError(f"{name}: expected points [n, d], got {list(array.shape)}")
     tensor = tensor_of(np.ascontiguousarray(array, dtype=np.float32))
@@ -154,6 +157,12 @@ class Cost:
     def __init__(self, name="quadratic", **options):
         self.name, self.options = name, _options.table("cost", options)
         self._core = _core.WeakCost(name, self.options)
+
+    def __getstate__(self):
+        return {"name": self.name, "options": self.options}
+
+    def __setstate__(self, state):
+        self.__init__(state["name"], **state["options"])
 
     def __call__(self, x, y):
         """C(x_i, mu_i), [n], of x [n, d] and samples y [n, k, d] of the laws, an unbiased estimate.

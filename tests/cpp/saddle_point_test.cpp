@@ -175,11 +175,12 @@ TEST(SaddlePointStep, TermsAndDerivativesAreThoseOfThePlainObjectives) {
       const Plain plain = plain_objectives(one, parts, x, z, y);
       const auto step = step_of(one, parts);
       const std::string where = fmt::format("{} n={}", one.name, n);
-      for (int run = 0; run < 2; ++run) {  // the second finds what the first has left
-        const SaddlePointTerms first = step->for_map(x, z);
+      for (const int threads : {1, 1, 2}) {  // the second finds what the first has left
+        const SaddlePointTerms first = on_threads(threads, [&] { return step->for_map(x, z); });
         expect_derivatives(step->map_derivatives(), plain.for_map, parts.map_parameters(),
                            where + " map");
-        const SaddlePointTerms second = step->for_potential(x, z, y);
+        const SaddlePointTerms second =
+            on_threads(threads, [&] { return step->for_potential(x, z, y); });
         expect_derivatives(step->potential_derivatives(), plain.for_potential,
                            parts.potential().parameters(), where + " potential");
         for (const SaddlePointTerms& terms : {first, second}) {

@@ -238,13 +238,53 @@ def test_scores_against_the_true_map(fitted, clouds):
         -100 * ((moved - values)**2).sum(1).mean() / values.var(0).sum(), rel=1e-4)
     for wrong, message in ((values[:5], r"^true_map: expected values \[600, 2\], got \[5, 2\]$"),
                            (values[:, :1], "features"), (0 * values, "expected values that differ"),
-                           (values + numpy.nan, "^true_map: expected finite values")):
+                           (values + numpy.nan, "^true_map, row 0, column 0: expected a finite")):
         with pytest.raises(ValueError, match=message):
             fitted.score(clouds[0], true_map=wrong)
     with pytest.raises(ValueError, match="^target: expected points or a measure beside the other"):
         fitted.evaluate(clouds[0])
     with pytest.raises(ValueError, match=r"^target: expected points \[n, 2\], got \[n, 3\]$"):
         fitted.score(clouds[0], monge.measure("gaussian", dimension=3))
+
+
+def test_a_map_file_keeps_the_name_of_its_cost(clouds, tmp_path):
+    """By which the plan check knows whether |x - y|² is what the map was made for."""
+    ot = monge.OptimalTransport("saddle_point", cost=monge.Cost("weak_quadratic", gamma=1),
+                                noise_dimension=1, map_hidden=[8], hidden=[8], max_steps=5,
+                                progress=False).fit(*clouds)
+    ot.save(tmp_path / "weak.safetensors")
+    loaded = monge.load(tmp_path / "weak.safetensors")
+    assert loaded.cost == "weak_quadratic"
+    assert loaded.plan_check(*clouds) == ot.plan_check(*clouds)
+    loaded.save(tmp_path / "again.safetensors")
+    assert ((tmp_path / "again.safetensors").read_bytes()
+            == (tmp_path / "weak.safetensors").read_bytes())
+
+
+def test_a_fit_of_tensors_forgets_the_names_of_columns(clouds):
+    ot = monge.OptimalTransport(**TINY)
+    ot.fit(pandas.DataFrame(clouds[0], columns=["l", "r"]),
+           pandas.DataFrame(clouds[1], columns=["l", "r"]))
+    assert list(ot.feature_names_in_) == ["l", "r"]
+    ot.fit(torch.tensor(clouds[0]), torch.tensor(clouds[1]))
+    assert not hasattr(ot, "feature_names_in_")
+    assert list(ot.get_feature_names_out()) == ["x0", "x1"]
+
+
+@pytest.mark.parametrize("kind, call, message", [
+    (ValueError, lambda ot, x: ot.sample(x, noise=torch.zeros(2, 1, device="meta")),
+     "^noise: expected a tensor on the cpu, got one on meta$"),
+    (ValueError, lambda ot, x: ot.sample(x, noise=[[numpy.nan]]),
+     "^noise, row 0, column 0: expected a finite number"),
+    (TypeError, lambda ot, x: ot.transform(torch.tensor(x).to_sparse()),
+     "^X: expected a dense tensor"),
+    (TypeError, lambda ot, x: ot.transform(x.astype(complex)), "^X: expected real numbers"),
+    (TypeError, lambda ot, x: ot.transform(x.astype("datetime64[s]")), "^X: expected real numbers"),
+    (TypeError, lambda ot, x: ot.log_density(x, source=5), "^log_density: expected a measure or"),
+])
+def test_refuses_numbers_that_are_none(kind, call, message, fitted, clouds):
+    with pytest.raises(kind, match=message):
+        call(fitted, clouds[0])
 
 
 def test_checks_the_plan_on_given_points(fitted, clouds):
@@ -301,13 +341,15 @@ def test_refuses_kinds(options, clouds):
 
 
 BAD = {
-    "nan": (lambda x: numpy.where(x == x[3], numpy.nan, x), "expected finite values.*NaN in row 3"),
-    "huge": (lambda x: x * 1e300, "expected finite values.*got"),
+    "nan": (lambda x: numpy.where(x == x[3], numpy.nan, x),
+            "^(source|target), row 3, column 0: expected a finite number .*, got NaN$"),
+    "huge": (lambda x: x * 1e300, "expected a finite number that float32 can hold, got"),
     "flat": (lambda x: x[:, 0], r"expected points \[n, d\], got \[\d+\]. Reshape your data"),
     "wide": (lambda x: numpy.hstack([x, x]), "^source and target: .* same dimension, got 2 and 4$"),
     "few": (lambda x: x[:2], "minimum of 4|at least 4"),
     "same": (lambda x: x * 0, "points that differ"),
-    "words": (lambda x: numpy.full(x.shape, "a", object), "could not convert"),
+    "words": (lambda x: numpy.full(x.shape, "a", object), "^(source|target): could not convert"),
+    "masked": (lambda x: numpy.ma.masked_less(x, 0), "^(source|target): .* without masked entries"),
 }
 
 

@@ -128,7 +128,10 @@ def test_entropic_transport_tends_to_the_exact_one():
     (lambda: monge.exact_ot([[0.0]], [[0.0, 1.0]]), "expected"),
     (lambda: monge.sinkhorn([[0.0]], [[1.0]], -1), "expected a positive epsilon, got -1"),
     (lambda: monge.exact_ot([[0.0]], [[1.0]], source_weights=[2.0]), "expected"),
-    (lambda: monge.exact_ot([[numpy.inf]], [[1.0]]), "^x: expected finite values"),
+    (lambda: monge.exact_ot([[numpy.inf]], [[1.0]]),
+     "^x, row 0, column 0: expected a finite number that float32 can hold, got inf$"),
+    (lambda: monge.exact_ot([[0.0]], [[1.0]], source_weights=torch.ones(1, device="meta")),
+     "^source_weights: expected a tensor on the cpu, got one on meta$"),
     (lambda: monge.energy_distance([[1.0]], [[1.0, 2.0]]), "same dimension, got 1 and 2"),
     (lambda: monge.Solver("w2gn", hiden=[3]), "unknown option 'hiden'; did you mean 'hidden'"),
     (lambda: monge.Solver("w2gn", sed=1), "unknown option 'sed'; did you mean 'seed'"),
@@ -137,6 +140,19 @@ def test_refuses_in_one_line(call, message):
     with pytest.raises(ValueError, match=message) as refusal:
         call()
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("call, message", [
+    (lambda: monge.sinkhorn([[0.0]], [[1.0]], "x"), "^epsilon: expected a number, got str$"),
+    (lambda: monge.sinkhorn([[0.0]], [[1.0]], 1, max_iterations=1.5),
+     "^max_iterations: expected an integer, got float$"),
+    (lambda: monge.exact_ot([[1j]], [[1.0]]), "^x: expected real numbers, got complex128$"),
+    (lambda: monge.measure(numpy.zeros((3, 2), "datetime64[s]")), "^measure: expected real numbers"),
+    (lambda: monge.Solver(recipe=5), "^recipe: expected a name, got int$"),
+])
+def test_refuses_kinds_in_one_line(call, message):
+    with pytest.raises(TypeError, match=message):
+        call()
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,7 @@
 """The contract of scikit-learn, as far as a transport between two sets has one."""
 
+import pickle
+
 import numpy
 import pytest
 from sklearn.base import clone
@@ -30,8 +32,19 @@ def test_clones_with_its_options():
     copy = clone(ot)
     assert copy.get_params() == ot.get_params() and copy.components == 7
     assert repr(copy) == "OptimalTransport(components=7, seed=3, solver='light_sb')"
-    with pytest.raises(ValueError, match="[Ii]nvalid parameter"):
+    with pytest.raises(ValueError, match="^unknown option 'componets'; did you mean 'components'"):
         ot.set_params(componets=3)
+    with pytest.raises(ValueError, match="did you mean 'seed'"):
+        ot.set_params(random_state=3)
+
+
+def test_clones_and_pickles_with_costs_and_measures(clouds):
+    ot = monge.OptimalTransport("saddle_point", cost=monge.Cost("weak_quadratic", gamma=0.5),
+                                target=monge.measure(clouds[1]))
+    for other in (clone(ot), pickle.loads(pickle.dumps(ot))):
+        assert (other.cost.name, other.cost.options) == ("weak_quadratic", {"gamma": 0.5})
+        assert (other.target.rows == ot.target.rows).all()
+    assert clone(monge.OptimalTransport(target=monge.measure("moons"))).target.dimension == 2
 
 
 def test_stands_before_a_classifier(clouds):
