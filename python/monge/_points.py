@@ -29,10 +29,13 @@ def require_finite(points, name):
 
 
 def require_real(array, name):
-    """TypeError on numbers that are none of the real line, ValueError on masked entries."""
+    """ValueError on numbers that are none of the real line, and on masked entries."""
     kind = getattr(getattr(array, "dtype", None), "kind", "f")
-    if kind in "cmM":
-        raise TypeError(f"{name}: expected real numbers, got {array.dtype}")
+    if kind == "c":  # in words that scikit-learn's contract has too
+        raise ValueError(f"{name}: expected real numbers, got {array.dtype}. Complex data not "
+                         "supported")
+    if kind in "mM":
+        raise ValueError(f"{name}: expected real numbers, got {array.dtype}")
     if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
         raise ValueError(f"{name}: expected points without masked entries")
 
