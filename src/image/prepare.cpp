@@ -37,8 +37,8 @@ VImage opaque(const VImage& picture) {
 
 VImage cropped_and_resized(const VImage& picture, const ImageOptions& options) {
   const Frame frame = crop_of(picture.width(), picture.height(), options);
-  const VImage part = picture.crop(static_cast<int>(frame.left), static_cast<int>(frame.top),
-                                   static_cast<int>(frame.width), static_cast<int>(frame.height));
+  VImage part = picture.crop(static_cast<int>(frame.left), static_cast<int>(frame.top),
+                             static_cast<int>(frame.width), static_cast<int>(frame.height));
   if (options.size == 0 || (frame.width == options.size && frame.height == options.size))
     return part;
   const auto size = static_cast<double>(options.size);
@@ -116,7 +116,7 @@ Tensor prepare(const Tensor& images, std::int64_t channels, const ImageOptions& 
   const std::int64_t n = images.size(0), c = images.size(1);
   const Tensor bands = images.permute({2, 3, 0, 1}).flatten(2).contiguous();
   const Tensor resized = pixels_of(cropped_and_resized(view(bands), options));
-  const Tensor planes = resized.unflatten(2, {n, c}).permute({2, 3, 0, 1});
+  Tensor planes = resized.unflatten(2, {n, c}).permute({2, 3, 0, 1});
   if (c == channels) return planes;
   if (channels == 3) return planes.expand({n, 3, planes.size(2), planes.size(3)});
   const Tensor colours = planes.permute({0, 2, 3, 1}).flatten(0, 1).contiguous();
