@@ -277,7 +277,7 @@ class OptimalTransport(Figures, Storage, OneToOneFeatureMixin, TransformerMixin,
         return self.solution_.inverse
 
     def _option(self, section, name, otherwise=None):
-        """An option of the fit; of a map file only the names of the solver and the cost are known."""
+        """An option of the fit; of a map file only the solver's and the cost's names are known."""
         if name == "name" and section in ("solver", "cost"):
             otherwise = getattr(getattr(self, section), "name", getattr(self, section))
         return getattr(self, "options_", {}).get(section, {}).get(name, otherwise)
@@ -372,8 +372,9 @@ def load(path, *, map=None):
     """The estimator of a map file, or of a run directory of ``monge fit``.
 
     Nothing in the files executes. Of a run it has the options, and ``evaluate()`` gives the figures
-    of ``monge evaluate``; a map file knows its solver, its cost's name and its seed only. Of a map that was a
-    torch.nn.Module ``map`` is a module like it, of which a copy takes the file's parameters.
+    of ``monge evaluate``; a map file knows its solver, its cost's name and its seed only. Of a map
+    that was a torch.nn.Module ``map`` is a module like it, of which a copy takes the file's
+    parameters.
 
     Raises
     ------
