@@ -6,6 +6,7 @@
 // product, all in this process and on its threads.
 #include "monge/solvers/w2gn.h"
 
+#include "kernels/icnn_view.h"
 #include "timing.h"
 
 #include <iostream>
@@ -34,13 +35,12 @@ int run(const std::vector<std::string>& arguments) {
   result["peak"] = bench::peak_memory();
 
   const auto& hidden = network.hidden;
-  std::int64_t units = 0;
-  for (const std::int64_t width : hidden) units += width;
   // Of the forms or, where these are fewer multiplications, of the point's monomials.
-  const std::int64_t monomials = dimension * (dimension + 3) / 2;
-  const bool lifted = monomials < (rank + 1) * dimension;
-  result["products"].push_back(product_of("input", 13, batch, lifted ? units : (rank + 1) * units,
-                                          lifted ? monomials : dimension, steps));
+  const auto shape = monge::kernels::icnn_shape(dimension, network);
+  const bool fewer = shape.monomials() * shape.units() < dimension * shape.columns();
+  result["products"].push_back(product_of("input", 13, batch,
+                                          fewer ? shape.units() : shape.columns(),
+                                          fewer ? shape.monomials() : dimension, steps));
   for (std::size_t k = 1; k < hidden.size(); ++k)
     result["products"].push_back(
         product_of(fmt::format("layer {}", k), 15, batch, hidden[k], hidden[k - 1], steps));

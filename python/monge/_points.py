@@ -51,8 +51,8 @@ def require_plain(tensor, name):
         raise TypeError(f"{name}: expected real numbers, got {tensor.dtype}")
 
 
-def finite_numbers(numbers, name):
-    """An array, list or tensor of any shape as a tensor of finite numbers."""
+def finite_numbers(numbers, name, dtype):
+    """An array, list or tensor of any shape as a tensor of finite numbers of that dtype."""
     if not isinstance(numbers, torch.Tensor):
         numbers = np.asarray(numbers)
         require_real(numbers, name)
@@ -60,7 +60,8 @@ def finite_numbers(numbers, name):
             raise TypeError(f"{name}: expected numbers, got {numbers.dtype}")
         numbers = torch.from_numpy(np.ascontiguousarray(numbers))
     require_plain(numbers, name)
-    require_finite(numbers.double(), name)
+    numbers = numbers.to(dtype)
+    require_finite(numbers, name)
     return numbers
 
 

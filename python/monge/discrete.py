@@ -2,6 +2,8 @@
 
 import numbers
 
+import torch
+
 from monge import _core
 from monge._points import finite_numbers
 from monge.parts import _rows
@@ -10,7 +12,7 @@ from monge.parts import _rows
 def _problem(x, y, source_weights, target_weights):
     """Points in float64 and weights as tensors; no weights are equal weights."""
     points = [_rows(x, "x").double(), _rows(y, "y").double()]
-    weights = [None if one is None else finite_numbers(one, name).double()
+    weights = [None if one is None else finite_numbers(one, name, torch.float64)
                for name, one in (("source_weights", source_weights),
                                  ("target_weights", target_weights))]
     return points, weights

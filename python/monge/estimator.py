@@ -316,7 +316,7 @@ class OptimalTransport(Figures, Storage, OneToOneFeatureMixin, TransformerMixin,
         a map without noise.
         """
         if noise is not None:
-            noise = finite_numbers(noise, "noise").float()
+            noise = finite_numbers(noise, "noise", torch.float32)
         return self._apply(lambda moving, x: moving.sample(x.detach(), draws, seed, noise), X)
 
     def log_det(self, X, *, inverse=False, return_error=False):

@@ -16,8 +16,7 @@ def _rows(points, name):
     points, _ = flat_images(points)
     if isinstance(points, torch.Tensor):
         return from_torch(points.detach(), name, None).float()
-    require_real(points, name)
-    array = np.asarray(points)
+    array = np.asanyarray(points)  # a masked one stays masked
     require_real(array, name)
     if array.ndim != 2:
         raise ValueError(f"{name}: expected points [n, d], got {list(array.shape)}")

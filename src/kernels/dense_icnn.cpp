@@ -7,6 +7,18 @@
 
 namespace monge::kernels {
 
+namespace {
+
+/// body(place, j, k, times) for every monomial x_j x_k, which is there `times` times in a square.
+template <class Body>
+void over_squares(std::int64_t d, Body body) {
+  std::int64_t place = 0;
+  for (std::int64_t j = 0; j < d; ++j)
+    for (std::int64_t k = j; k < d; ++k) body(place++, j, k, j == k ? 1 : 2);
+}
+
+}  // namespace
+
 std::int64_t IcnnShape::units() const {
   return std::accumulate(hidden.begin(), hidden.end(), std::int64_t{0});
 }
@@ -32,14 +44,6 @@ std::int64_t IcnnWeights<T>::place(std::int64_t row, std::int64_t column) const 
   const std::int64_t units = shape_.units(), rank = shape_.rank;
   if (row < rank * units) row = row % rank * units + row / rank;
   return shape_.thin() ? column * shape_.columns() + row : row * shape_.dimension + column;
-}
-
-/// body(place, j, k, times) for every monomial x_j x_k, which is there `times` times in a square.
-template <class Body>
-void over_squares(std::int64_t d, Body body) {
-  std::int64_t place = 0;
-  for (std::int64_t j = 0; j < d; ++j)
-    for (std::int64_t k = j; k < d; ++k) body(place++, j, k, j == k ? 1 : 2);
 }
 
 /// Σ_s <x, w_s>² = Σ_jk x_j x_k Σ_s w_sj w_sk.

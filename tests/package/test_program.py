@@ -88,7 +88,8 @@ def test_loads_what_the_program_fits(folder, clouds, tmp_path):
         ot = monge.load(folder / place)
         numpy.testing.assert_array_equal(ot.transform(clouds[0]),
                                          numpy.load(tmp_path / "moved.npy"))
-    assert ot.solver == "dual" and monge.load(folder / "run").hidden == [16]
+    assert (ot.solver, ot.cost) == ("dual", "quadratic")  # of the map file
+    assert monge.load(folder / "run").hidden == [16]
 
 
 def test_the_program_applies_what_python_saves(fitted, folder, clouds, tmp_path):
