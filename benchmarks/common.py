@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -106,17 +107,32 @@ def cpu_model():
     return platform.machine()
 
 
+def cache_of_core():
+    """The size of a core's second cache as Linux writes it, 512K."""
+    path = Path("/sys/devices/system/cpu/cpu0/cache/index2/size")
+    return path.read_text().strip() if path.exists() else None
+
+
+def peers():
+    """What the peers' environments are made of."""
+    return [line for path in sorted((ROOT / "tools").glob("requirements-peers*.txt"))
+            for line in path.read_text().split()]
+
+
 def machine():
     import numpy
     import torch
 
+    compiler = (subprocess.run(["c++", "--version"], capture_output=True, text=True).stdout
+                if shutil.which("c++") else "")
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT,
                             capture_output=True, text=True).stdout.strip()
     return {"cpu": cpu_model(), "cores": os.cpu_count(), "system": platform.platform(),
             "instructions": torch.backends.cpu.get_cpu_capability(),
             "monge": monge("--version").text.strip(), "commit": commit,
             "python": platform.python_version(), "torch": torch.__version__,
-            "numpy": numpy.__version__}
+            "numpy": numpy.__version__, "l2": cache_of_core(),
+            "compiler": compiler.partition("\n")[0], "peers": peers()}
 
 
 def load():
@@ -163,5 +179,6 @@ def footer(result):
     """One line that says where the figures come from."""
     m = result["machine"]
     loads = f"{result['load_before'][0]:.1f} before, {result['load_after'][0]:.1f} after"
-    return (f"{m['cpu']}, {m['cores']} cores ({m['instructions']}), {m['monge']} at "
+    cache = f", {m['l2']} L2" if m.get("l2") else ""
+    return (f"{m['cpu']}, {m['cores']} cores ({m['instructions']}{cache}), {m['monge']} at "
             f"{m['commit']}, PyTorch {m['torch']}, {result['date']}; load {loads}.")

@@ -1,18 +1,21 @@
 // Times the steps of strong NOT on images: those of the map, of the potential, and both.
 //
 //   monge_bench_conv unet|critic|not BATCH SIZE STEPS
+//   monge_bench_conv game BATCH SIZE STEPS cpu|cuda float32|bfloat16|float16
 //   monge_bench_conv idle
 //   monge_bench_conv numbers BATCH SIZE float32|float64 FILE
 //
-// The first two print a line of JSON: the wall and processor seconds of every step and the largest
-// memory that the process held, in bytes. The last writes the weights, the inputs and what a step
-// computes of them as safetensors.
+// The first three print a line of JSON: the wall and processor seconds of every step and the
+// largest memory that the process held, in bytes; the second takes the solver's own step, of the
+// map and then of the potential. The last writes the weights, the inputs and what a step computes
+// of them as safetensors.
 #include "monge/adam.h"
 #include "monge/frozen.h"
 #include "monge/networks/resnet_critic.h"
 #include "monge/networks/unet.h"
 #include "monge/safetensors.h"
 
+#include "solvers/image_saddle_point_step.h"
 #include "timing.h"
 
 #include <ATen/ATen.h>
@@ -132,6 +135,37 @@ Json measure(const std::string& mode, std::int64_t batch, std::int64_t size, int
   return timed(steps, work);
 }
 
+/// Both steps as the solver takes them, wherever and however precisely they compute.
+Json measure_game(std::int64_t batch, std::int64_t size, int steps,
+                  const monge::Computation& computation) {
+  const Step networks(size);
+  for (const State& tensors : {networks.map.parameters(), networks.map.statistics(),
+                               networks.potential.parameters()})
+    monge::move_to(computation.device, tensors);
+  monge::ImageSaddlePointStep step(
+      {.cost_scale = 2.0 / static_cast<double>(3 * size * size), .computation = computation},
+      monge::image_potential(networks.potential), networks.map);
+  const monge::AdamOptions options{.learning_rate = 1e-4};
+  monge::Adam map(networks.map.parameters(), options),
+      potential(networks.potential.parameters(), options);
+  const auto images = [&] {
+    return at::randn({batch, 3 * size * size}, at::TensorOptions(computation.device));
+  };
+  const auto update = [](monge::Adam& adam, const std::vector<Tensor>& derivatives,
+                         monge::LossScale& scale) {
+    if (scale.take(std::isfinite(monge::norm_of(derivatives)))) adam.step(derivatives, 1.0);
+  };
+  const auto work = [&] {
+    step.for_map(images(), {});
+    update(map, step.map_derivatives(), step.map_scale());
+    step.for_potential(images(), {}, images());
+    update(potential, step.potential_derivatives(), step.potential_scale());
+    potential.parameters().front().sum().item<double>();  // the device has come so far
+  };
+  for (int i = 0; i < 3; ++i) work();
+  return timed(steps, work);
+}
+
 void write_numbers(std::int64_t batch, std::int64_t size, at::ScalarType dtype,
                    const std::string& path) {
   Step step(size, dtype);
@@ -161,6 +195,10 @@ int run(const std::vector<std::string>& arguments) {
   if (mode == "numbers") {
     const at::ScalarType dtype = arguments.at(3) == "float64" ? at::kDouble : at::kFloat;
     write_numbers(std::stoll(arguments.at(1)), std::stoll(arguments.at(2)), dtype, arguments.at(4));
+  } else if (mode == "game") {
+    result = measure_game(std::stoll(arguments.at(1)), std::stoll(arguments.at(2)),
+                          std::stoi(arguments.at(3)),
+                          monge::computation_of(arguments.at(4), arguments.at(5)));
   } else if (mode != "idle") {
     result = measure(mode, std::stoll(arguments.at(1)), std::stoll(arguments.at(2)),
                      std::stoi(arguments.at(3)));

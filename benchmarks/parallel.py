@@ -1,5 +1,6 @@
-"""Data parallel training: steps a second on 1 and 2 processes, bytes a step, a plan for 8 to 512."""
+"""Data parallel training: steps on 1, 2 and 4 processes, bytes a step, a plan for 8 to 512."""
 
+import json
 import os
 import resource
 import socket
@@ -15,7 +16,9 @@ import common
 PYTHON = Path(os.environ.get("MONGE_PYTHON",
                              common.ROOT / "build" / "python-env" / "bin" / "python"))
 REPETITIONS = int(os.environ.get("BENCH_REPETITIONS", 3))
+MEASURED = [2, 4]
 RANKS = [8, 64, 512]
+EXCHANGE = common.ROOT / "benchmarks" / "exchange.py"
 
 
 @dataclass
@@ -160,59 +163,90 @@ def can_isolate():
                           capture_output=True).returncode == 0
 
 
+def exchange(ranks, numbers=16, count=300):
+    """What one of a few numbers costs each process, beside the sending of many."""
+    found = common.OUT / "exchange.json"
+    found.parent.mkdir(parents=True, exist_ok=True)
+    runs = []
+    for _ in range(REPETITIONS):
+        launch([PYTHON, EXCHANGE, numbers, count, found], ranks)
+        runs.append(json.loads(found.read_text()))
+    found.unlink()
+    return {kind: statistics.median(run[kind] for run in runs) for kind in ("wall", "cpu")}
+
+
 def measured(setting):
     isolated = can_isolate()
-    one, two = step(setting, 1, setting.batch), step(setting, 2, setting.batch, isolated)
+    steps = {ranks: step(setting, ranks, setting.batch, isolated and ranks > 1)
+             for ranks in (1, *MEASURED)}
     half = step(setting, 1, setting.batch // 2)
-    return {"batch": setting.batch, "exchanges": setting.exchanges, "one": vars(one),
-            "two": vars(two), "half": vars(half), "bytes": two.wire if isolated else None}
+    return {"batch": setting.batch, "exchanges": setting.exchanges, "half": vars(half),
+            "steps": {str(ranks): vars(found) for ranks, found in steps.items()},
+            "bytes": steps[2].wire if isolated else None}
 
 
 def run():
     if not PYTHON.exists():
         sys.exit(f"bench: {PYTHON} is missing: run ./dev test")
     return {"settings": {"repetitions": REPETITIONS},
+            "exchange": {str(ranks): exchange(ranks) for ranks in MEASURED},
             "rows": {name: measured(setting) for name, setting in SETTINGS.items()}}
+
+
+def one(row):
+    return row["steps"]["1"]["cpu"]
 
 
 def fixed(row):
     """Seconds of a step that do not depend on its points: by a whole batch and half of one."""
-    return max(2 * row["half"]["cpu"] - row["one"]["cpu"], 0)
+    return max(2 * row["half"]["cpu"] - one(row), 0)
 
 
-def plan(row, ranks, batch, network):
-    """Seconds of a step of `batch` points in all."""
-    per_point = (row["one"]["cpu"] - fixed(row)) / row["batch"]
-    return (fixed(row) + per_point * batch / ranks
-            + network.seconds(ranks, row["bytes"] or 0, row["exchanges"]))
+def computing(row, ranks, batch, per_exchange):
+    """A process's seconds of a step of `batch` points in all, the network's aside."""
+    per_point = (one(row) - fixed(row)) / row["batch"]
+    return fixed(row) + per_point * batch / ranks + row["exchanges"] * per_exchange
 
 
-def scaled(row, ranks, network):
+def scaled(row, ranks, network, per_exchange):
     """How many times as fast a step of the same batch is, and the share of the processors' time
     that is put to use where each process has the whole batch of one."""
-    same = row["one"]["cpu"] / plan(row, ranks, row["batch"], network)
-    grown = row["one"]["cpu"] / plan(row, ranks, row["batch"] * ranks, network)
-    return same, grown
+    waiting = network.seconds(ranks, row["bytes"] or 0, row["exchanges"])
+    return [one(row) / (computing(row, ranks, batch, per_exchange) + waiting)
+            for batch in (row["batch"], row["batch"] * ranks)]
+
+
+def steps_table(result):
+    lines = []
+    for name, row in result["rows"].items():
+        steps, line = row["steps"], [name, row["batch"], f"{1e3 * one(row):.2f}"]
+        for ranks in MEASURED:
+            planned = computing(row, ranks, row["batch"], result["exchange"][str(ranks)]["cpu"])
+            line += [f"{1e3 * steps[str(ranks)]['cpu']:.2f}", f"{1e3 * planned:.2f}"]
+        line += [common.digits(1 / steps[str(ranks)]["wall"]) for ranks in (1, 2)]
+        lines.append([*line, "–" if row["bytes"] is None else f"{row['bytes'] / 1e3:.0f}",
+                      row["exchanges"]])
+    return common.markdown(
+        ["solver", "batch", "1 process, CPU ms",
+         *(f"each of {ranks}, {kind}" for ranks in MEASURED for kind in ("CPU ms", "planned")),
+         "1 process, steps/s", "2 processes, steps/s", "kB a step", "exchanges"], lines)
 
 
 def table(result):
-    lines = [[name, row["batch"],
-              f"{1e3 * row['one']['cpu']:.2f}", f"{1e3 * row['two']['cpu']:.2f}",
-              f"{row['one']['cpu'] / row['two']['cpu']:.2f}",
-              common.digits(1 / row["one"]["wall"]), common.digits(1 / row["two"]["wall"]),
-              "–" if row["bytes"] is None else f"{row['bytes'] / 1e3:.0f}", row["exchanges"]]
-             for name, row in result["rows"].items()]
-    text = common.markdown(["solver", "batch", "1 process, CPU ms", "each of 2, CPU ms", "ratio",
-                            "1 process, steps/s", "2 processes, steps/s", "kB a step",
-                            "exchanges"], lines)
+    text = steps_table(result)
+    per_exchange = result["exchange"]["2"]["cpu"]
     for network in NETWORKS:
         plans = [[name, *(f"{same:.1f} · {grown:.0%}" for same, grown in
-                          (scaled(row, ranks, network) for ranks in RANKS))]
+                          (scaled(row, ranks, network, per_exchange) for ranks in RANKS))]
                  for name, row in result["rows"].items()]
         text += f"\n\nPlanned, {network.name}:\n\n" + common.markdown(
             ["solver", *(f"{ranks} processes" for ranks in RANKS)], plans)
+    costs = "; ".join(f"{ranks} processes {1e3 * found['cpu']:.2f} ({1e3 * found['wall']:.2f})"
+                      for ranks, found in result["exchange"].items())
     return text + (
         "\n\nOne thread a process. Medians of "
         f"{result['settings']['repetitions']} pairs of fits; bytes are those that each process "
-        "sends, counted on a network of their own. Planned: how many times as fast a step of the same batch is · the share of "
-        "the processors' time put to use where every process has such a batch.")
+        "sends, counted on a network of their own. An exchange of a few numbers takes, ms of each "
+        f"process's processor (by the clock): {costs}. Planned: how many times as fast a step of "
+        "the same batch is · the share of the processors' time put to use where every process has "
+        "such a batch.")

@@ -39,7 +39,9 @@ Adam::Adam(State parameters, AdamOptions options, const std::map<std::string, do
 void Adam::step(const std::vector<Tensor>& gradients, double rate) {
   const at::NoGradGuard no_graph;
   ++*steps_.data_ptr<std::int64_t>();
-  if (parameters_.front().scalar_type() == at::kDouble)
+  if (!parameters_.front().is_cpu())
+    update_by_aten(gradients, rate);
+  else if (parameters_.front().scalar_type() == at::kDouble)
     update<double>(gradients, rate);
   else
     update<float>(gradients, rate);
@@ -71,6 +73,19 @@ void Adam::update(const std::vector<Tensor>& gradients, double rate) {
   }
 }
 
+void Adam::update_by_aten(const std::vector<Tensor>& gradients, double rate) {
+  std::vector<Tensor> whole;
+  for (const Tensor& gradient : gradients) whole.push_back(gradient.contiguous());
+  const Tensor t = steps_.to(parameters_.front().device(), at::kFloat);
+  const std::vector<Tensor> steps(parameters_.size(), t);
+  at::_fused_adam_(parameters_, whole, first_, second_, {}, steps, options_.learning_rate * rate,
+                   options_.beta1, options_.beta2, /*weight_decay=*/0, options_.epsilon,
+                   /*amsgrad=*/false, /*maximize=*/false);
+  for (std::size_t i = 0; i < parameters_.size(); ++i)
+    if (std::isfinite(lowest_[i])) parameters_[i].clamp_min_(lowest_[i]);
+  if (!averages_.empty()) at::_foreach_lerp_(averages_, parameters_, newest_share());
+}
+
 double Adam::newest_share() const {
   const auto t = static_cast<double>(steps());
   return 1 - std::min(options_.average, (1 + t) / (10 + t));
@@ -98,6 +113,8 @@ void Adam::restore(const State& state) {
 }
 
 double norm_of(const std::vector<Tensor>& tensors) {
+  if (!tensors.empty() && !tensors.front().is_cpu())
+    return at::stack(at::_foreach_norm(tensors, 2)).norm().item<double>();
   double sum = 0;
   for (const Tensor& tensor : tensors) {
     const Tensor whole = tensor.contiguous();

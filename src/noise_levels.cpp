@@ -94,12 +94,12 @@ Tensor NoiseLevels::points(const Tensor& y, const Tensor& sigma) const {
   const double s = deviation();
   const Tensor level = sigma.to(y.scalar_type());
   const Tensor scale = (1 + (level * (unit() / s)).square()).rsqrt().div(s).unsqueeze(1);
-  return (y - mean_.to(y.scalar_type())) * scale;
+  return (y - mean_.to(y.options())) * scale;
 }
 
 Tensor NoiseLevels::embed(const Tensor& sigma) const {
   const Tensor angles =
-      at::outer(sigma.log(), at::tensor(frequencies_, at::kFloat).to(sigma.scalar_type()));
+      at::outer(sigma.log(), at::tensor(frequencies_, at::kFloat).to(sigma.options()));
   return at::cat({angles.cos(), angles.sin()}, 1);
 }
 

@@ -19,7 +19,7 @@ std::vector<char> broadcast_bytes(ProcessGroup& group, std::vector<char> bytes) 
 std::int64_t hash_of(const State& state) {
   std::size_t hash = 0;
   for (const auto& [name, tensor] : state) {
-    const Tensor whole = tensor.detach().contiguous();
+    const Tensor whole = tensor.detach().cpu().contiguous();
     const std::string_view bytes(static_cast<const char*>(whole.const_data_ptr()), whole.nbytes());
     hash = 31 * hash + std::hash<std::string_view>()(bytes);
   }
@@ -56,7 +56,7 @@ State broadcast(ProcessGroup& group, const State& state) {
   std::vector<char> bytes;
   if (group.leads()) {
     c10::Dict<std::string, Tensor> named;
-    for (const auto& [name, tensor] : state) named.insert(name, tensor.detach());
+    for (const auto& [name, tensor] : state) named.insert(name, tensor.detach().cpu());
     bytes = torch::jit::pickle_save(named);
   }
   bytes = broadcast_bytes(group, std::move(bytes));

@@ -9,17 +9,19 @@ std::int64_t numbers_of(const ImageNetwork& network, std::int64_t channels) {
   return channels * network.shape().size * network.shape().size;
 }
 
-/// F of the inputs in blocks, so that memory does not grow with n.
+/// F of the inputs in blocks, so that memory does not grow with n, wherever the network is.
 template <class Inputs>
 Tensor in_blocks(const ImageNetwork& network, const Tensor& x, bool residual, Inputs inputs) {
   constexpr std::int64_t pixels = 1 << 16;
   const at::NoGradGuard no_graph;
   const std::int64_t size = network.shape().size;
   const std::int64_t block = std::max<std::int64_t>(pixels / (size * size), 1);
+  const at::Device device = network.parameters().begin()->second.device();
   Tensor mapped = at::empty_like(x, at::MemoryFormat::Contiguous);
   for (std::int64_t from = 0; from < x.size(0); from += block) {
     const std::int64_t count = std::min(block, x.size(0) - from);
-    mapped.narrow(0, from, count).copy_(network.forward(inputs(from, count), Graph::none));
+    mapped.narrow(0, from, count)
+        .copy_(network.forward(inputs(from, count).to(device), Graph::none));
   }
   return residual ? mapped.add_(x) : mapped;
 }

@@ -1,6 +1,7 @@
 """Strong NOT's steps on images in PyTorch, written as its papers and their formulas read.
 
 python eager_conv.py unet|critic|not BATCH SIZE STEPS [--contiguous] [--plain-adam] [--compile]
+                     [--cuda] [--bfloat16 | --float16]
 python eager_conv.py idle
 python eager_conv.py numbers FILE
 
@@ -109,9 +110,12 @@ def train(network, on):
 
 
 class Step:
-    def __init__(self, size, layout, fused, compiled):
-        self.unet = UNet().to(memory_format=layout)
-        self.critic = ResNetCritic(size).to(memory_format=layout)
+    def __init__(self, size, layout, fused, compiled, device="cpu", precision=torch.float32):
+        self.device, self.precision = device, precision
+        self.unet = UNet().to(device, memory_format=layout)
+        self.critic = ResNetCritic(size).to(device, memory_format=layout)
+        self.map_scaler, self.potential_scaler = (
+            torch.amp.GradScaler(device, enabled=precision == torch.float16) for _ in range(2))
         self.map, self.potential = ((torch.compile(self.unet), torch.compile(self.critic))
                                     if compiled else (self.unet, self.critic))
         self.layout = layout
@@ -119,40 +123,51 @@ class Step:
             torch.optim.Adam(network.parameters(), lr=1e-4, fused=fused or None)
             for network in (self.unet, self.critic))
 
+    def mixed(self):
+        return torch.autocast(self.device, self.precision, self.precision != torch.float32)
+
     def map_loss(self, x):
         train(self.unet, True)
         train(self.critic, False)
         self.map_optimiser.zero_grad(set_to_none=True)
-        moved = self.map(x)
-        loss = functional.mse_loss(moved, x) - self.potential(moved).mean()
-        loss.backward()
+        with self.mixed():
+            moved = self.map(x)
+            loss = functional.mse_loss(moved, x) - self.potential(moved).mean()
+        self.map_scaler.scale(loss).backward()
         return loss
 
     def moved(self, x):
         train(self.unet, False)
-        with torch.no_grad():
+        with torch.no_grad(), self.mixed():
             return self.map(x)
 
     def potential_loss(self, moved, y):
         train(self.critic, True)
         self.potential_optimiser.zero_grad(set_to_none=True)
-        loss = self.potential(moved).mean() - self.potential(y).mean()
-        loss.backward()
+        with self.mixed():
+            loss = self.potential(moved).mean() - self.potential(y).mean()
+        self.potential_scaler.scale(loss).backward()
         return loss
 
     def images(self, batch, size):
-        return torch.randn(batch, 3, size, size).contiguous(memory_format=self.layout)
+        images = torch.randn(batch, 3, size, size, device=self.device)
+        return images.contiguous(memory_format=self.layout)
+
+    def update(self, optimiser, scaler):
+        scaler.step(optimiser)
+        scaler.update()
+        optimiser.zero_grad(set_to_none=True)
 
     def run(self, mode, batch, size):
         if mode != "critic":
             self.map_loss(self.images(batch, size))
-            self.map_optimiser.step()
-            self.map_optimiser.zero_grad(set_to_none=True)
+            self.update(self.map_optimiser, self.map_scaler)
         if mode != "unet":
             x = self.images(batch, size)
             self.potential_loss(x if mode == "critic" else self.moved(x), self.images(batch, size))
-            self.potential_optimiser.step()
-            self.potential_optimiser.zero_grad(set_to_none=True)
+            self.update(self.potential_optimiser, self.potential_scaler)
+        if self.device == "cuda":
+            torch.cuda.synchronize()
 
 
 def peak_bytes():
@@ -163,14 +178,18 @@ def peak_bytes():
 def measure(mode, batch, size, steps, flags):
     torch.manual_seed(0)
     layout = torch.contiguous_format if "--contiguous" in flags else torch.channels_last
-    step = Step(size, layout, "--plain-adam" not in flags, "--compile" in flags)
+    precision = next((kind for kind in (torch.bfloat16, torch.float16)
+                      if f"--{str(kind).removeprefix('torch.')}" in flags), torch.float32)
+    step = Step(size, layout, "--plain-adam" not in flags, "--compile" in flags,
+                "cuda" if "--cuda" in flags else "cpu", precision)
+    warm_up = 3 if "--cuda" in flags else 1
     wall, processor = [], []
-    for _ in range(1 + steps):
+    for _ in range(warm_up + steps):
         begin, cpu = time.perf_counter(), time.process_time()
         step.run(mode, batch, size)
         wall.append(time.perf_counter() - begin)
         processor.append(time.process_time() - cpu)
-    return {"step": wall[1:], "processor": processor[1:], "first": wall[0]}
+    return {"step": wall[warm_up:], "processor": processor[warm_up:], "first": wall[0]}
 
 
 def torch_names(network):

@@ -17,8 +17,9 @@ struct AdamOptions {
   double average = 0;
 };
 
-/// Adam (Kingma & Ba 2014) on named parameters, float32 or float64 on the processor: one pass over
-/// each, with its projection and the average of the parameters folded in.
+/// Adam (Kingma & Ba 2014) on named parameters, float32 or float64, all on one device: on the
+/// processor one pass over each, with its projection and the average of the parameters folded in;
+/// elsewhere ATen's fused update.
 class Adam {
  public:
   /// `lower_bounds`: the parameters, by name, that an update keeps at or above a number.
@@ -44,6 +45,7 @@ class Adam {
  private:
   template <class T>
   void update(const std::vector<Tensor>& gradients, double rate);
+  void update_by_aten(const std::vector<Tensor>& gradients, double rate);
 
   AdamOptions options_;
   std::vector<std::string> names_;

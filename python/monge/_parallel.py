@@ -63,6 +63,8 @@ def _join():
     store = _store(rank)
     attempt = _attempt(store, rank, size)
     cuda = torch.cuda.is_available() and distributed.is_nccl_available()
+    if cuda:
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", rank)) % torch.cuda.device_count())
     distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=TIMEOUT,
                                    store=distributed.PrefixStore(attempt, store), rank=rank,
                                    world_size=size)

@@ -70,7 +70,9 @@ Tensor Critic::value(const Tensor& images, const Tensor& embedding) const {
     z = residual_block(z, blocks_[i],
                        conditions_.empty() ? Tensor() : at::mm(embedding, conditions_[i].t()));
   }
-  return at::addmv(final_bias_, z.permute({0, 2, 3, 1}).flatten(1), final_weight_.flatten());
+  const c10::impl::ExcludeDispatchKeyGuard full_precision(c10::autocast_dispatch_keyset);
+  const Tensor features = z.permute({0, 2, 3, 1}).flatten(1).to(final_weight_.scalar_type());
+  return at::addmv(final_bias_, features, final_weight_.flatten());
 }
 
 State Critic::parameters() const {

@@ -113,9 +113,22 @@ struct UnitNode : torch::autograd::Function<UnitNode> {
   }
 };
 
+/// The unit in ATen's operators, normalised by the batch's moments in training, else by the running
+/// ones.
+Tensor plain_unit(const Tensor& x, const DoubleConvolution& unit, bool training) {
+  Tensor z = x;
+  for (const NormalisedConvolution& half : unit)
+    z = at::batch_norm(recorded_convolution(z, half.weight, half.bias), half.scale, half.shift,
+                       half.running_mean, half.running_variance, training, momentum, epsilon,
+                       /*cudnn_enabled=*/true)
+            .relu();
+  return z;
+}
+
 }  // namespace
 
 Tensor double_convolution(const Tensor& x, const DoubleConvolution& unit) {
+  if (!by_own_passes(x)) return plain_unit(x, unit, /*training=*/true);
   const auto& [first, second] = unit;
   return UnitNode::apply(x, first.weight, first.bias, first.scale, first.shift, second.weight,
                          second.bias, second.scale, second.shift, first.running_mean,
@@ -124,6 +137,7 @@ Tensor double_convolution(const Tensor& x, const DoubleConvolution& unit) {
 
 Tensor double_convolution_running(const Tensor& x, const DoubleConvolution& unit) {
   const at::NoGradGuard no_graph;
+  if (!by_own_passes(x)) return plain_unit(x, unit, /*training=*/false);
   Tensor z = x;
   for (const NormalisedConvolution& half : unit) {
     z = kernels::convolve(z, half.weight, {});
@@ -135,13 +149,7 @@ Tensor double_convolution_running(const Tensor& x, const DoubleConvolution& unit
 }
 
 Tensor double_convolution_recorded(const Tensor& x, const DoubleConvolution& unit) {
-  Tensor z = x;
-  for (const NormalisedConvolution& half : unit)
-    z = at::batch_norm(recorded_convolution(z, half.weight, half.bias), half.scale, half.shift,
-                       half.running_mean, half.running_variance, /*training=*/false, momentum,
-                       epsilon, false)
-            .relu();
-  return z;
+  return plain_unit(x, unit, /*training=*/false);
 }
 
 }  // namespace monge::networks

@@ -4,9 +4,10 @@
 
 namespace monge::networks {
 
-Tensor as_images(const Tensor& x, std::int64_t channels, std::int64_t size,
+Tensor as_images(const Tensor& x, std::int64_t channels, std::int64_t size, at::Device device,
                  std::string_view where) {
-  if (!x.is_cpu()) fail(where, "images on the processor", x.device().str());
+  if (x.device() != device)
+    fail(where, fmt::format("images on {}, where the network is", device.str()), x.device().str());
   const std::int64_t length = channels * size * size;
   const bool rows = x.dim() == 2 && x.size(1) == length;
   const bool images = x.dim() == 4 && x.size(1) == channels;

@@ -49,8 +49,9 @@ Tensor NoisedResNetCritic::embedded(const Tensor& sigma) const {
 
 /// f / s² of rows with their noise.
 Tensor NoisedResNetCritic::unscaled(const Tensor& rows, const Tensor& sigma) const {
-  const Tensor images = networks::as_images(levels_.points(rows, sigma), options_.channels,
-                                            options_.size, "noised_resnet_critic");
+  const Tensor images =
+      networks::as_images(levels_.points(rows, sigma), options_.channels, options_.size,
+                          first_weight_.device(), "noised_resnet_critic");
   return critic_->value(images, embedded(sigma));
 }
 
@@ -70,12 +71,13 @@ Tensor NoisedResNetCritic::noised_value(const Tensor& x, const Tensor& drawn, Gr
     noise.data_ptr<float>()[i] = level.noise;
     weight.data_ptr<float>()[i] = level.weight;
   }
-  const Tensor rows = x.flatten(1);
-  return unscaled(rows + drawn.narrow(1, 0, d) * noise.unsqueeze(1), sigma) * weight;
+  const Tensor rows = x.flatten(1), added = drawn.narrow(1, 0, d) * noise.unsqueeze(1);
+  return unscaled(rows + added.to(x.device()), sigma.to(x.device())) * weight.to(x.device());
 }
 
 Tensor NoisedResNetCritic::value(const Tensor& x, Graph graph) const {
-  return value(x, at::full({x.size(0)}, levels_.options().sigma_min, at::kFloat), graph);
+  return value(x, at::full({x.size(0)}, levels_.options().sigma_min, x.options().dtype(at::kFloat)),
+               graph);
 }
 
 ValueAndGradient NoisedResNetCritic::value_and_gradient(const Tensor& x, Graph graph) const {

@@ -1,14 +1,12 @@
 #include "networks/pooling.h"
 
 #include "kernels/image_passes.h"
-
-#include <torch/csrc/autograd/custom_function.h>
+#include "networks/recorded.h"
 
 namespace monge::networks {
 namespace {
 
 using torch::autograd::AutogradContext;
-using torch::autograd::variable_list;
 
 /// Spreads g by recorded operators, which are linear in it.
 Tensor recorded_back(const Tensor& g, const Tensor& which) {
@@ -37,6 +35,8 @@ struct PoolNode : torch::autograd::Function<PoolNode> {
 
 }  // namespace
 
-Tensor max_pool(const Tensor& x) { return PoolNode::apply(x); }
+Tensor max_pool(const Tensor& x) {
+  return by_own_passes(x) ? PoolNode::apply(x) : at::max_pool2d(x, 2);
+}
 
 }  // namespace monge::networks

@@ -2,7 +2,13 @@
 
 #include "kernels/convolution.h"
 
+#include <ATen/autocast_mode.h>
+
 namespace monge::networks {
+
+bool by_own_passes(const Tensor& x) {
+  return x.is_cpu() && !at::autocast::is_autocast_enabled(at::kCPU);
+}
 
 std::vector<bool> needed_by(const torch::autograd::AutogradContext& ctx, std::size_t count) {
   std::vector<bool> needed;

@@ -150,15 +150,31 @@ struct FirstNode : torch::autograd::Function<FirstNode> {
   }
 };
 
+/// The block in ATen's operators.
+Tensor plain_block(const Tensor& x, const ResidualBlock& block, const Tensor& shift) {
+  Tensor hidden = recorded_convolution(x, block.first_weight, block.first_bias);
+  if (shift.defined()) hidden = hidden + for_pixels(shift);
+  hidden = at::leaky_relu(hidden, block.slope);
+  const Tensor link =
+      block.shortcut.defined()
+          ? recorded_convolution(x, block.shortcut.unsqueeze(1).unsqueeze(1), {})
+          : x;
+  return at::leaky_relu(
+      link + block.ratio * recorded_convolution(hidden, block.second_weight, block.second_bias),
+      block.slope);
+}
+
 }  // namespace
 
 Tensor residual_block(const Tensor& x, const ResidualBlock& block, const Tensor& shift) {
+  if (!by_own_passes(x)) return plain_block(x, block, shift);
   return BlockNode::apply(x, block.first_weight, block.first_bias, block.second_weight,
                           block.second_bias, given_or_empty(block.shortcut, x),
                           given_or_empty(shift, x), block.ratio, block.slope);
 }
 
 Tensor convolve_leaky(const Tensor& x, const Tensor& weight, const Tensor& bias, double slope) {
+  if (!by_own_passes(x)) return at::leaky_relu(recorded_convolution(x, weight, bias), slope);
   return FirstNode::apply(x, weight, bias, slope);
 }
 

@@ -53,11 +53,13 @@ Tensor normalised(const Tensor& x, const Tensor& scale, const Tensor& shift) {
 /// [n, c, h, w] channels last as its pixels [n, h w, c].
 Tensor pixels_of(const Tensor& x) { return x.permute({0, 2, 3, 1}).flatten(1, 2); }
 
-/// Bilinear resizing is the filter [1, 3, 3, 1] where it doubles and, antialiased, where it halves.
+/// Bilinear resizing is the filter [1, 3, 3, 1] where it doubles and, antialiased, where it halves,
+/// which ATen does in float32 and float64.
 Tensor resized(const Tensor& x, Side side) {
   if (side == Side::kept) return x;
   if (side == Side::halved)
-    return at::_upsample_bilinear2d_aa(x, {x.size(2) / 2, x.size(3) / 2}, false);
+    return at::_upsample_bilinear2d_aa(x.to(at::promote_types(x.scalar_type(), at::kFloat)),
+                                       {x.size(2) / 2, x.size(3) / 2}, false);
   return at::upsample_bilinear2d(x, {2 * x.size(2), 2 * x.size(3)}, false);
 }
 
@@ -79,7 +81,9 @@ Tensor attended(const Tensor& x, const Attention& attention) {
 }  // namespace
 
 Tensor convolution(const Tensor& x, const Tensor& weight, const Tensor& bias) {
-  return ConvolutionNode::apply(kernels::channels_last(x), weight, bias);
+  const Tensor images = kernels::channels_last(x);
+  return by_own_passes(x) ? ConvolutionNode::apply(images, weight, bias)
+                          : recorded_convolution(images, weight, bias);
 }
 
 Tensor normalised_silu(const Tensor& x, const Tensor& scale, const Tensor& shift) {

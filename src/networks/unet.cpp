@@ -98,14 +98,16 @@ Tensor UNet::run(const Tensor& x, UnitPass pass) const {
     links.pop_back();
     z = unit(z, up_, k, pass);
   }
-  const Tensor rows = z.permute({0, 2, 3, 1}).reshape({-1, options_.width});
+  const c10::impl::ExcludeDispatchKeyGuard full_precision(c10::autocast_dispatch_keyset);
+  const Tensor rows =
+      z.permute({0, 2, 3, 1}).reshape({-1, options_.width}).to(final_weight_.scalar_type());
   return at::addmm(final_bias_, rows, final_weight_.t())
       .view({z.size(0), z.size(2), z.size(3), options_.channels})
       .permute({0, 3, 1, 2});
 }
 
 Tensor UNet::mapped(const Tensor& images, UnitPass pass) const {
-  return networks::mapped_images(images, shape(), divisor, "unet",
+  return networks::mapped_images(images, shape(), divisor, final_weight_.device(), "unet",
                                  [&](const Tensor& x) { return run(x, pass); });
 }
 

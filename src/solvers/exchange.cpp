@@ -66,7 +66,8 @@ void Exchange::run() {
     for (const Tensor& tensor : *tensors) size += tensor.numel();
   for (std::size_t i = 0; i + 1 < means_.size(); ++i)
     wide = wide || means_[i].scalar_type() == at::kDouble;
-  const Tensor flat = at::zeros({size}, wide || size == numbers.numel() ? at::kDouble : at::kFloat);
+  const auto dtype = wide || size == numbers.numel() ? at::kDouble : at::kFloat;
+  const Tensor flat = at::zeros({size}, means_.front().options().dtype(dtype));
 
   Pieces out(flat);
   for (const Tensor& mean : means_) out.next(mean).copy_(mean).mul_(share);

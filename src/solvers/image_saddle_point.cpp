@@ -125,6 +125,11 @@ void ImageSaddlePoint::build(const ResNetCriticOptions& images, Random& random) 
   options_ = sized_for(options_, potential_.any().dimension());
   for (auto* one : {&map_, &average_}) *one = make_map(options_, images, random);
   copy_parameters(average_->parameters(), map_->parameters(), "saddle_point");
+  const Computation computation = computation_of(options_.device, options_.precision);
+  move_to(computation.device, potential_.any().parameters());
+  for (const auto& one : {map_, average_})
+    for (const State& tensors : {one->parameters(), one->statistics()})
+      move_to(computation.device, tensors);
   map_adam_.emplace(
       map_->parameters(),
       AdamOptions{options_.learning_rate, options_.beta1, options_.beta2, 1e-8, options_.average},
@@ -139,7 +144,8 @@ void ImageSaddlePoint::build(const ResNetCriticOptions& images, Random& random) 
                      .exponent = cost_.exponent(),
                      .cost_scale = options_.cost_scale,
                      .residual = options_.residual,
-                     .micro_batch = options_.micro_batch},
+                     .micro_batch = options_.micro_batch,
+                     .computation = computation},
       potential_.critic ? image_potential(*potential_.critic) : image_potential(*potential_.noised),
       *map_);
 }
@@ -153,13 +159,19 @@ void ImageSaddlePoint::start(const Problem& problem, Random& random) {
   if (potential_.noised) potential_.noised->levels().measure(problem.target.measure(), random);
 }
 
+/// The points where the networks are.
+Tensor ImageSaddlePoint::placed(const Tensor& points) const {
+  return points.to(map_adam_->parameters().front().device());
+}
+
 /// Of the noise of a batch, that of the own rows.
 Tensor ImageSaddlePoint::noise(const Rows& own) {
   if (!noisy()) return {};
   const ImageShape shape = map_->shape();
   const std::int64_t samples = options_.noise_samples;
-  return noise_.normal({options_.batch * samples, shape.noise_channels * shape.size * shape.size})
-      .narrow(0, own.begin * samples, own.count * samples);
+  return placed(
+      noise_.normal({options_.batch * samples, shape.noise_channels * shape.size * shape.size})
+          .narrow(0, own.begin * samples, own.count * samples));
 }
 
 /// Of the noise and the levels at which the potential sees a batch, those of the own rows.
@@ -168,19 +180,21 @@ Tensor ImageSaddlePoint::levels(const Rows& own) {
   return rows_in(potential_.noised->levels().draw(options_.batch, noise_), own);
 }
 
-/// One step of the map; false where it would have left the finite numbers.
+/// One step of the map, or none where its scaled derivatives overflowed; false where it would have
+/// left the finite numbers.
 bool ImageSaddlePoint::improve_map(Problem& problem, double rate) {
   const Rows own = problem.group->rows_of(options_.batch);
   SaddlePointTerms terms =
-      step_->for_map(problem.source.next(options_.batch), noise(own), levels(own));
+      step_->for_map(placed(problem.source.next(options_.batch)), noise(own), levels(own));
   Exchange(*problem.group, options_.batch)
       .means(step_->map_derivatives())
       .means(tensors_of(map_->statistics()))
       .means({&terms.cost, &terms.mapped})
       .run();
-  const double norm = norm_of(step_->map_derivatives());
-  if (!std::isfinite(terms.cost) || !std::isfinite(terms.mapped) || !std::isfinite(norm))
-    return false;
+  if (!std::isfinite(terms.cost) || !std::isfinite(terms.mapped)) return false;
+  const bool finite = std::isfinite(norm_of(step_->map_derivatives()));
+  if (!step_->map_scale().take(finite)) return true;
+  if (!finite) return false;
   map_adam_->step(step_->map_derivatives(), rate);
   if (options_.average > 0) average_statistics();
   return true;
@@ -204,7 +218,8 @@ StepReport ImageSaddlePoint::step(Problem& problem, double rate) {
       report.finite = false;
       return report;
     }
-  const Tensor x = problem.source.next(options_.batch), y = problem.target.next(options_.batch);
+  const Tensor x = placed(problem.source.next(options_.batch));
+  const Tensor y = placed(problem.target.next(options_.batch));
   const Rows own = problem.group->rows_of(options_.batch);
   SaddlePointTerms terms = step_->for_potential(x, noise(own), y, levels(own));
   Exchange(*problem.group, options_.batch)
@@ -215,6 +230,11 @@ StepReport ImageSaddlePoint::step(Problem& problem, double rate) {
   report.loss = terms.cost + terms.target - terms.mapped;
   report.terms = {{"cost", terms.cost}, {"gap", terms.target - terms.mapped}};
   report.gradient_norm = norm_of(step_->potential_derivatives());
+  if (std::isfinite(report.loss) &&
+      !step_->potential_scale().take(std::isfinite(report.gradient_norm))) {
+    report.gradient_norm = 0;  // of the update that was left out
+    return report;
+  }
   report.finite = std::isfinite(report.loss) && std::isfinite(report.gradient_norm);
   if (report.finite) potential_adam_->step(step_->potential_derivatives(), rate);
   return report;
@@ -237,6 +257,8 @@ State ImageSaddlePoint::state() const {
   insert_state(state, "average_statistics", average_->statistics());
   insert_state(state, "map_adam", map_adam_->state());
   insert_state(state, "potential_adam", potential_adam_->state());
+  insert_state(state, "map_scale", step_->map_scale().state());
+  insert_state(state, "potential_scale", step_->potential_scale().state());
   if (potential_.noised)
     insert_state(state, "statistics", potential_.noised->levels().statistics());
   return state;
@@ -252,6 +274,8 @@ void ImageSaddlePoint::restore(const State& state) {
   copied("map_statistics", map_->statistics());
   copied("average", average_->parameters());
   copied("average_statistics", average_->statistics());
+  copied("map_scale", step_->map_scale().state());
+  copied("potential_scale", step_->potential_scale().state());
   map_adam_->restore(extract_state(state, "map_adam"));
   potential_adam_->restore(extract_state(state, "potential_adam"));
   noise_.set_state(require_tensor(state, "noise", "saddle_point"));

@@ -30,6 +30,11 @@ void add_derivatives(std::vector<Tensor>& sums, const Tensor& result, const Tens
   }
 }
 
+/// The derivatives of the loss from those of its multiple.
+void unscale(const std::vector<Tensor>& sums, const LossScale& scale) {
+  if (scale.value() != 1) at::_foreach_mul_(sums, 1 / scale.value());
+}
+
 }  // namespace
 
 ImagePotential image_potential(const ResNetCritic& critic) {
@@ -48,7 +53,9 @@ ImageSaddlePointStep::ImageSaddlePointStep(const ImageObjective& objective,
     : objective_(objective),
       potential_(std::move(potential)),
       map_(map),
-      map_state_(map.parameters()) {}
+      map_state_(map.parameters()),
+      map_scale_(objective.computation.precision),
+      potential_scale_(objective.computation.precision) {}
 
 /// body(from, count) for the points of each micro-batch, every one of which is `samples` images.
 template <class Body>
@@ -62,9 +69,18 @@ void ImageSaddlePointStep::over_micro_batches(std::int64_t n, std::int64_t sampl
 /// T at every x with each of its noise samples, [n k, d], as in training.
 Tensor ImageSaddlePointStep::transport(const Tensor& x, const Tensor& z) const {
   const Tensor start = x.repeat_interleave(objective_.noise_samples, 0);
-  const Tensor moved = map_.forward(
-      z.defined() ? at::cat({start, objective_.noise_scale * z}, 1) : start, Graph::create);
+  const Tensor input = z.defined() ? at::cat({start, objective_.noise_scale * z}, 1) : start;
+  const Tensor moved = [&] {
+    const MixedPrecision mixed(objective_.computation);
+    return map_.forward(input, Graph::create);
+  }().to(x.scalar_type());
   return objective_.residual ? moved + start : moved;
+}
+
+/// f, or what it adds to its expectation.
+Tensor ImageSaddlePointStep::value(const Tensor& x, const Tensor& levels) const {
+  const MixedPrecision mixed(objective_.computation);
+  return potential_.value(x, levels);
 }
 
 /// C(x_i, T(x_i, .)), [n].
@@ -94,24 +110,26 @@ SaddlePointTerms ImageSaddlePointStep::for_map(const Tensor& x, const Tensor& z,
     const Tensor moved = transport(start, rows_of(z, from * samples, count * samples));
     const Tensor mapped = moved.detach().set_requires_grad(true);
     const Tensor costs = cost(start, mapped).sum();
-    const Tensor values = potential_.value(mapped, rows_of(levels, from, count)).sum();
+    const Tensor values = value(mapped, rows_of(levels, from, count)).sum();
     const Tensor along =
         torch::autograd::grad(
-            {(objective_.cost_scale * costs - values / static_cast<double>(samples)) /
-             static_cast<double>(n)},
+            {(objective_.cost_scale * costs - values / static_cast<double>(samples)) *
+             (map_scale_.value() / static_cast<double>(n))},
             {mapped})
             .front();
     sums.cost += costs.item<double>();
     sums.mapped += values.item<double>();
     add_derivatives(map_sums_, moved, along, map_state_);
   });
+  unscale(map_sums_, map_scale_);
   return means(sums, n, 1);
 }
 
 /// Adds weight · Σ f(points) to the potential's objective; Σ f(points).
 double ImageSaddlePointStep::learn(const Tensor& points, const Tensor& levels, double weight) {
-  const Tensor values = potential_.value(points, levels);
-  add_derivatives(potential_sums_, values, at::full_like(values, weight), potential_.parameters);
+  const Tensor values = value(points, levels);
+  add_derivatives(potential_sums_, values, at::full_like(values, weight * potential_scale_.value()),
+                  potential_.parameters);
   return values.detach().sum().item<double>();
 }
 
@@ -133,6 +151,7 @@ SaddlePointTerms ImageSaddlePointStep::for_potential(const Tensor& x, const Tens
     sums.target +=
         learn(y.narrow(0, from, count), rows_of(levels, from, count), -1 / static_cast<double>(m));
   });
+  unscale(potential_sums_, potential_scale_);
   return means(sums, n, m);
 }
 

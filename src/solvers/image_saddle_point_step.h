@@ -4,6 +4,7 @@
 #include "monge/networks/noised_resnet_critic.h"
 #include "monge/networks/resnet_critic.h"
 
+#include "solvers/mixed_precision.h"
 #include "solvers/saddle_point_step.h"
 
 #include <functional>
@@ -35,6 +36,7 @@ struct ImageObjective {
   double cost_scale = 1;         ///< s
   bool residual = false;         ///< T(x, z) = x + F(x, z)
   std::int64_t micro_batch = 0;  ///< images that pass together; 0: all
+  Computation computation;       ///< that of the networks
 };
 
 /// The two objectives of SaddlePointStep for a network F and a critic f of images, and their
@@ -44,6 +46,10 @@ struct ImageObjective {
 ///
 /// In T's step f has no graph to its parameters, in f's step T has none at all; at most one
 /// network's activations are held at a time, but for a bit for each of f's in T's step.
+///
+/// Points are on the networks' device, levels on the processor. In mixed precision the networks
+/// compute in it, T's result is float32 again, and derivatives in float16 are those of the loss
+/// times its scale until they are summed.
 class ImageSaddlePointStep {
  public:
   /// The networks have to outlive it.
@@ -62,6 +68,10 @@ class ImageSaddlePointStep {
   SaddlePointTerms for_potential(const Tensor& x, const Tensor& z, const Tensor& y,
                                  const Tensor& levels = {});
 
+  /// Of the two objectives; the caller says whether their derivatives overflowed.
+  LossScale& map_scale() { return map_scale_; }
+  LossScale& potential_scale() { return potential_scale_; }
+
   /// Parallel to the parameters in the order of their names; overwritten by the next call.
   const std::vector<Tensor>& map_derivatives() const { return map_sums_; }
   const std::vector<Tensor>& potential_derivatives() const { return potential_sums_; }
@@ -70,6 +80,7 @@ class ImageSaddlePointStep {
   template <class Body>
   void over_micro_batches(std::int64_t n, std::int64_t samples, Body body) const;
   Tensor transport(const Tensor& x, const Tensor& z) const;
+  Tensor value(const Tensor& x, const Tensor& levels) const;
   Tensor cost(const Tensor& x, const Tensor& mapped) const;
   double learn(const Tensor& points, const Tensor& levels, double weight);
   SaddlePointTerms means(SaddlePointTerms sums, std::int64_t n, std::int64_t m) const;
@@ -78,6 +89,7 @@ class ImageSaddlePointStep {
   ImagePotential potential_;
   const ImageNetwork& map_;
   State map_state_;
+  LossScale map_scale_, potential_scale_;
   std::vector<Tensor> map_sums_, potential_sums_;
 };
 

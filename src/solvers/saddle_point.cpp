@@ -147,6 +147,11 @@ void SaddlePoint::require_fit(const AutogradNetwork* map) const {
   if (options_.noise_channels > 0)
     fail("solver.noise_channels", "0 and noise_dimension, since the network is none of images",
          std::to_string(options_.noise_channels));
+  for (const auto& [option, value, only] : {std::tuple{"device", &options_.device, "cpu"},
+                                            {"precision", &options_.precision, "float32"}})
+    if (*value != only)
+      fail(fmt::format("solver.{}", option),
+           fmt::format("{}, since the network is none of images", only), *value);
   const bool weak = cost_.gamma() > 0;
   if (weak && icnn)
     fail("cost", "quadratic, since an input-convex potential serves no weak cost",

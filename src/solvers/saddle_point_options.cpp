@@ -92,7 +92,15 @@ const Declaration<SaddlePointOptions>& saddle_point_declaration() {
           .option("micro_batch", &O::micro_batch,
                   "For images: how many pass through the networks together, all noise samples of a "
                   "point at least, and are normalised together; 0: all of a batch.",
-                  between(0, 1 << 20));
+                  between(0, 1 << 20))
+          .option("device", &O::device,
+                  "For images: where the networks are trained, the processor or the CUDA GPU.",
+                  one_of({"cpu", "cuda"}))
+          .option("precision", &O::precision,
+                  "For images: that of the networks' convolutions and products; parameters, sums "
+                  "and cost are float32. float16 takes a GPU, bfloat16 a GPU or a processor that "
+                  "has it: without AVX512_BF16 or AMX it is slower than float32.",
+                  one_of({"float32", "bfloat16", "float16"}));
   return declaration;
 }
 

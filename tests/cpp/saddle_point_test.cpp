@@ -510,6 +510,8 @@ TEST(SaddlePoint, RefusesPartsThatDoNotFit) {
   names({.convexity = "penalty"}, false, "solver.convexity");
   names({.map = "network", .convexity = "penalty"}, true, "solver.convexity");
   names({.noise_dimension = 1, .expectile_weight = 1}, false, "solver.expectile_weight");
+  names({.device = "cuda"}, false, "solver.device");
+  names({.precision = "bfloat16"}, false, "solver.precision");
   names({.bidirectional = true}, false, "solver.bidirectional");
   names({.noise_dimension = 1, .start = "affine"}, false, "solver.start");
   names({.map = "gradient", .start = "affine"}, false, "solver.start");

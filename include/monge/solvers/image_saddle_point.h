@@ -19,6 +19,8 @@ void take_shape(ResNetCriticOptions& network, const Table& given,
 /// between a UNet or SongUNet for the map, T(x) or T(x, z) with z as further channels, and a
 /// residual critic for the potential, conditioned on the noise level or not. The solution is the
 /// network of the averaged parameters, a UNet normalised by the average of the running moments.
+/// The networks may be on a GPU and compute in mixed precision; the solution's map takes points on
+/// the processor and gives them back there.
 class ImageSaddlePoint final : public Solver {
  public:
   /// The potential: exactly one of the networks.
@@ -48,6 +50,7 @@ class ImageSaddlePoint final : public Solver {
  private:
   void build(const ResNetCriticOptions& images, Random& random);
   bool noisy() const { return options_.noise_channels > 0; }
+  Tensor placed(const Tensor& points) const;
   Tensor noise(const Rows& own);
   Tensor levels(const Rows& own);
   bool improve_map(Problem& problem, double rate);

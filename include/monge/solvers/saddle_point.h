@@ -46,6 +46,8 @@ struct SaddlePointOptions {
   double noise_scale = 0.1;
   double cost_scale = 0;
   std::int64_t micro_batch = 0;
+  std::string device = "cpu";
+  std::string precision = "float32";
 };
 
 const Declaration<SaddlePointOptions>& saddle_point_declaration();
