@@ -139,8 +139,8 @@ Json measure(const std::string& mode, std::int64_t batch, std::int64_t size, int
 Json measure_game(std::int64_t batch, std::int64_t size, int steps,
                   const monge::Computation& computation) {
   const Step networks(size);
-  for (const State& tensors : {networks.map.parameters(), networks.map.statistics(),
-                               networks.potential.parameters()})
+  for (const State& tensors :
+       {networks.map.parameters(), networks.map.statistics(), networks.potential.parameters()})
     monge::move_to(computation.device, tensors);
   monge::ImageSaddlePointStep step(
       {.cost_scale = 2.0 / static_cast<double>(3 * size * size), .computation = computation},

@@ -143,7 +143,8 @@ std::int64_t ConvIcnn::last_side() const {
 
 /// Channels last, in which convolutions of the widths that one trains with are fastest.
 Tensor ConvIcnn::as_images(const Tensor& x) const {
-  const Tensor images = networks::as_images(x, options_.channels, options_.size, at::kCPU, "conv_icnn");
+  const Tensor images =
+      networks::as_images(x, options_.channels, options_.size, at::kCPU, "conv_icnn");
   if (images.size(2) != options_.size || images.size(3) != options_.size)
     fail("conv_icnn", fmt::format("images of {0} x {0} pixels", options_.size), shape_text(x));
   return images;

@@ -18,7 +18,8 @@ class Critic {
          at::ScalarType dtype);
 
   /// f(x_i, e_i) for images [n, c, h, w] channels last, [n]; its last layer computes in the
-  /// parameters' dtype in mixed precision too, since values are summed and compared. Throws Error on another size.
+  /// parameters' dtype in mixed precision too, since values are summed and compared. Throws Error
+  /// on another size.
   Tensor value(const Tensor& images, const Tensor& embedding) const;
   at::Device device() const { return first_weight_.device(); }
   /// Those of ResNetCritic and stage.k.BLOCK.condition [hidden, condition].

@@ -22,8 +22,8 @@ void take_image_shape(const Table& given, const std::vector<std::int64_t>& image
 void require_divisible(const Tensor& images, std::int64_t divisor, std::string_view where);
 
 /// What `run` makes of the images of a network on `device`, given channels last, in the shape of
-/// `images`: images or rows. Throws Error at `where` on another shape and on sides that `divisor` does not
-/// divide.
+/// `images`: images or rows. Throws Error at `where` on another shape and on sides that `divisor`
+/// does not divide.
 template <class Run>
 Tensor mapped_images(const Tensor& images, const ImageShape& shape, std::int64_t divisor,
                      at::Device device, std::string_view where, Run run) {

@@ -155,10 +155,9 @@ Tensor plain_block(const Tensor& x, const ResidualBlock& block, const Tensor& sh
   Tensor hidden = recorded_convolution(x, block.first_weight, block.first_bias);
   if (shift.defined()) hidden = hidden + for_pixels(shift);
   hidden = at::leaky_relu(hidden, block.slope);
-  const Tensor link =
-      block.shortcut.defined()
-          ? recorded_convolution(x, block.shortcut.unsqueeze(1).unsqueeze(1), {})
-          : x;
+  const Tensor link = block.shortcut.defined()
+                          ? recorded_convolution(x, block.shortcut.unsqueeze(1).unsqueeze(1), {})
+                          : x;
   return at::leaky_relu(
       link + block.ratio * recorded_convolution(hidden, block.second_weight, block.second_bias),
       block.slope);

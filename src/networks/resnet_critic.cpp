@@ -24,9 +24,9 @@ std::int64_t ResNetCritic::dimension() const {
 
 Tensor ResNetCritic::value(const Tensor& x, Graph graph) const {
   const at::AutoGradMode mode(graph == Graph::create);
-  return critic_->value(networks::as_images(x, options_.channels, options_.size, critic_->device(),
-                                            "resnet_critic"),
-                        {});
+  return critic_->value(
+      networks::as_images(x, options_.channels, options_.size, critic_->device(), "resnet_critic"),
+      {});
 }
 
 ValueAndGradient ResNetCritic::value_and_gradient(const Tensor& x, Graph graph) const {

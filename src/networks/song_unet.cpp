@@ -171,9 +171,8 @@ Tensor SongUNet::run(const Tensor& x) const {
 
 Tensor SongUNet::forward(const Tensor& images, Graph graph) const {
   const at::AutoGradMode mode(graph == Graph::create);
-  return networks::mapped_images(images, shape(), divisor_of(options_),
-                                 first_weight_.device(), "song_unet",
-                                 [&](const Tensor& x) { return run(x); });
+  return networks::mapped_images(images, shape(), divisor_of(options_), first_weight_.device(),
+                                 "song_unet", [&](const Tensor& x) { return run(x); });
 }
 
 Tensor SongUNet::differentiable(const Tensor& images) const {

@@ -12,6 +12,8 @@ Computation computation_of(const std::string& device, const std::string& precisi
     if (!at::hasCUDA())
       fail("solver.device", "cpu, since PyTorch finds no CUDA device here", "cuda");
     computation.device = at::kCUDA;
+    // cuDNN takes TF32's 10 bits for float32 unless it is told not to.
+    if (precision == "float32") at::globalContext().setAllowTF32CuDNN(false);
   }
   if (precision == "bfloat16") computation.precision = at::kBFloat16;
   if (precision == "float16") {

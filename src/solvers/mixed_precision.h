@@ -15,7 +15,8 @@ struct Computation {
 };
 
 /// From the options `device` (cpu or cuda, the current GPU) and `precision` (float32, bfloat16 or
-/// float16). Throws Error where the device is not there or does not have the precision.
+/// float16). float32 on a GPU switches TF32 off in the convolutions of the whole process. Throws
+/// Error where the device is not there or does not have the precision.
 Computation computation_of(const std::string& device, const std::string& precision);
 
 /// Moves the tensors, and so the network that shares them, to the device.

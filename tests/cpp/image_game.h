@@ -130,7 +130,8 @@ struct Contrast {
   }
 };
 
-inline const ResNetCriticOptions small_critic{.channels = 1, .size = size, .width = 16, .max_width = 32};
+inline const ResNetCriticOptions small_critic{
+    .channels = 1, .size = size, .width = 16, .max_width = 32};
 
 inline const NoisedResNetCriticOptions small_noised_critic{small_critic, {.sigma_max = 10}};
 

@@ -38,7 +38,8 @@ TEST(ImageSaddlePointStep, TermsAndDerivativesAreThoseOfThePlainObjectives) {
     ImageSaddlePointStep own = step_of(one, networks);
     // Mixed precision takes ATen's operators and leaves float64 as it is.
     ImageSaddlePointStep mixed = step_of(one, networks, {.precision = at::kBFloat16});
-    for (ImageSaddlePointStep* step : {&own, &own, &mixed}) {  // the second finds what the first left
+    for (ImageSaddlePointStep* step :
+         {&own, &own, &mixed}) {  // the second finds what the first left
       const SaddlePointTerms first = step->for_map(at.x, at.z);
       expect_derivatives(step->map_derivatives(), plain.for_map, networks.map.parameters(),
                          one.name + ": map");

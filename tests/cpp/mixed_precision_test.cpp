@@ -97,8 +97,8 @@ struct StepResult {
 StepResult step_result(const Case& one, at::ScalarType dtype, const Computation& computation,
                        std::int64_t n = 6) {
   const Networks networks = networks_of(one, dtype);
-  for (const State& tensors : {networks.map.parameters(), networks.map.statistics(),
-                               networks.potential.parameters()})
+  for (const State& tensors :
+       {networks.map.parameters(), networks.map.statistics(), networks.potential.parameters()})
     move_to(computation.device, tensors);
   const Points points = points_of(one, n, n + 3);
   const auto placed = [&](const Tensor& rows) {
@@ -106,8 +106,11 @@ StepResult step_result(const Case& one, at::ScalarType dtype, const Computation&
   };
   const Tensor x = placed(points.x), y = placed(points.y), z = placed(points.z);
   ImageSaddlePointStep step = step_of(one, networks, computation);
-  step.for_map(x, z);
-  const SaddlePointTerms terms = step.for_potential(x, z, y);
+  do step.for_map(x, z);
+  while (!step.map_scale().take(std::isfinite(norm_of(step.map_derivatives()))));
+  SaddlePointTerms terms;
+  do terms = step.for_potential(x, z, y);
+  while (!step.potential_scale().take(std::isfinite(norm_of(step.potential_derivatives()))));
   return {step.map_derivatives(), step.potential_derivatives(), terms};
 }
 
@@ -120,9 +123,10 @@ void expect_near_float32(const Computation& computation, double tolerance) {
   const StepResult mixed = step_result(one, at::kFloat, computation, 32);
   for (const std::vector<Tensor>* found : {&mixed.map, &mixed.potential})
     for (const Tensor& derivative : *found) EXPECT_EQ(derivative.scalar_type(), at::kFloat);
-  for (const double gap : {gap_of(mixed.map, plain.map), gap_of(mixed.potential, plain.potential)}) {
+  for (const double gap :
+       {gap_of(mixed.map, plain.map), gap_of(mixed.potential, plain.potential)}) {
     EXPECT_LT(gap, tolerance);
-    EXPECT_GT(gap, tolerance / 100);  // it is the other precision
+    EXPECT_GT(gap, 1e-4);  // it is the other precision
   }
   EXPECT_NEAR(mixed.terms.cost, plain.terms.cost, 0.1 * tolerance * plain.terms.cost);
 }
@@ -135,17 +139,17 @@ SaddlePointOptions options_on(const std::string& device, const std::string& prec
 }
 
 /// The part of the affine map's error that training leaves.
-double error_after_training(const std::string& device, const std::string& precision) {
+double error_after_training(const std::string& device, const std::string& precision,
+                            std::int64_t steps) {
   const Contrast truth;
   Problem problem = truth.problem();
   const auto solver = started(options_on(device, precision), 0, problem);
-  run(*solver, problem, 100);
+  run(*solver, problem, steps);
   return truth.error(*solver->solution().map) / truth.affine_error();
 }
 
 /// The same with noise of all sizes and by Song's network.
-double error_after_noised_training(const std::string& device, const std::string& precision,
-                                   std::int64_t steps = 60) {
+double error_after_noised_training(const std::string& device, const std::string& precision) {
   const Contrast truth;
   SaddlePointOptions options = options_on(device, precision);
   options.map_network = "song_unet";
@@ -155,7 +159,7 @@ double error_after_noised_training(const std::string& device, const std::string&
   options.cost_scale = 8 / static_cast<double>(size * size);
   Problem problem = truth.problem();
   const auto solver = started(options, 0, problem, small_noised_critic);
-  run(*solver, problem, steps);
+  run(*solver, problem, 60);
   return truth.error(*solver->solution().map) / truth.affine_error();
 }
 
@@ -166,22 +170,19 @@ TEST(MixedPrecision, StepsFromTheSameNumbersInBfloat16) {
 /// A few steps of few images, which processors without bfloat16 take long for.
 TEST(MixedPrecision, LearnsAMapOfImagesInBfloat16) {
   const Contrast truth;
-  for (const char* network : {"unet", "song_unet"}) {
-    SaddlePointOptions options = options_on("cpu", "bfloat16");
-    options.map_network = network;
-    options.map_width = 4;
-    options.map_multipliers = {1, 2};
-    options.map_blocks = 1;
-    options.inner_steps = 1;
-    options.batch = 8;
-    options.average = 0;
-    options.cost_scale = 8 / static_cast<double>(size * size);
-    Problem problem = truth.problem();
-    const auto solver = started(options, 0, problem, {.channels = 1, .size = size, .width = 8});
-    run(*solver, problem, 20);
-    std::cerr << truth.error(*solver->solution().map) / truth.error(truth.unseen) << "\n";
-    EXPECT_LT(truth.error(*solver->solution().map), 0.9 * truth.error(truth.unseen)) << network;
-  }
+  SaddlePointOptions options = options_on("cpu", "bfloat16");
+  options.map_network = "song_unet";
+  options.map_width = 4;
+  options.map_multipliers = {1, 2};
+  options.map_blocks = 1;
+  options.inner_steps = 1;
+  options.batch = 8;
+  options.average = 0;
+  options.cost_scale = 8 / static_cast<double>(size * size);
+  Problem problem = truth.problem();
+  const auto solver = started(options, 0, problem, {.channels = 1, .size = size, .width = 8});
+  run(*solver, problem, 20);
+  EXPECT_LT(truth.error(*solver->solution().map), 0.75 * truth.error(truth.unseen));
 }
 
 /// The tests below need a GPU.
@@ -203,6 +204,14 @@ TEST_F(Cuda, StepsFromTheSameNumbers) {
   }
 }
 
+TEST_F(Cuda, StepsFromTheSameNumbersInFloat32) {
+  const Case one{"strong", 0, 1, 0, false, 0, 32};
+  const StepResult here = step_result(one, at::kFloat, {}, 32);
+  const StepResult there = step_result(one, at::kFloat, computation_of("cuda", "float32"), 32);
+  EXPECT_LT(gap_of(there.map, here.map), 1e-2);  // a ReLU may switch
+  EXPECT_LT(gap_of(there.potential, here.potential), 1e-4);
+}
+
 TEST_F(Cuda, StepsFromTheSameNumbersInBfloat16) {
   expect_near_float32({.device = at::kCUDA, .precision = at::kBFloat16}, 0.4);
 }
@@ -212,8 +221,10 @@ TEST_F(Cuda, StepsFromTheSameNumbersInFloat16) {
 }
 
 TEST_F(Cuda, LearnsAMapOfImagesInEveryPrecision) {
-  for (const char* precision : {"float32", "bfloat16", "float16"})
-    EXPECT_LT(error_after_training("cuda", precision), 0.8) << precision;
+  for (const char* precision : {"float32", "bfloat16"})
+    EXPECT_LT(error_after_training("cuda", precision, 100), 0.8) << precision;
+  // The first updates are left out until the scales fit.
+  EXPECT_LT(error_after_training("cuda", "float16", 200), 0.8);
 }
 
 TEST_F(Cuda, LearnsWithNoiseOfAllSizesAndBySongsNetworkInFloat16) {
