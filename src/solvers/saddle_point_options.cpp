@@ -94,7 +94,8 @@ const Declaration<SaddlePointOptions>& saddle_point_declaration() {
                   "point at least, and are normalised together; 0: all of a batch.",
                   between(0, 1 << 20))
           .option("device", &O::device,
-                  "For images: where the networks are trained, the processor or the CUDA GPU.",
+                  "For images: where the networks are trained, the processor or, experimental, the "
+                  "CUDA GPU.",
                   one_of({"cpu", "cuda"}))
           .option("precision", &O::precision,
                   "For images: that of the networks' convolutions and products; parameters, sums "
