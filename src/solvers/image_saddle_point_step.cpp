@@ -70,12 +70,8 @@ void ImageSaddlePointStep::over_micro_batches(std::int64_t n, std::int64_t sampl
 Tensor ImageSaddlePointStep::transport(const Tensor& x, const Tensor& z) const {
   const Tensor start = x.repeat_interleave(objective_.noise_samples, 0);
   const Tensor input = z.defined() ? at::cat({start, objective_.noise_scale * z}, 1) : start;
-  const Tensor moved =
-      [&] {
-        const MixedPrecision mixed(objective_.computation);
-        return map_.forward(input, Graph::create);
-      }()
-          .to(x.scalar_type());
+  const MixedPrecision mixed(objective_.computation);
+  const Tensor moved = map_.forward(input, Graph::create).to(x.scalar_type());
   return objective_.residual ? moved + start : moved;
 }
 
