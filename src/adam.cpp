@@ -75,6 +75,7 @@ void Adam::update(const std::vector<Tensor>& gradients, double rate) {
 
 void Adam::update_by_aten(const std::vector<Tensor>& gradients, double rate) {
   std::vector<Tensor> whole;
+  whole.reserve(gradients.size());
   for (const Tensor& gradient : gradients) whole.push_back(gradient.contiguous());
   const Tensor t = steps_.to(parameters_.front().device(), at::kFloat);
   const std::vector<Tensor> steps(parameters_.size(), t);
