@@ -144,6 +144,16 @@ inline SaddlePointOptions small_options() {
           .map_width = 6};
 }
 
+/// The same by Song's network, with the weight of the cost that noise of all sizes wants.
+inline SaddlePointOptions by_song(SaddlePointOptions options) {
+  options.map_network = "song_unet";
+  options.map_width = 8;
+  options.map_multipliers = {1, 2};
+  options.map_blocks = 1;
+  options.cost_scale = 8 / static_cast<double>(size * size);
+  return options;
+}
+
 inline void run(Solver& solver, Problem& problem, std::int64_t steps) {
   for (std::int64_t step = 0; step < steps; ++step) {
     const double share = static_cast<double>(step) / static_cast<double>(steps);

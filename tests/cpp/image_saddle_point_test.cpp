@@ -150,14 +150,8 @@ TEST(ImageSaddlePoint, LearnsAMapOfImagesAndNothingWithoutUpdates) {
 
 TEST(ImageSaddlePoint, LearnsWithNoiseOfAllSizesAndBySongsNetwork) {
   const Contrast truth;
-  SaddlePointOptions options = small_options();
-  options.map_network = "song_unet";
-  options.map_width = 8;
-  options.map_multipliers = {1, 2};
-  options.map_blocks = 1;
-  options.cost_scale = 8 / static_cast<double>(size * size);
   Problem problem = truth.problem();
-  const auto solver = started(options, 0, problem, small_noised_critic);
+  const auto solver = started(by_song(small_options()), 0, problem, small_noised_critic);
   const double start = truth.error(*solver->solution().map);
   EXPECT_NEAR(start, truth.error(truth.unseen), 1e-3 * start);  // the identity
   run(*solver, problem, 60);

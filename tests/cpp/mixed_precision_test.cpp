@@ -151,14 +151,9 @@ double error_after_training(const std::string& device, const std::string& precis
 /// The same with noise of all sizes and by Song's network.
 double error_after_noised_training(const std::string& device, const std::string& precision) {
   const Contrast truth;
-  SaddlePointOptions options = options_on(device, precision);
-  options.map_network = "song_unet";
-  options.map_width = 8;
-  options.map_multipliers = {1, 2};
-  options.map_blocks = 1;
-  options.cost_scale = 8 / static_cast<double>(size * size);
   Problem problem = truth.problem();
-  const auto solver = started(options, 0, problem, small_noised_critic);
+  const auto solver =
+      started(by_song(options_on(device, precision)), 0, problem, small_noised_critic);
   run(*solver, problem, 60);
   return truth.error(*solver->solution().map) / truth.affine_error();
 }
@@ -170,15 +165,11 @@ TEST(MixedPrecision, StepsFromTheSameNumbersInBfloat16) {
 /// A few steps of few images, which processors without bfloat16 take long for.
 TEST(MixedPrecision, LearnsAMapOfImagesInBfloat16) {
   const Contrast truth;
-  SaddlePointOptions options = options_on("cpu", "bfloat16");
-  options.map_network = "song_unet";
+  SaddlePointOptions options = by_song(options_on("cpu", "bfloat16"));
   options.map_width = 4;
-  options.map_multipliers = {1, 2};
-  options.map_blocks = 1;
   options.inner_steps = 1;
   options.batch = 8;
   options.average = 0;
-  options.cost_scale = 8 / static_cast<double>(size * size);
   Problem problem = truth.problem();
   const auto solver = started(options, 0, problem, {.channels = 1, .size = size, .width = 8});
   run(*solver, problem, 20);
