@@ -40,6 +40,18 @@ HalfPass run_half(const Tensor& x, const NormalisedConvolution& half) {
   return pass;
 }
 
+/// The unit in ATen's operators, normalised by the batch's moments in training, which move the
+/// running ones where those are defined, else by the running ones.
+Tensor plain_unit(const Tensor& x, const DoubleConvolution& unit, bool training) {
+  Tensor z = x;
+  for (const NormalisedConvolution& half : unit)
+    z = at::batch_norm(recorded_convolution(z, half.weight, half.bias), half.scale, half.shift,
+                       half.running_mean, half.running_variance, training, momentum, epsilon,
+                       /*cudnn_enabled=*/true)
+            .relu();
+  return z;
+}
+
 struct UnitNode : torch::autograd::Function<UnitNode> {
   static constexpr std::size_t inputs = 1 + 2 * per_half;
   enum Kept { first_y, second_y, first_norm, second_norm = first_norm + 4, kept = second_norm + 4 };
@@ -100,30 +112,17 @@ struct UnitNode : torch::autograd::Function<UnitNode> {
 
   static variable_list recorded(variable_list saved, const std::vector<bool>& needed,
                                 const Tensor& g) {
-    Tensor z = saved[0];
+    DoubleConvolution unit;
     for (std::size_t half = 0; half < 2; ++half) {
       const std::size_t at = 1 + half * per_half;
-      z = recorded_convolution(z, saved[at + weight], saved[at + bias]);
-      z = at::batch_norm(z, saved[at + scale], saved[at + shift], {}, {}, true, momentum, epsilon,
-                         false)
-              .relu();
+      unit[half] = {
+          saved[at + weight], saved[at + bias], saved[at + scale], saved[at + shift], {}, {}};
     }
+    const Tensor z = plain_unit(saved[0], unit, /*training=*/true);
     saved.resize(inputs);
     return recorded_gradients(z, saved, needed, g);
   }
 };
-
-/// The unit in ATen's operators, normalised by the batch's moments in training, else by the running
-/// ones.
-Tensor plain_unit(const Tensor& x, const DoubleConvolution& unit, bool training) {
-  Tensor z = x;
-  for (const NormalisedConvolution& half : unit)
-    z = at::batch_norm(recorded_convolution(z, half.weight, half.bias), half.scale, half.shift,
-                       half.running_mean, half.running_variance, training, momentum, epsilon,
-                       /*cudnn_enabled=*/true)
-            .relu();
-  return z;
-}
 
 }  // namespace
 

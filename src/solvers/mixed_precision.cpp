@@ -26,7 +26,7 @@ Computation computation_of(const std::string& device, const std::string& precisi
 
 void move_to(at::Device device, const State& tensors) {
   const at::NoGradGuard no_graph;
-  for (const auto& [name, tensor] : tensors) Tensor(tensor).set_data(tensor.to(device));
+  for (const auto& [name, tensor] : tensors) tensor.set_data(tensor.to(device));
 }
 
 MixedPrecision::MixedPrecision(const Computation& computation)

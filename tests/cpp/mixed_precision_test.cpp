@@ -4,6 +4,7 @@
 
 #include "error_text.h"
 #include "image_game.h"
+#include "networks/recorded.h"
 
 #include <ATen/autocast_mode.h>
 
@@ -72,10 +73,12 @@ TEST(MixedPrecision, LeavesTheThreadAsItWas) {
   {
     const MixedPrecision mixed({.precision = at::kBFloat16});
     EXPECT_TRUE(at::autocast::is_autocast_enabled(at::kCPU));
+    EXPECT_FALSE(networks::by_own_passes(at::ones({1})));
     const MixedPrecision none({.precision = at::kFloat});
     EXPECT_TRUE(at::autocast::is_autocast_enabled(at::kCPU));
   }
   EXPECT_FALSE(at::autocast::is_autocast_enabled(at::kCPU));
+  EXPECT_TRUE(networks::by_own_passes(at::ones({1})));
   EXPECT_EQ(at::autocast::get_autocast_dtype(at::kCPU), before);
 }
 
@@ -114,13 +117,15 @@ StepResult step_result(const Case& one, at::ScalarType dtype, const Computation&
   return {step.map_derivatives(), step.potential_derivatives(), terms};
 }
 
+/// All of a batch of 32 together.
+const Case many{"strong", 0, 1, 0, false, 0, 32};
+
 /// In the precision, steps from the same numbers as in float32 up to its rounding: relative gaps of
 /// all derivatives up to `tolerance`, which is large, since ReLUs switch in networks of two
 /// channels.
 void expect_near_float32(const Computation& computation, double tolerance) {
-  const Case one{"strong", 0, 1, 0, false, 0, 32};
-  const StepResult plain = step_result(one, at::kFloat, {}, 32);
-  const StepResult mixed = step_result(one, at::kFloat, computation, 32);
+  const StepResult plain = step_result(many, at::kFloat, {}, 32);
+  const StepResult mixed = step_result(many, at::kFloat, computation, 32);
   for (const std::vector<Tensor>* found : {&mixed.map, &mixed.potential})
     for (const Tensor& derivative : *found) EXPECT_EQ(derivative.scalar_type(), at::kFloat);
   for (const double gap :
@@ -196,9 +201,8 @@ TEST_F(Cuda, StepsFromTheSameNumbers) {
 }
 
 TEST_F(Cuda, StepsFromTheSameNumbersInFloat32) {
-  const Case one{"strong", 0, 1, 0, false, 0, 32};
-  const StepResult here = step_result(one, at::kFloat, {}, 32);
-  const StepResult there = step_result(one, at::kFloat, computation_of("cuda", "float32"), 32);
+  const StepResult here = step_result(many, at::kFloat, {}, 32);
+  const StepResult there = step_result(many, at::kFloat, computation_of("cuda", "float32"), 32);
   EXPECT_LT(gap_of(there.map, here.map), 1e-2);  // a ReLU may switch
   EXPECT_LT(gap_of(there.potential, here.potential), 1e-4);
 }
