@@ -1,6 +1,7 @@
-"""Writes estimator.pyi from estimator.pyi.in and the options that the core declares.
+"""Writes estimator.pyi and parts.pyi from their templates, NAME.pyi.in, and the options that the
+core declares.
 
-python stubs.py FOLDER OUTPUT, with FOLDER that of the built core.
+python stubs.py FOLDER OUTPUT..., with FOLDER that of the built core.
 """
 
 import importlib.util
@@ -8,7 +9,7 @@ import pathlib
 import sys
 
 here = pathlib.Path(__file__).parent
-folder, output = map(pathlib.Path, sys.argv[1:])
+folder, *outputs = map(pathlib.Path, sys.argv[1:])
 
 
 def load(name, path):
@@ -26,5 +27,6 @@ package._core = load("monge._core", next(folder.glob("_core.*.so")))
 options = load("monge._options", here / "monge" / "_options.py")
 
 lines = [f"        {name}: {options.stub_type(name)} | None = None," for name in options.DECLARED]
-template = (here / "estimator.pyi.in").read_text()
-output.write_text(template.replace("        @OPTIONS@", "\n".join(lines)))
+for output in outputs:
+    template = (here / f"{output.name}.in").read_text()
+    output.write_text(template.replace("        @OPTIONS@", "\n".join(lines)))

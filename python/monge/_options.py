@@ -207,12 +207,12 @@ def signature(function):
     return inspect.Signature(parameters[:-1] + options)
 
 
-def documentation():
-    """The options as a numpydoc list of parameters."""
+def documented(text):
+    """A class's docstring with the declared options as numpydoc parameters in place of @OPTIONS@."""
     lines = []
     for name, places in DECLARED.items():
         lines.append(f"{name} : {_type(name)}, default=None")
         for part, option in places:
             bounds = f", {option.bounds}" if option.bounds else ""
             lines.append(f"    {part.name} ({option.default!r}{bounds}): {option.sentence}")
-    return "\n".join(lines)
+    return text.replace("@OPTIONS@", "\n    ".join(lines))

@@ -129,7 +129,7 @@ class OptimalTransport(Figures, Storage, OneToOneFeatureMixin, TransformerMixin,
             setattr(self, name, options.get(name))
 
     __init__.__signature__ = _options.signature(__init__)
-    __doc__ = __doc__.replace("@OPTIONS@", _options.documentation().replace("\n", "\n    "))
+    __doc__ = _options.documented(__doc__)
 
     def set_params(self, **params):
         """Sets parameters by name. ValueError on an unknown one, naming the nearest."""

@@ -215,12 +215,7 @@ class Solver:
         Of those that the solver takes; by default the first.
     seed : int
         Of Monge's networks, the batches, their noise and the held-out points.
-    **options
-        Of the solver, its network, its cost, ``train`` and ``evaluate``, as in ``monge describe``,
-        and of ``smoothing`` (``smoothing="gaussian"``, ``smoothing_level=0.05``) and ``latent``
-        (``latent="vae"``, ``latent_dimension=16``). The ``map`` of
-        ``saddle_point`` may be a torch.nn.Module from [n, d], or [n, d + noise_dimension], to
-        [n, d].
+    @OPTIONS@
 
     Attributes
     ----------
@@ -241,7 +236,8 @@ class Solver:
 
     Notes
     -----
-    Modules are differentiated by autograd and called under the interpreter's lock: slower than
+    ``map`` may be a torch.nn.Module too, from [n, d], or [n, d + noise_dimension] where the map has
+    noise, to [n, d]. Modules are differentiated by autograd and called under the interpreter's lock: slower than
     Monge's own networks, whose steps record no graph. Of measures of images they see [n, c, h, w],
     unless the map has noise, and in a latent space the codes. Training changes their parameters
     where they are, and ends with those of the solution in them: the average over the steps in that
@@ -264,11 +260,12 @@ class Solver:
     """
 
     def __init__(self, name=None, *, recipe=None, network=None, cost=None, seed=0, **options):
+        _options.require_known(options, ["name", "recipe", "network", "cost", "seed"])
+        options = {name: value for name, value in options.items() if value is not None}
         self.seed = _options.seed(seed)
         if isinstance(cost, Cost):
             options, cost = {**cost.options, **options}, cost.name
         self._modules = _modules.split(network, options)
-        _options.require_known(options, ["name", "recipe", "network", "map", "cost", "seed"])
         self._parts = name, network, cost, options
         self._nothing_named = name is None and network is None and recipe is None
         self._recipe = recipe
@@ -276,6 +273,9 @@ class Solver:
         self.name = self.sections["solver"]["name"]
         self.solution = self.outcome = self._splits = None
         self.history, self.latent_history = [], []
+
+    __init__.__signature__ = _options.signature(__init__)
+    __doc__ = _options.documented(__doc__)
 
     def _sections(self, recipe):
         return _options.sections(*self._parts, recipe=recipe, modules=self._modules)

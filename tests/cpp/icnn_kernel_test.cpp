@@ -157,8 +157,8 @@ TYPED_TEST(IcnnKernel, ValueAndGradientWithoutAGraphAreThePlainOnes) {
   }
 }
 
-TYPED_TEST(IcnnKernel, MoreThanAHundredThousandPointsAreThePlainOnesInParts) {
-  constexpr std::int64_t n = 120'000, part = 7'001;
+TYPED_TEST(IcnnKernel, AMillionPointsAreThePlainOnesInParts) {
+  constexpr std::int64_t n = 1'000'000, part = 70'001;
   const DenseIcnn network = network_of({3, 2, {12, 7}, n}, this->dtype);
   const Tensor x = Random(15, "points").normal({n, 3}).to(this->dtype);
   std::vector<Tensor> values, gradients;

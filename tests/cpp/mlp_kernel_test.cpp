@@ -138,8 +138,8 @@ TYPED_TEST(MlpKernel, EvaluationWithoutAGraphIsThePlainOne) {
     }
 }
 
-TYPED_TEST(MlpKernel, MoreThanAHundredThousandPointsAreThePlainOnesInParts) {
-  constexpr std::int64_t n = 120'000, part = 7'001;
+TYPED_TEST(MlpKernel, AMillionPointsAreThePlainOnesInParts) {
+  constexpr std::int64_t n = 1'000'000, part = 70'001;
   const Mlp network = network_of({3, 1, {20, 31}, n}, "silu", this->dtype);
   const Tensor x = Random(26, "points").normal({n, 3}).to(this->dtype);
   std::vector<Tensor> values, gradients;

@@ -132,14 +132,33 @@ def workers(agent):
     return found
 
 
+def wait_for_evaluations(run, process):
+    """Until a run has four evaluations, or its process has ended."""
+    metrics = run / "metrics.jsonl"
+    while process.poll() is None and (not metrics.exists()
+                                      or metrics.read_bytes().count(b"\n") < 4):
+        time.sleep(0.001)
+
+
+def test_a_lost_process_ends_the_run_with_a_hint(folder):
+    with launcher() as launch:
+        processes = [start(rank, 2, [*FIT, "--out", "left"], launch, cwd=folder)
+                     for rank in range(2)]
+        wait_for_evaluations(folder / "left", processes[0])
+        processes[1].kill()
+        (code, _, error), _ = finish(processes)
+    assert (code, error) == (1, "monge: error: another process of the run has ended or cannot be "
+                                "reached; continue with: monge fit --resume --out left\n")
+    assert len(curve(folder / "left")) < len(curve(folder / "two"))
+    alone("fit", "--resume", "--out", "left", cwd=folder)
+    assert_same_curve(folder / "left", folder / "two")
+
+
 def test_torchrun_restarts_a_run_that_lost_a_process(folder):
     agent = subprocess.Popen([*TORCHRUN, "--nproc_per_node=2", "--max-restarts=1", "-m", "monge",
                               *FIT, "--out", "lost"], cwd=folder, env=ENVIRONMENT, text=True,
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    metrics = folder / "lost" / "metrics.jsonl"
-    while agent.poll() is None and (not metrics.exists()
-                                    or metrics.read_bytes().count(b"\n") < 4):
-        time.sleep(0.001)
+    wait_for_evaluations(folder / "lost", agent)
     os.kill(workers(agent)[1], signal.SIGKILL)
     out, error = agent.communicate(timeout=120)
     assert agent.returncode == 0, error

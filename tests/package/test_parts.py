@@ -277,3 +277,8 @@ def test_solvers_show_themselves(clouds):
     assert solver.outcome is outcome and solver.history[-1]["step"] == 20
     page = solver._repr_html_()
     assert "<polyline" in page and "<circle" in page and outcome.message in page
+
+
+def test_an_option_that_is_none_is_as_one_not_given():
+    given = monge.Solver("w2gn", batch=64, learning_rate=None, map=None)
+    assert given.sections == monge.Solver("w2gn", batch=64).sections

@@ -65,10 +65,11 @@ def test_grid_search_prefers_more_training(clouds):
     assert search.best_score_ > -0.2
 
 
-def test_signature_and_text_come_from_the_declarations():
+@pytest.mark.parametrize("described", [monge.OptimalTransport, monge.Solver])
+def test_signature_and_text_come_from_the_declarations(described):
     import inspect
-    parameters = inspect.signature(monge.OptimalTransport).parameters
-    assert {"solver", "batch", "cycle_weight", "holdout", "gamma"} <= set(parameters)
-    assert "Adam's learning rate at its peak" in monge.OptimalTransport.__doc__
-    taken = set(dir(monge.OptimalTransport)) & set(parameters)
+    parameters = inspect.signature(described).parameters
+    assert {"batch", "cycle_weight", "holdout", "gamma", "smoothing_level"} <= set(parameters)
+    assert "Adam's learning rate at its peak" in described.__doc__
+    taken = set(dir(described)) & set(parameters)
     assert not taken, f"options that hide methods: {taken}"
