@@ -145,7 +145,7 @@ def table(result):
         f"\n\n{settings['pixels'] / 1e6:.1f} megapixels, DenseICNN [1; 128, 128, 64], "
         f"{settings['threads']} threads each, median (range) of {settings['repetitions']} "
         "interleaved repetitions of whole processes, start included, and ratios of neighbours with "
-        "the 95 % interval of a bootstrap; PyTorch is timed on every "
+        f"{common.interval_name(settings['repetitions'])}; PyTorch is timed on every "
         f"{STRIDE}th pixel without its start and codec, and scaled.")
     if failed:
         text += (f"\n\nMore than {settings['demand_seconds']:g} s over decoding and encoding: "

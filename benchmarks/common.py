@@ -158,12 +158,26 @@ def text_of(values):
     return f"{digits(s['median'])} ({digits(s['low'])}–{digits(s['high'])})"
 
 
+ENOUGH = 5  # ratios from which on a bootstrap's interval says more than the range
+
+
+def interval_name(count):
+    """What `interval` gives of so many ratios."""
+    return "the 95 % interval of a bootstrap" if count >= ENOUGH else "their range"
+
+
 def interval(ratios, decimals=2):
-    """The median of paired ratios with the 95 % interval of a bootstrap."""
+    """The median of paired ratios with the 95 % interval of a bootstrap; of a few, for which that
+    would cover too little, with the range, and of one alone itself."""
     import numpy
 
     rng = numpy.random.default_rng(0)
     ratios = numpy.asarray(ratios)
+    if len(ratios) == 1:
+        return f"{ratios[0]:.{decimals}f}"
+    if len(ratios) < ENOUGH:
+        return (f"{numpy.median(ratios):.{decimals}f} "
+                f"({ratios.min():.{decimals}f}–{ratios.max():.{decimals}f})")
     medians = numpy.median(rng.choice(ratios, (2000, len(ratios))), axis=1)
     low, high = numpy.percentile(medians, [2.5, 97.5])
     return (f"{numpy.median(ratios):.{decimals}f} "

@@ -116,6 +116,7 @@ def table(result):
         f"\n\n{settings['batch']} images of 3 x {settings['size']} x {settings['size']}; T has 9.7 "
         "million parameters and f 22.9. Median (range) over "
         f"{settings['repetitions']} interleaved pairs of processes, each the median of "
-        f"{settings['steps']} steps; ratios of pairs with the 95 % interval of a bootstrap. GFLOP of "
+        f"{settings['steps']} steps; ratios of pairs with "
+        f"{common.interval_name(settings['repetitions'])}. GFLOP of "
         "the direct convolutions. Eager PyTorch at its settings, processor s of a whole step: "
         f"{variants}.")

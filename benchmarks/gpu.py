@@ -61,4 +61,4 @@ def table(result):
         f"\n\n{result['gpu']}. A step of the map and one of the potential, {settings['batch']} "
         f"images of 3 x {settings['size']} x {settings['size']}; memory of the GPU in use. Median "
         f"(range) of {settings['repetitions']} interleaved pairs of processes; ratios of pairs "
-        "with the 95 % interval of a bootstrap.")
+        f"with {common.interval_name(settings['repetitions'])}.")

@@ -56,4 +56,4 @@ def table(result):
         f"\n\nA step of the map and one of the potential, {settings['batch']} images of 3 x "
         f"{settings['size']} x {settings['size']}, one thread; memory of the process. Median "
         f"(range) of {settings['repetitions']} interleaved pairs of processes; ratios of pairs "
-        "with the 95 % interval of a bootstrap.")
+        f"with {common.interval_name(settings['repetitions'])}.")

@@ -73,5 +73,5 @@ def table(result):
               "with a callback at every step, µs", "/ C++"]
     return common.markdown(header, rows) + (
         f"\n\nMedian (range) of {result['settings']['pairs']} runs in turns, processor time on "
-        "one thread, default networks; ratios of runs side by side with the 95 % interval of a "
-        f"bootstrap. The demand: at most {BOUND} without callbacks.")
+        "one thread, default networks; ratios of runs side by side with "
+        f"{common.interval_name(result['settings']['pairs'])}. The demand: at most {BOUND} without callbacks.")

@@ -53,6 +53,6 @@ def table(result):
     return (f"{numbers_table(runs)}\n\n{steps_table(runs)}\n\n{batches_table(runs)}\n\n"
             "Processor time of one thread. Median (range) over "
             f"{result['settings']['repetitions']} processes, in each of which everything takes "
-            f"turns {result['settings']['rounds']} times; ratios within a process, with the 95 % "
-            "interval of a bootstrap; an allocation is any call of malloc and "
+            f"turns {result['settings']['rounds']} times; ratios within a process, with "
+            f"{common.interval_name(result['settings']['repetitions'])}; an allocation is any call of malloc and "
             "its kin, from any library, in a step after the first.")

@@ -105,7 +105,7 @@ def measure(setting, threads):
 
 def run():
     return {"settings": {"repetitions": REPETITIONS, "compiled": COMPILED},
-            "idle": {side: common.process(command, 1).peak for side, command in IDLE.items()},
+            "idle": {side: output(command, 1)["peak"] for side, command in IDLE.items()},
             "runs": [{"name": name, "network": setting.network, "threads": threads,
                       "arguments": setting.arguments, **measure(setting, threads)}
                      for name, setting in SETTINGS.items() for threads in THREADS]}
@@ -147,8 +147,9 @@ def table(result):
               "peak MB, eager (above idle)"]
     return common.markdown(header, rows) + (
         f"\n\nMedian (range) over {result['settings']['repetitions']} interleaved processes of "
-        "each side, each the median of its steps; ratios of processes side by side with the 95 % "
-        "interval of a bootstrap. Compiled: the same PyTorch through torch.compile, in "
+        f"each side, each the median of its steps; ratios of processes side by side with "
+        f"{common.interval_name(result['settings']['repetitions'])}. "
+        "Compiled: the same PyTorch through torch.compile, in "
         f"{result['settings']['compiled']} of them; its own time does not count. "
         "A step of the minimax form and of NOT holds 15 and 10 inner steps. The floor: the step's "
         "products alone, whole batches at the rate measured for each shape in the same process; "

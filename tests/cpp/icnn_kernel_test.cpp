@@ -201,7 +201,7 @@ Tensor plain_objective(const DenseIcnn& psi, const DenseIcnn& omega, const W2gnW
 }
 
 // As w2gn_step.h states.
-constexpr double step_tolerance = 1e-4, term_tolerance = 1e-5;
+constexpr double step_tolerance = 1e-4, term_tolerance = 1e-5, sum_tolerance = 3e-4;
 
 TEST(W2gnStep, TermsAndDerivativesAreThoseOfThePlainObjective) {
   for (const Case& one : cases)
@@ -246,6 +246,38 @@ TEST(W2gnStep, TermsAndDerivativesAreThoseOfThePlainObjective) {
           }
         }
       }
+}
+
+TEST(W2gnStep, DerivativesOfThousandsOfBlocksAreTheMeansOfTheirParts) {
+  constexpr std::int64_t n = 200'000, part = 20'000;
+  const W2gnWeights weights{.cycle = 0.7};
+  const Case one{3, 2, {12, 7}, n};
+  const DenseIcnn psi = network_of(one, at::kFloat), omega = network_of(one, at::kFloat);
+  Random random(15, "points");
+  const Tensor x = random.normal({n, 3}), y = random.normal({n, 3}) * 0.5;
+  State both;
+  insert_state(both, "psi", psi.parameters());
+  insert_state(both, "omega", omega.parameters());
+  std::vector<Tensor> parameters, means;
+  for (const auto& [name, parameter] : both) {
+    parameters.push_back(parameter);
+    means.push_back(at::zeros_like(parameter));
+  }
+  for (std::int64_t from = 0; from < n; from += part) {
+    W2gnTerms terms;
+    const Tensor total = plain_objective(psi, omega, weights, x.narrow(0, from, part),
+                                         y.narrow(0, from, part), terms);
+    const auto plain = torch::autograd::grad({total}, parameters, {}, false, false, true);
+    for (std::size_t i = 0; i < plain.size(); ++i)
+      if (plain[i].defined()) means[i].add_(plain[i], double(part) / double(n));
+  }
+  W2gnStep step(psi, omega, weights);
+  for (const int threads : {1, 2}) {
+    on_threads(threads, [&] { return step.run(x, y); });
+    for (std::size_t i = 0; i < means.size(); ++i)
+      expect_close(step.derivatives()[i], means[i], sum_tolerance,
+                   fmt::format("{} threads, parameter {}", threads, i));
+  }
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 #include "monge/error.h"
 #include "monge/measures/gaussian.h"
 
+#include <ATen/Parallel.h>
+
 #include <chrono>
 #include <thread>
 
@@ -17,6 +19,7 @@ class Walker final : public Solver {
   void start(const Problem&, Random&) override {}
   StepReport step(Problem& problem, double rate) override {
     ++calls;
+    threads = at::get_num_threads();
     problem.source.next(1);
     if (calls == not_finite_at) return {.loss = std::nan(""), .finite = false};
     const double noise = problem.target.next(1).item<double>();
@@ -27,11 +30,13 @@ class Walker final : public Solver {
   Solution solution() const override {
     return {std::make_shared<AffineTransportMap>(AffineMap{at::eye(1), at_.clone()}), nullptr};
   }
+  double step_work() const override { return work; }
   State state() const override { return {{"at", at_}}; }
   void restore(const State& state) override { at_.copy_(state.at("at")); }
 
   double at() const { return at_.item<double>(); }
-  int calls = 0, not_finite_at = -1, jumps_at = -1;
+  int calls = 0, not_finite_at = -1, jumps_at = -1, threads = 0;
+  double work = 0;  // 0: not said
 
  private:
   Tensor at_ = at::zeros({1});
@@ -113,6 +118,19 @@ TEST(Trainer, ScheduleFallsAlongACosineAfterTheWarmUp) {
   for (const double rate :
        run(other, {.max_steps = 30, .schedule = "constant", .warmup_steps = 0}).witness.rates)
     EXPECT_EQ(rate, 1.0);
+}
+
+TEST(Trainer, SmallStepsHaveOneThreadAndOthersAllThereAre) {
+  const int before = at::get_num_threads();
+  at::set_num_threads(2);
+  for (const auto& [work, threads] : {std::pair{2e6, 1}, {4e6, 2}, {0.0, 2}}) {
+    Walker walker;
+    walker.work = work;
+    run(walker, {.max_steps = 3});
+    EXPECT_EQ(walker.threads, threads) << work;
+    EXPECT_EQ(at::get_num_threads(), 2) << work;
+  }
+  at::set_num_threads(before);
 }
 
 TEST(Trainer, StopsByTime) {
