@@ -171,17 +171,14 @@ def interval(ratios, decimals=2):
     would cover too little, with the range, and of one alone itself."""
     import numpy
 
-    rng = numpy.random.default_rng(0)
-    ratios = numpy.asarray(ratios)
+    median = f"{numpy.median(ratios):.{decimals}f}"
     if len(ratios) == 1:
-        return f"{ratios[0]:.{decimals}f}"
-    if len(ratios) < ENOUGH:
-        return (f"{numpy.median(ratios):.{decimals}f} "
-                f"({ratios.min():.{decimals}f}–{ratios.max():.{decimals}f})")
-    medians = numpy.median(rng.choice(ratios, (2000, len(ratios))), axis=1)
-    low, high = numpy.percentile(medians, [2.5, 97.5])
-    return (f"{numpy.median(ratios):.{decimals}f} "
-            f"({low:.{decimals}f}–{high:.{decimals}f})")
+        return median
+    low, high = min(ratios), max(ratios)
+    if len(ratios) >= ENOUGH:
+        drawn = numpy.random.default_rng(0).choice(ratios, (2000, len(ratios)))
+        low, high = numpy.percentile(numpy.median(drawn, axis=1), [2.5, 97.5])
+    return f"{median} ({low:.{decimals}f}–{high:.{decimals}f})"
 
 
 def markdown(header, rows):

@@ -103,8 +103,8 @@ def table(result):
              if disagreement(one["runs"], PEERS[one["kind"]][0]) > VALUE_TOLERANCE]
     text = common.markdown(header, rows) + (
         f"\n\nMedian (range) of {settings['repetitions']} interleaved pairs of processes (one "
-        f"where POT takes more than {ONCE_ABOVE} s), the matrix of costs included; ratios of pairs with "
-        f"{common.interval_name(settings['repetitions'])}. "
+        f"where POT takes more than {ONCE_ABOVE} s), the matrix of costs included; ratios of pairs "
+        f"with {common.interval_name(settings['repetitions'])}. "
         f"Quadratic cost, equal weights; entropic: epsilon {settings['epsilon']:g} of the mean "
         f"cost, marginal error at most {settings['tolerance']:g} in the 1-norm (monge / POT: "
         f"iterations and the error that they reached). {pot}.")

@@ -74,4 +74,5 @@ def table(result):
     return common.markdown(header, rows) + (
         f"\n\nMedian (range) of {result['settings']['pairs']} runs in turns, processor time on "
         "one thread, default networks; ratios of runs side by side with "
-        f"{common.interval_name(result['settings']['pairs'])}. The demand: at most {BOUND} without callbacks.")
+        f"{common.interval_name(result['settings']['pairs'])}. The demand: at most {BOUND} "
+        "without callbacks.")

@@ -54,5 +54,5 @@ def table(result):
             "Processor time of one thread. Median (range) over "
             f"{result['settings']['repetitions']} processes, in each of which everything takes "
             f"turns {result['settings']['rounds']} times; ratios within a process, with "
-            f"{common.interval_name(result['settings']['repetitions'])}; an allocation is any call of malloc and "
-            "its kin, from any library, in a step after the first.")
+            f"{common.interval_name(result['settings']['repetitions'])}; an allocation is any call "
+            "of malloc and its kin, from any library, in a step after the first.")

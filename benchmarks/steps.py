@@ -147,7 +147,7 @@ def table(result):
               "peak MB, eager (above idle)"]
     return common.markdown(header, rows) + (
         f"\n\nMedian (range) over {result['settings']['repetitions']} interleaved processes of "
-        f"each side, each the median of its steps; ratios of processes side by side with "
+        "each side, each the median of its steps; ratios of processes side by side with "
         f"{common.interval_name(result['settings']['repetitions'])}. "
         "Compiled: the same PyTorch through torch.compile, in "
         f"{result['settings']['compiled']} of them; its own time does not count. "

@@ -237,8 +237,8 @@ class Solver:
     Notes
     -----
     ``map`` may be a torch.nn.Module too, from [n, d], or [n, d + noise_dimension] where the map has
-    noise, to [n, d]. Modules are differentiated by autograd and called under the interpreter's lock: slower than
-    Monge's own networks, whose steps record no graph. Of measures of images they see [n, c, h, w],
+    noise, to [n, d]. Modules are differentiated by autograd and called under the interpreter's
+    lock: slower than Monge's own networks, whose steps record no graph. Of measures of images they see [n, c, h, w],
     unless the map has noise, and in a latent space the codes. Training changes their parameters
     where they are, and ends with those of the solution in them: the average over the steps in that
     of the map, unless ``average=0``. In training a module is called in the mode in which it is

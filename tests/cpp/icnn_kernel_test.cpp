@@ -200,6 +200,14 @@ Tensor plain_objective(const DenseIcnn& psi, const DenseIcnn& omega, const W2gnW
   return correlation + weights.cycle * cycle + weights.source_cycle * source;
 }
 
+/// The parameters of both, in the order of W2gnStep's derivatives.
+State parameters_of(const DenseIcnn& psi, const DenseIcnn& omega) {
+  State both;
+  insert_state(both, "psi", psi.parameters());
+  insert_state(both, "omega", omega.parameters());
+  return both;
+}
+
 // As w2gn_step.h states.
 constexpr double step_tolerance = 1e-4, term_tolerance = 1e-5, sum_tolerance = 3e-4;
 
@@ -217,9 +225,7 @@ TEST(W2gnStep, TermsAndDerivativesAreThoseOfThePlainObjective) {
         }
         const Tensor x = random.normal({points, one.dimension});
         const Tensor y = random.normal({points, one.dimension}) * 0.5;
-        State both;
-        insert_state(both, "psi", psi.parameters());
-        insert_state(both, "omega", omega.parameters());
+        const State both = parameters_of(psi, omega);
         std::vector<Tensor> parameters;
         for (const auto& [name, parameter] : both) parameters.push_back(parameter);
         W2gnTerms expected;
@@ -255,11 +261,8 @@ TEST(W2gnStep, DerivativesOfThousandsOfBlocksAreTheMeansOfTheirParts) {
   const DenseIcnn psi = network_of(one, at::kFloat), omega = network_of(one, at::kFloat);
   Random random(15, "points");
   const Tensor x = random.normal({n, 3}), y = random.normal({n, 3}) * 0.5;
-  State both;
-  insert_state(both, "psi", psi.parameters());
-  insert_state(both, "omega", omega.parameters());
   std::vector<Tensor> parameters, means;
-  for (const auto& [name, parameter] : both) {
+  for (const auto& [name, parameter] : parameters_of(psi, omega)) {
     parameters.push_back(parameter);
     means.push_back(at::zeros_like(parameter));
   }

@@ -3,7 +3,7 @@
 #include "monge/error.h"
 #include "monge/measures/gaussian.h"
 
-#include <ATen/Parallel.h>
+#include "kernel_fixture.h"
 
 #include <chrono>
 #include <thread>
@@ -121,16 +121,16 @@ TEST(Trainer, ScheduleFallsAlongACosineAfterTheWarmUp) {
 }
 
 TEST(Trainer, SmallStepsHaveOneThreadAndOthersAllThereAre) {
-  const int before = at::get_num_threads();
-  at::set_num_threads(2);
   for (const auto& [work, threads] : {std::pair{2e6, 1}, {4e6, 2}, {0.0, 2}}) {
     Walker walker;
     walker.work = work;
-    run(walker, {.max_steps = 3});
+    const int after = on_threads(2, [&] {
+      run(walker, {.max_steps = 3});
+      return at::get_num_threads();
+    });
     EXPECT_EQ(walker.threads, threads) << work;
-    EXPECT_EQ(at::get_num_threads(), 2) << work;
+    EXPECT_EQ(after, 2) << work;
   }
-  at::set_num_threads(before);
 }
 
 TEST(Trainer, StopsByTime) {
