@@ -34,6 +34,14 @@ void require_size(std::int64_t size) {
     fail("resnet_critic.size", "4 times a power of two, as 32, 64 or 128", std::to_string(size));
 }
 
+/// Means over 3 x 3 pixels, the padding's zeros included, at every other one. On CUDA the padding
+/// is put on by itself: PyTorch's derivative of a padded mean is wrong there, channels last
+/// (github.com/pytorch/pytorch/issues/188344).
+Tensor halved(const Tensor& images) {
+  if (images.is_cpu()) return at::avg_pool2d(images, 3, 2, 1);
+  return at::avg_pool2d(at::constant_pad_nd(images, {1, 1, 1, 1}), 3, 2);
+}
+
 }  // namespace
 
 Critic::Critic(const ResNetCriticOptions& options, std::int64_t condition, Random& random,
@@ -66,7 +74,7 @@ Tensor Critic::value(const Tensor& images, const Tensor& embedding) const {
          shape_text(images));
   Tensor z = convolve_leaky(images, first_weight_, first_bias_, options_.slope);
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
-    if (i > 0 && i % 2 == 0) z = at::avg_pool2d(z, 3, 2, 1);
+    if (i > 0 && i % 2 == 0) z = halved(z);
     z = residual_block(z, blocks_[i],
                        conditions_.empty() ? Tensor() : at::mm(embedding, conditions_[i].t()));
   }

@@ -200,6 +200,24 @@ TEST_F(Cuda, StepsFromTheSameNumbers) {
   }
 }
 
+/// Of a recipe's critic, the derivatives of its values in each parameter and in the images.
+std::vector<Tensor> derivatives_on(at::Device device) {
+  Random random(5, "critic");
+  const ResNetCritic critic({.channels = 1, .size = 32, .width = 12, .max_width = 96}, random);
+  move_to(device, critic.parameters());
+  const Tensor x = random.normal({8, 32 * 32}).to(device).set_requires_grad(true);
+  std::vector<Tensor> inputs = tensors_of(critic.parameters());
+  inputs.push_back(x);
+  return torch::autograd::grad({critic.value(x, Graph::create).sum()}, inputs);
+}
+
+/// Each by itself: those of the last layers are so large that they hide the others.
+TEST_F(Cuda, DifferentiatesACriticAsTheProcessorDoes) {
+  computation_of("cuda", "float32");  // without TF32
+  const std::vector<Tensor> here = derivatives_on(at::kCPU), there = derivatives_on(at::kCUDA);
+  for (std::size_t i = 0; i < here.size(); ++i) EXPECT_LT(gap_of({there[i]}, {here[i]}), 1e-3) << i;
+}
+
 TEST_F(Cuda, StepsFromTheSameNumbersInFloat32) {
   const StepResult here = step_result(many, at::kFloat, {}, 32);
   const StepResult there = step_result(many, at::kFloat, computation_of("cuda", "float32"), 32);
