@@ -67,8 +67,9 @@ struct pybind11::detail::type_caster<monge::python::Argument<Name, T>> {
 
   bool load(handle source, bool convert) {
     make_caster<T> inner;
-    if (!inner.load(source, convert)) {
-      const bool whole = PyLong_Check(source.ptr()) != 0;
+    const bool truth = std::is_arithmetic_v<T> && PyBool_Check(source.ptr());
+    if (truth || !inner.load(source, convert)) {
+      const bool whole = !truth && PyLong_Check(source.ptr()) != 0;
       const std::string got = whole ? std::string(str(source))
                                     : std::string(str(type::handle_of(source).attr("__name__")));
       const std::string text =

@@ -10,6 +10,8 @@
 
 #include <c10/core/GradMode.h>
 
+#include <fmt/ranges.h>
+
 #include <optional>
 
 namespace monge::python {
@@ -24,7 +26,8 @@ Tensor points_of(const Points& given, std::int64_t dimension) {
   const Tensor& x = given.value;
   if (!x.device().is_cpu())
     fail("points", "a tensor on the cpu", fmt::format("one on {}", x.device().str()));
-  if (x.is_complex() || x.scalar_type() == at::kBool)
+  if (x.layout() != at::kStrided) fail("points", "a dense tensor", c10::str(x.layout()));
+  if (x.is_complex() || x.is_quantized())
     fail("points", "real numbers", at::toString(x.scalar_type()));
   if (x.dim() != 2 || x.size(1) != dimension)
     fail("points", fmt::format("[n, {}]", dimension), shape_text(x));
@@ -125,6 +128,13 @@ auto at_points(Function function) {
   };
 }
 
+/// What a map is, as Python shows it.
+std::string text_of(const TransportMap& map) {
+  const auto* noisy = dynamic_cast<const StochasticMap*>(&map);
+  return fmt::format("TransportMap([{}] to [{}]{})", fmt::join(map.shape(), ", "),
+                     fmt::join(map.target_shape(), ", "), noisy ? ", stochastic" : "");
+}
+
 void bind_potential(py::module_& module) {
   py::class_<Potential, std::shared_ptr<Potential>>(
       module, "Potential",
@@ -132,6 +142,10 @@ void bind_potential(py::module_& module) {
       "autograd, "
       "which shares its parameters.")
       .def(py::init(&potential_of_module), py::arg("module"), py::arg("dimension"))
+      .def("__repr__",
+           [](const Potential& psi) {
+             return fmt::format("Potential({}, dimension={})", psi.name(), psi.dimension());
+           })
       .def_property_readonly("dimension", &Potential::dimension)
       .def_property_readonly("name", &Potential::name)
       .def_property_readonly("options", &Potential::options)
@@ -169,6 +183,7 @@ void bind_maps(py::module_& module) {
       "[n, d], or [n, d + noise_dimension], to [n, d], whose parameters it shares.")
       .def(py::init(&map_of_module), py::arg("module"), py::arg("dimension"),
            py::arg("noise_dimension") = 0)
+      .def("__repr__", &text_of)
       .def_property_readonly("dimension", &TransportMap::dimension)
       .def_property_readonly("shape", &TransportMap::shape, "[d], or [c, h, w] of images.")
       .def_property_readonly("target_shape", &TransportMap::target_shape,
@@ -211,6 +226,11 @@ void bind_maps(py::module_& module) {
           py::arg("x"), Unlocked(),
           "log|det dT(x_i)| and the standard error of its estimate (0 where exact), [n] float64.");
   py::class_<Solution>(module, "Solution", "A map and, where there is one, its inverse.")
+      .def("__repr__",
+           [](const Solution& both) {
+             return fmt::format("Solution(map={}, inverse={})", text_of(*both.map),
+                                both.inverse ? text_of(*both.inverse) : "None");
+           })
       .def_readonly("map", &Solution::map)
       .def_readonly("inverse", &Solution::inverse);
   module.def(

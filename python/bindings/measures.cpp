@@ -9,6 +9,8 @@
 
 #include <c10/util/accumulate.h>
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 
 namespace monge::python {
@@ -67,6 +69,12 @@ void bind_measures(py::module_& module) {
       .def(
           "__deepcopy__", [](const py::object& self, const py::dict&) { return self; },
           "Itself: a measure does not change.")
+      .def("__repr__",
+           [](const py::object& self) {
+             return fmt::format("{}([{}])",
+                                std::string(py::str(py::type::of(self).attr("__name__"))),
+                                fmt::join(self.cast<const Measure&>().shape(), ", "));
+           })
       .def_property_readonly("dimension", &Measure::dimension)
       .def_property_readonly("shape", &Measure::shape, "[d], or [c, h, w] of images.")
       .def_property_readonly("skipped", &skipped_files,

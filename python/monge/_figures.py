@@ -93,7 +93,7 @@ class Figures:
         if true_map is not None:
             return -self._l2_uvp(moved, true_map(source) if callable(true_map) else true_map)
         d = moved.shape[1]
-        goal = self._target_measure(target, d, d)
+        goal = self._target_measure("score", target, d, d)
         if goal.dimension != d:
             raise ValueError(f"target: expected points [n, {d}], got [n, {goal.dimension}]")
         points = goal.rows if isinstance(goal, _core.ArrayMeasure) else goal.sample(len(moved))

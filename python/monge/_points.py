@@ -28,16 +28,55 @@ def require_finite(points, name):
                          f"got {value}")
 
 
-def require_real(array, name):
-    """ValueError on numbers that are none of the real line, and on masked entries."""
-    kind = getattr(getattr(array, "dtype", None), "kind", "f")
-    if kind == "c":  # in words that scikit-learn's contract has too
-        raise ValueError(f"{name}: expected real numbers, got {array.dtype}. Complex data not "
-                         "supported")
-    if kind in "mM":
-        raise ValueError(f"{name}: expected real numbers, got {array.dtype}")
+def _not_numbers(array):
+    """What an array or a column holds that is no number, in the program's words; None otherwise."""
+    kind = array.dtype.kind
+    return {"O": "Python objects", "U": "texts", "S": "texts", "T": "texts", "V": "records",
+            "m": "times", "M": "times", "c": "complex numbers"}.get(kind)
+
+
+def require_numbers(array, name):
+    """ValueError on numbers that are none of the real line and on masked entries, TypeError on
+    what is no number."""
+    found = _not_numbers(array)
+    if found is not None:
+        text = (f"{name}: expected bool, integers, float16, float32 or float64, got {found} "
+                f"(dtype {array.dtype})")
+        if array.dtype.kind == "c":  # scikit-learn's contract has these words
+            raise ValueError(f"{text}. Complex data not supported")
+        raise TypeError(text)
     if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
         raise ValueError(f"{name}: expected points without masked entries")
+
+
+def is_frame(data):
+    return hasattr(data, "iloc") and hasattr(data, "columns")
+
+
+def is_sparse(data):
+    """Whether it is of SciPy's sparse kinds."""
+    return hasattr(data, "tocsr")
+
+
+def array_of(data, name):
+    """An array or list as an array of numbers, a DataFrame of numbers as it is.
+
+    ValueError on rows of different lengths, TypeError on what is no number, or is sparse.
+    """
+    if is_frame(data):
+        for label, column in data.items():
+            require_numbers(column, f"{name}, column {label!r}")
+        return data
+    if is_sparse(data):
+        raise TypeError(f"{name}: expected a dense array, got a sparse {type(data).__name__}")
+    try:
+        array = np.asanyarray(data)  # a masked one stays masked
+    except ValueError as error:
+        if "inhomogeneous" not in str(error):
+            raise
+        raise ValueError(f"{name}: expected points [n, d], got rows of different lengths") from None
+    require_numbers(array, name)
+    return data if hasattr(data, "columns") else array
 
 
 def require_plain(tensor, name):
@@ -47,20 +86,23 @@ def require_plain(tensor, name):
         raise ValueError(f"{name}: expected a tensor on the cpu, got one on {tensor.device}")
     if tensor.layout != torch.strided:
         raise TypeError(f"{name}: expected a dense tensor, got {tensor.layout}")
-    if tensor.is_complex() or tensor.dtype == torch.bool:
+    if tensor.is_complex() or tensor.is_quantized:
         raise TypeError(f"{name}: expected real numbers, got {tensor.dtype}")
+
+
+def numbers_of(data, name):
+    """An array or list of any shape as a tensor of real numbers; a tensor as it is."""
+    if not isinstance(data, torch.Tensor):
+        array = np.asarray(array_of(data, name))
+        single = array.dtype.kind == "f" and array.dtype.itemsize <= 4
+        data = torch.from_numpy(np.ascontiguousarray(array, np.float32 if single else np.float64))
+    require_plain(data, name)
+    return data
 
 
 def finite_numbers(numbers, name, dtype):
     """An array, list or tensor of any shape as a tensor of finite numbers of that dtype."""
-    if not isinstance(numbers, torch.Tensor):
-        numbers = np.asarray(numbers)
-        require_real(numbers, name)
-        if numbers.dtype.kind not in "fiu":
-            raise TypeError(f"{name}: expected numbers, got {numbers.dtype}")
-        numbers = torch.from_numpy(np.ascontiguousarray(numbers))
-    require_plain(numbers, name)
-    numbers = numbers.to(dtype)
+    numbers = numbers_of(numbers, name).to(dtype)
     require_finite(numbers, name)
     return numbers
 
@@ -123,29 +165,35 @@ def as_bytes(images):
     return ((images.detach() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
-def from_torch(points, name, columns):
+def from_torch(points, name, columns, least_rows=1):
     require_plain(points, name)
-    if name == "target" and points.dim() == 2 and columns is not None:
+    require_points(points.shape, name, least_rows)
+    if name == "target" and columns is not None:
         require_same_dimension(columns, points.shape[1])
-    if points.dim() != 2 or (columns is not None and points.shape[1] != columns):
-        raise ValueError(f"{name}: expected points [n, {columns or 'd'}], "
-                         f"got {shape_text(points.shape)}")
+    if columns is not None and points.shape[1] != columns:
+        raise ValueError(f"{name}: expected points [n, {columns}], got {shape_text(points.shape)}")
     converted = points if points.is_floating_point() else points.double()
     require_finite(converted.float(), name)
     return converted
 
 
-def shape_of(data):
-    """The shape of what is or can be an array."""
-    return tuple(data.shape if hasattr(data, "shape") else np.asarray(data).shape)
-
-
-def require_table(data, name):
-    """ValueError on one list of numbers, and on one number."""
-    shape = shape_of(data)
+def require_points(shape, name, least_rows=1):
+    """ValueError unless it is the shape of so many points; scikit-learn's contract has some of
+    the words."""
     if len(shape) < 2:
         raise ValueError(f"{name}: expected points [n, d], got {shape_text(shape)}. Reshape your "
                          "data: .reshape(-1, 1) where d is 1, .reshape(1, -1) where n is")
+    if len(shape) != 2:
+        raise ValueError(f"{name}: expected points [n, d] or images [n, c, h, w], "
+                         f"got {shape_text(shape)}")
+    n, d = shape
+    if d == 0:
+        raise ValueError(f"{name}: expected at least one column, got 0 feature(s) "
+                         f"(shape=({n}, 0)) while a minimum of 1 is required.")
+    if n == 0:
+        raise ValueError(f"{name}: expected at least one row, got none")
+    if n < least_rows:
+        raise ValueError(f"{name}: expected at least {least_rows} points, got n_samples = {n}")
 
 
 class Points:
@@ -162,34 +210,29 @@ class Points:
         self.data, self.shape = flat_images(self.given)
         if isinstance(self.data, torch.Tensor):
             wanted = None if reset or columns == ANY else columns or estimator.n_features_in_
-            self.tensor = from_torch(self.data, name, wanted)
+            self.tensor = from_torch(self.data, name, wanted, least_rows)
             if reset:
                 estimator.n_features_in_ = self.tensor.shape[1]
                 vars(estimator).pop("feature_names_in_", None)
             return
-        require_table(self.data, name)
-        require_real(self.data, name)
-        try:
-            array = self._checked(estimator, name, reset, least_rows, columns)
-        except ValueError as error:  # NumPy's, which does not say of what
-            if not str(error).startswith("could not convert"):
-                raise
-            raise ValueError(f"{name}: {error}") from None
+        self.data = array_of(self.data, name)
+        require_points(self.data.shape, name, least_rows)
+        array = self._checked(estimator, name, reset, columns)
         self.dtype = array.dtype
         with np.errstate(over="ignore"):  # refused as not finite below
             self.tensor = tensor_of(array.astype(np.float32, order="C", copy=False))
         require_finite(self.tensor, name)
 
-    def _checked(self, estimator, name, reset, least_rows, columns):
+    def _checked(self, estimator, name, reset, columns):
         data = self.data
         if self.annotated is not None and self.use_rep is None:
             data = named(data, self.annotated)
-        shape = shape_of(data)
+        width = data.shape[1]
         if name == "target" and columns is None:
-            require_same_dimension(estimator.n_features_in_, shape[1])
+            require_same_dimension(estimator.n_features_in_, width)
         rules = {"order": "C", "copy": False, "dtype": [np.float64, np.float32],
-                 "ensure_all_finite": False, "ensure_min_samples": least_rows}
-        if columns == ANY and shape[-1] == estimator.n_features_in_:
+                 "ensure_all_finite": False}
+        if columns == ANY and width == estimator.n_features_in_:
             columns = None
         if reset or columns is None or columns == estimator.n_features_in_:
             return validate_data(estimator, data, reset=reset, **rules)

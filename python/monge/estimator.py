@@ -12,11 +12,25 @@ from sklearn.utils.validation import check_is_fitted
 
 from monge import _core, _html, _modules, _options, _watch
 from monge._figures import Figures
-from monge._points import ANY, Points, finite_numbers, is_measure
+from monge._points import ANY, Points, finite_numbers, is_measure, shape_text
 from monge._storage import Storage
 from monge.parts import Cost, measure
 
 _LEAST_ROWS = 4
+
+
+def _checked_density(function):
+    """A user's log p of points [n, d] as a function whose values are [n]."""
+    def density(points):
+        values = function(points)
+        if not isinstance(values, torch.Tensor):
+            raise TypeError("log_density: expected source to give a tensor [n], "
+                            f"got {type(values).__name__}")
+        if values.shape != points.shape[:1]:
+            raise ValueError("log_density: expected source to give log p "
+                             f"{shape_text(points.shape[:1])}, got {shape_text(values.shape)}")
+        return values
+    return density
 
 
 class OptimalTransport(Figures, Storage, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -165,6 +179,8 @@ class OptimalTransport(Figures, Storage, OneToOneFeatureMixin, TransformerMixin,
         if self.on_evaluation is not None and not callable(self.on_evaluation):
             raise TypeError("on_evaluation: expected a function, got "
                             f"{type(self.on_evaluation).__name__}")
+        if not isinstance(self.use_rep, str | None):
+            raise TypeError(f"use_rep: expected a key of obsm, got {type(self.use_rep).__name__}")
         fitted = type(self).__new__(type(self))  # what fails leaves self as it was
         vars(fitted).update(vars(self), _run=None, _read_notes={})
         given = {name: getattr(self, name) for name in _options.DECLARED
@@ -174,7 +190,7 @@ class OptimalTransport(Figures, Storage, OneToOneFeatureMixin, TransformerMixin,
             given, cost = {**cost.options, **given}, cost.name
         codes = _options.code_dimension(self.recipe, given)
         source = fitted._source_measure(source, codes)
-        target = fitted._target_measure(target, codes or fitted.n_features_in_,
+        target = fitted._target_measure("fit", target, codes or fitted.n_features_in_,
                                         ANY if codes else None)
         modules = {name: copy.deepcopy(module)
                    for name, module in _modules.split(self.network, given).items()}
@@ -239,15 +255,15 @@ class OptimalTransport(Figures, Storage, OneToOneFeatureMixin, TransformerMixin,
             self.image_shape_ = tuple(source.shape)
         return source
 
-    def _target_measure(self, target, dimension, columns):
+    def _target_measure(self, caller, target, dimension, columns):
         """That of the constructor, beside which `target` is a y without a meaning here."""
         if self.target is not None:
             if getattr(target, "ndim", 1) == 2 and target.shape[1] == self.n_features_in_:
-                raise ValueError("fit: expected one target, got points [m, d] beside the target "
-                                 "of the constructor")
+                raise ValueError(f"{caller}: expected one target, got points [m, d] beside the "
+                                 "target of the constructor")
             target = self.target
         if target is None:
-            raise ValueError("fit: expected a target, fit(source, target) or "
+            raise ValueError(f"{caller}: expected a target, {caller}(source, target) or "
                              "OptimalTransport(target=...), got none")
         if isinstance(target, str):
             return self._named_measure(target, "target", dimension)
@@ -345,7 +361,9 @@ class OptimalTransport(Figures, Storage, OneToOneFeatureMixin, TransformerMixin,
                 raise ValueError("log_density: expected a measure with a known density "
                                  "(source=...), got one without")
             source = source.log_density
-        elif not callable(source):
+        elif callable(source):
+            source = _checked_density(source)
+        else:
             raise TypeError("log_density: expected a measure or a function as source, "
                             f"got {type(source).__name__}")
         points = Points(self, Y, "Y", use_rep=self.use_rep)

@@ -1,13 +1,14 @@
 """Measures, solvers and the training loop as parts of their own."""
 
 import html
+import inspect
 
 import numpy as np
 import torch
 
 from monge import _core, _html, _modules, _options, _watch
-from monge._points import (flat_images, from_torch, require_finite, require_real, shape_text,
-                           tensor_of, unwrap)
+from monge._points import (array_of, flat_images, from_torch, is_sparse, numbers_of,
+                           require_finite, require_points, shape_text, tensor_of, unwrap)
 
 
 def _rows(points, name):
@@ -16,11 +17,10 @@ def _rows(points, name):
     points, _ = flat_images(points)
     if isinstance(points, torch.Tensor):
         return from_torch(points.detach(), name, None).float()
-    array = np.asanyarray(points)  # a masked one stays masked
-    require_real(array, name)
-    if array.ndim != 2:
-        raise ValueError(f"{name}: expected points [n, d], got {list(array.shape)}")
-    tensor = tensor_of(np.ascontiguousarray(array, dtype=np.float32))
+    points = array_of(points, name)
+    require_points(points.shape, name)
+    with np.errstate(over="ignore"):  # refused as not finite below
+        tensor = tensor_of(np.ascontiguousarray(points, dtype=np.float32))
     require_finite(tensor, name)
     return tensor
 
@@ -103,9 +103,12 @@ def measure(what, name="measure", **options):
     if isinstance(what, _core.Measure):
         return what
     what = unwrap(what)
-    if isinstance(what, torch.Tensor) or hasattr(what, "__array__") or isinstance(what, list):
+    if isinstance(what, (torch.Tensor, list)) or hasattr(what, "__array__") or is_sparse(what):
         rows, shape = flat_images(what)
         return _core.ArrayMeasure(_rows(rows, name), shape or ())
+    if inspect.isgeneratorfunction(what):
+        raise TypeError(f"{name}: expected a function draw(n, seed) of points or batches, got a "
+                        "generator's function; call it")
     if callable(what):
         first = what(2, 0)
         _rows(first, name)
@@ -185,13 +188,8 @@ class Cost:
 
 def _same_kind(x, y):
     """Two sets of numbers as tensors of one floating dtype on the processor."""
-    x, y = torch.as_tensor(x), torch.as_tensor(y)
-    for name, points in (("x", x), ("y", y)):
-        if points.device.type != "cpu":
-            raise ValueError(f"{name}: expected a tensor on the cpu, got one on {points.device}")
+    x, y = numbers_of(x, "x"), numbers_of(y, "y")
     dtype = torch.promote_types(torch.promote_types(x.dtype, y.dtype), torch.float32)
-    if dtype.is_complex:
-        raise TypeError(f"cost: expected real numbers, got {dtype}")
     return x.to(dtype), y.to(dtype)
 
 
@@ -238,12 +236,12 @@ class Solver:
     -----
     ``map`` may be a torch.nn.Module too, from [n, d], or [n, d + noise_dimension] where the map has
     noise, to [n, d]. Modules are differentiated by autograd and called under the interpreter's
-    lock: slower than Monge's own networks, whose steps record no graph. Of measures of images they see [n, c, h, w],
-    unless the map has noise, and in a latent space the codes. Training changes their parameters
-    where they are, and ends with those of the solution in them: the average over the steps in that
-    of the map, unless ``average=0``. In training a module is called in the mode in which it is
-    given, and in evaluation as after ``eval()``. It draws what it draws at random from torch's
-    generator, not from ``seed``.
+    lock: slower than Monge's own networks, whose steps record no graph. Of measures of images they
+    see [n, c, h, w], unless the map has noise, and in a latent space the codes. Training changes
+    their parameters where they are, and ends with those of the solution in them: the average over
+    the steps in that of the map, unless ``average=0``. In training a module is called in the mode
+    in which it is given, and in evaluation as after ``eval()``. It draws what it draws at random
+    from torch's generator, not from ``seed``.
 
     Examples
     --------

@@ -17,6 +17,7 @@ from conftest import TINY
 TINY_GAUSSIAN = monge.OptimalTransport("w2gn", target="gaussian", hidden=[8], max_steps=10,
                                        progress=False)
 EXPECTED = {
+    "check_dtype_object": "arrays of objects are refused, as the program refuses files of them",
     "check_fit_score_takes_y": "the second argument is a set of points, named target",
     "check_n_features_in_after_fitting": "calls score(X, y=...), whose second argument is target",
 }

@@ -1,6 +1,6 @@
 """Type-checked, not run: what the stubs promise."""
 
-from typing import assert_type
+from typing import Any, assert_type
 
 import numpy
 import torch
@@ -26,4 +26,10 @@ monge.OptimalTransport(latent="vae", latent_dimension=8, latent_hidden=[32])
 assert_type(ot.score(x, true_map=x), float)
 assert_type(monge.load("map.safetensors", map=torch.nn.Linear(2, 2)), monge.OptimalTransport)
 assert_type(monge.Cost("weak_quadratic", gamma=0.5)(x, x), torch.Tensor)
+assert_type(ot.fit_transform(x, x), numpy.ndarray[tuple[int, int], numpy.dtype[numpy.float64]])
+assert_type(ot.sample(torch.zeros(3, 2), 4), torch.Tensor)
+assert_type(ot.log_det(torch.zeros(3, 2)), torch.Tensor)
+assert_type(ot.log_density(torch.zeros(3, 2), return_error=True), tuple[torch.Tensor, torch.Tensor])
+assert_type(ot.get_params()["batch"], Any)
+ot.evaluat()  # type: ignore[attr-defined]
 monge.train(monge.Solver(cost=monge.Cost()), x, x, checkpoint="kept")
