@@ -157,9 +157,19 @@ FitResult interrupted_early(LatentInterrupted interrupted) {
   return result;
 }
 
+/// Throws where a batch is smaller than the number of the processes that are to share it.
+void require_shares(const Config& config, const ProcessGroup& group) {
+  const Table options = config.options("solver");
+  const auto batch = options.find("batch");
+  if (batch == options.end()) return;
+  const auto* n = std::get_if<std::int64_t>(&batch->second);
+  if (n && *n > 0) group.rows_of(*n);
+}
+
 /// What all processes of a group build together, of the first one's config.
 Experiment build_together(const Config& config, const std::shared_ptr<ProcessGroup>& group,
                           const LatentTraining& training) {
+  require_shares(config, *group);
   if (!group->alone()) broadcast(*group, config_text(config));
   return build_experiment(config, group, training);
 }

@@ -195,6 +195,8 @@ def test_bad_input_of_one_process_ends_all_with_its_line(folder, tmp_path):
 def test_what_cannot_be_run_in_several_processes_is_refused(folder):
     for arguments, line in [
             (FIT, "fit of several processes: expected --out RUN, got none\n"),
+            ([*FIT, "--out", "small", "--set", "solver.batch=1"],
+             "batch: expected at least 2 points, one for each process, got 1\n"),
             (["list"], "list: expected one process, got 2; only fit is for several\n")]:
         with launcher() as launch:
             ends = finish([start(rank, 2, arguments, launch, cwd=folder) for rank in (0, 1)])
@@ -202,6 +204,7 @@ def test_what_cannot_be_run_in_several_processes_is_refused(folder):
         error = "".join(error for _, _, error in ends)
         assert error.startswith("monge: error: ") and error.endswith(line), ends
         assert error.count("\n") == 1
+    assert not (folder / "small").exists()
 
 
 def test_a_restart_leaves_the_runs_of_others(folder):
