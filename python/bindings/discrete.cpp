@@ -18,6 +18,12 @@ DiscreteWeights weights_of(const Weights& source, const Weights& target) {
 void bind_discrete(py::module_& module) {
   py::class_<DiscretePlan>(module, "DiscretePlan",
                            "The optimal plan of discrete transport, with its certificate.")
+      .def("__repr__",
+           [](const DiscretePlan& plan) {
+             return fmt::format("DiscretePlan([{}, {}], cost={:.6g}, gap={:.2g})",
+                                plan.source_potential.size(0), plan.target_potential.size(0),
+                                plan.cost, plan.gap);
+           })
       .def_readonly("cost", &DiscretePlan::cost, "The sum of plan times cost.")
       .def_readonly("gap", &DiscretePlan::gap, "No plan is cheaper by more than that.")
       .def_readonly("rows", &DiscretePlan::rows, "int64 [k], k < n + m.")
@@ -35,6 +41,12 @@ void bind_discrete(py::module_& module) {
           Unlocked(), "The plan as a matrix, float64 [n, m].");
   py::class_<EntropicPlan>(module, "EntropicPlan", py::dynamic_attr(),
                            "Entropic transport by its potentials.")
+      .def("__repr__",
+           [](const EntropicPlan& plan) {
+             return fmt::format("EntropicPlan([{}, {}], epsilon={:.6g}, cost={:.6g})",
+                                plan.source_potential.size(0), plan.target_potential.size(0),
+                                plan.epsilon, plan.cost);
+           })
       .def_readonly("cost", &EntropicPlan::cost, "The sum of plan times cost.")
       .def_readonly("value", &EntropicPlan::value, "cost + epsilon KL(P | a b).")
       .def_readonly("marginal_error", &EntropicPlan::marginal_error)

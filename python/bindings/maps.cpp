@@ -94,13 +94,25 @@ py::object described(const py::object& module, const char* name, std::int64_t in
   return py::module_::import("monge._modules").attr("Network")(module, name, inputs, outputs);
 }
 
-std::shared_ptr<Potential> potential_of_module(const py::object& module, std::int64_t dimension) {
-  return std::make_shared<NetworkPotential>(
-      network_of(described(module, "potential", dimension, 1)));
+using Dimension = Argument<"dimension", std::int64_t>;
+using NoiseDimension = Argument<"noise_dimension", std::int64_t>;
+
+void require_at_least(std::int64_t least, const char* name, std::int64_t given) {
+  if (given < least) fail(name, fmt::format("at least {}", least), fmt::format("{}", given));
 }
 
-std::shared_ptr<TransportMap> map_of_module(const py::object& module, std::int64_t dimension,
-                                            std::int64_t noise_dimension) {
+std::shared_ptr<Potential> potential_of_module(const py::object& module,
+                                               const Dimension& dimension) {
+  require_at_least(1, "dimension", dimension.value);
+  return std::make_shared<NetworkPotential>(
+      network_of(described(module, "potential", dimension.value, 1)));
+}
+
+std::shared_ptr<TransportMap> map_of_module(const py::object& module, const Dimension& given,
+                                            const NoiseDimension& noise) {
+  const std::int64_t dimension = given.value, noise_dimension = noise.value;
+  require_at_least(1, "dimension", dimension);
+  require_at_least(0, "noise_dimension", noise_dimension);
   const auto network = network_of(described(module, "map", dimension + noise_dimension, dimension));
   if (noise_dimension > 0) return std::make_shared<StochasticNetworkMap>(network, false);
   return std::make_shared<NetworkMap>(network, false,

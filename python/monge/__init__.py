@@ -25,6 +25,8 @@ _HOME = {
     "Cost": "parts",
     "Solver": "parts",
     "train": "parts",
+    "Evaluation": "_core",
+    "Outcome": "_watch",
     "exact_ot": "discrete",
     "sinkhorn": "discrete",
     "energy_distance": "discrete",

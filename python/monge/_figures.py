@@ -6,8 +6,10 @@ import warnings
 from sklearn.utils.validation import check_is_fitted
 
 from monge import _core, _options
-from monge._points import Points, is_measure, shape_text
+from monge._points import Points, is_measure, require_points, shape_text
 from monge.parts import measure
+
+_LEAST_ROWS = 2
 
 
 class Figures:
@@ -72,8 +74,11 @@ class Figures:
                 raise ValueError(f"{name}: expected points or a measure beside the other, got none")
             if is_measure(one):
                 sides.append(measure(one, name))
+                if isinstance(sides[-1], _core.ArrayMeasure):
+                    require_points(sides[-1].rows.shape, name, _LEAST_ROWS)
                 continue
-            points = Points(self, one, name, use_rep=self.use_rep, columns=columns)
+            points = Points(self, one, name, use_rep=self.use_rep, columns=columns,
+                            least_rows=_LEAST_ROWS)
             sides.append(_core.ArrayMeasure(points.tensor.detach(), points.shape or ()))
         return sides
 

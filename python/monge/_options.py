@@ -77,6 +77,8 @@ def plain(name, value):
 
 def number(name, value):
     if isinstance(value, numbers.Integral):
+        if not -2**63 <= value < 2**63:
+            raise ValueError(f"{name}: expected an integer of 64 bits, got {value}")
         return int(value)
     if isinstance(value, numbers.Real):
         return float(value)
@@ -99,9 +101,11 @@ def seed(value):
 
 def path(value, name):
     """A path as the core takes it."""
-    if isinstance(value, (str, os.PathLike)):
-        return value
-    raise TypeError(f"{name}: expected a path, got {type(value).__name__}")
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError(f"{name}: expected a path, got {type(value).__name__}")
+    if "\0" in os.fspath(value):
+        raise ValueError(f"{name}: expected a path, got one with a null character")
+    return value
 
 
 def folder(value):
@@ -128,6 +132,10 @@ def _choose(result, section, name, fallback):
     if name is not None and name != before.get("name", fallback):
         before = {}
     chosen = name or before.get("name", fallback)
+    known = [part for kind, part in PARTS if kind == section]
+    if chosen is not None and chosen not in known:
+        raise ValueError(f"{section}.name: unknown {section} '{chosen}'; did you mean "
+                         f"'{_core.nearest(chosen, known)}'?")
     if chosen is not None:
         result[section] = before | {"name": chosen}
     return chosen
@@ -184,9 +192,9 @@ def sections(solver, network, cost, options, *, recipe=None, modules=()):
     require_known(options)
     for name, value in options.items():
         if name not in known:
-            hint = _core.nearest(name, list(known))
-            raise ValueError(f"option '{name}' is not one of solver '{solver}' and its parts; "
-                             f"did you mean '{hint}'?")
+            owners = ", ".join(part.name for part, _ in DECLARED[name])
+            raise ValueError(f"option '{name}' is not one of solver '{solver}' and its parts, "
+                             f"but of {owners}")
         section, option = known[name]
         result.setdefault(section, {})[option] = plain(f"{section}.{option}", value)
     _require_asked(result, options)

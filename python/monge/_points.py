@@ -1,5 +1,8 @@
 """Points of every kind that users have, as tensors for the core, and back in the same kind."""
 
+import collections.abc
+import numbers
+
 import numpy as np
 import torch
 from sklearn.utils.validation import check_array, validate_data
@@ -69,6 +72,9 @@ def array_of(data, name):
         return data
     if is_sparse(data):
         raise TypeError(f"{name}: expected a dense array, got a sparse {type(data).__name__}")
+    if data is None or isinstance(data, (collections.abc.Mapping, collections.abc.Set,
+                                         collections.abc.Iterator, numbers.Number, str)):
+        raise TypeError(f"{name}: expected points, got {type(data).__name__}")
     try:
         array = np.asanyarray(data)  # a masked one stays masked
     except ValueError as error:
@@ -234,6 +240,9 @@ class Points:
                  "ensure_all_finite": False}
         if columns == ANY and width == estimator.n_features_in_:
             columns = None
+        wanted = columns or estimator.n_features_in_ if not reset and columns != ANY else width
+        if name != "X" and width != wanted:  # scikit-learn would call it X
+            raise ValueError(f"{name}: expected points [n, {wanted}], got {shape_text(data.shape)}")
         if reset or columns is None or columns == estimator.n_features_in_:
             return validate_data(estimator, data, reset=reset, **rules)
         array = check_array(data, estimator=estimator, **rules)

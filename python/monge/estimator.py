@@ -44,7 +44,7 @@ class OptimalTransport(Figures, Storage, OneToOneFeatureMixin, TransformerMixin,
 
     With a ``target`` in the constructor the estimator is a transformer like any other: the second
     argument of ``fit`` is then a y that it does not look at, so that it may stand before a
-    classifier in a Pipeline.
+    classifier in a Pipeline; a y that could be points gets a RuntimeWarning.
 
     Parameters
     ----------
@@ -259,8 +259,8 @@ class OptimalTransport(Figures, Storage, OneToOneFeatureMixin, TransformerMixin,
         """That of the constructor, beside which `target` is a y without a meaning here."""
         if self.target is not None:
             if getattr(target, "ndim", 1) == 2 and target.shape[1] == self.n_features_in_:
-                raise ValueError(f"{caller}: expected one target, got points [m, d] beside the "
-                                 "target of the constructor")
+                warnings.warn(f"{caller}: the points [m, d] beside the target of the constructor "
+                              "are not looked at", RuntimeWarning, stacklevel=3)
             target = self.target
         if target is None:
             raise ValueError(f"{caller}: expected a target, {caller}(source, target) or "
@@ -355,6 +355,9 @@ class OptimalTransport(Figures, Storage, OneToOneFeatureMixin, TransformerMixin,
         """
         moving = self._map(inverse)
         if source is None:
+            if getattr(self, "_run", None) is None and getattr(self, "_splits", None) is None:
+                raise ValueError("log_density: expected the density of the source (source=...), "
+                                 "got none; a map from a file or a pickle has no measures with it")
             source = self._evaluated_on()[1 if inverse else 0].train
         if isinstance(source, _core.Measure):
             if source.log_density(torch.zeros(1, source.dimension)) is None:

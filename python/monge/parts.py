@@ -2,6 +2,7 @@
 
 import html
 import inspect
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -33,8 +34,8 @@ def _point_shape(points):
 class _Stream:
     """draw(n, seed) from batches of an iterable, begun again where it ends."""
 
-    def __init__(self, batches):
-        self.batches, self.iterator = batches, iter(batches)
+    def __init__(self, batches, name):
+        self.batches, self.name, self.iterator = batches, name, iter(batches)
         self.shape = None
         self.left = self._next()
 
@@ -44,12 +45,12 @@ class _Stream:
             self.iterator = iter(self.batches)
             batch = next(self.iterator, None)
         if batch is None:
-            raise ValueError("measure: expected an iterable of batches that does not end, "
+            raise ValueError(f"{self.name}: expected an iterable of batches that does not end, "
                              "or one that can be begun again, got its end")
         batch = batch[0] if isinstance(batch, (tuple, list)) else batch
-        rows, shape = _rows(batch, "measure"), _point_shape(batch)
+        rows, shape = _rows(batch, self.name), _point_shape(batch)
         if self.shape not in (None, shape):
-            raise ValueError(f"measure: expected batches {shape_text(('k', *self.shape))}, "
+            raise ValueError(f"{self.name}: expected batches {shape_text(('k', *self.shape))}, "
                              f"got {shape_text(('k', *shape))}")
         self.shape = shape
         return rows
@@ -114,8 +115,8 @@ def measure(what, name="measure", **options):
         _rows(first, name)
         return _core.CallableMeasure(lambda n, seed: _rows(what(n, seed), name),
                                      _point_shape(first))
-    if hasattr(what, "__iter__"):
-        stream = _Stream(what)
+    if hasattr(what, "__iter__") and not isinstance(what, Mapping):
+        stream = _Stream(what, name)
         return _core.CallableMeasure(stream, stream.shape)
     raise TypeError(f"{name}: expected points, a measure, its name, a function or an iterable, "
                     f"got {type(what).__name__}")
@@ -157,6 +158,8 @@ class Cost:
     """
 
     def __init__(self, name="quadratic", **options):
+        if not isinstance(name, str):
+            raise TypeError(f"cost: expected a name, got {type(name).__name__}")
         self.name, self.options = name, _options.table("cost", options)
         self._core = _core.WeakCost(name, self.options)
 

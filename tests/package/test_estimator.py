@@ -195,8 +195,6 @@ def test_target_of_the_constructor(clouds):
     ot = monge.OptimalTransport(target="gaussian", **TINY).fit(clouds[1], numpy.zeros(500))
     moved = ot.transform(clouds[1])
     assert numpy.abs(moved.mean(0)).max() < 0.2 and numpy.abs(moved.std(0) - 1).max() < 0.2
-    with pytest.raises(ValueError, match="fit: expected one target"):
-        ot.fit(clouds[1], clouds[0])
 
 
 def test_pickles_hold_a_map_file_and_no_code(fitted, clouds):
@@ -236,7 +234,8 @@ def test_scores_against_the_true_map(fitted, clouds):
     assert fitted.score(clouds[0], true_map=torch.tensor(values)) == pytest.approx(
         -100 * ((moved - values)**2).sum(1).mean() / values.var(0).sum(), rel=1e-4)
     for wrong, message in ((values[:5], r"^true_map: expected values \[600, 2\], got \[5, 2\]$"),
-                           (values[:, :1], "features"), (0 * values, "expected values that differ"),
+                           (values[:, :1], r"^true_map: expected points \[n, 2\]"),
+                           (0 * values, "expected values that differ"),
                            (values + numpy.nan, "^true_map, row 0, column 0: expected a finite")):
         with pytest.raises(ValueError, match=message):
             fitted.score(clouds[0], true_map=wrong)

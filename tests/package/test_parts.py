@@ -170,6 +170,7 @@ def test_parts_show_what_they_are(trained):
     monge.train(solver, "moons", numpy.random.default_rng(0).normal(size=(50, 2)), progress=False)
     assert repr(solver.solution) == "Solution(map=TransportMap([2] to [2], stochastic), inverse=None)"
     assert repr(monge.measure(numpy.zeros((3, 2)))) == "ArrayMeasure([2])"
+    assert repr(monge.exact_ot([[0.0]], [[1.0]])) == "DiscretePlan([1, 1], cost=0.5, gap=0)"
 
 
 @pytest.mark.parametrize("points, message", [

@@ -17,7 +17,13 @@ import monge
     ({"sede": 5}, "^unknown option 'sede'; did you mean 'seed'\\?$"),
     ({"solvr": "dual"}, "^unknown option 'solvr'; did you mean 'solver'\\?$"),
     ({"solver": "duel"}, "unknown solver 'duel'; did you mean 'dual'\\?"),
-    ({"solver": "w2gn", "amortise": "auto"}, "'amortise' is not one of solver 'w2gn'"),
+    ({"solver": "w2gn", "amortise": "auto"},
+     "^option 'amortise' is not one of solver 'w2gn' and its parts, but of dual$"),
+    ({"network": "dense_icn", "hidden": [8]},
+     "^network.name: unknown network 'dense_icn'; did you mean 'dense_icnn'\\?$"),
+    ({"solver": "saddle_point", "cost": "weak_quadratc", "gamma": 0.5},
+     "^cost.name: unknown cost 'weak_quadratc'; did you mean 'weak_quadratic'\\?$"),
+    ({"max_steps": 10**30}, f"^train.max_steps: expected an integer of 64 bits, got {10**30}$"),
     ({"learning_rate": -1}, "^solver.learning_rate: expected 0 to 1, got -1$"),
     ({"start": 3}, "^solver.start: expected a text, got integer 3$"),
     ({"network": "mlp"}, "^network.name: expected dense_icnn for the solver 'dual', got mlp$"),
@@ -92,9 +98,15 @@ def test_refuses_before_fit_and_other_shapes_and_devices(fitted, clouds):
     with pytest.raises(ValueError, match="^X: expected a tensor on the cpu, got one on meta$"):
         fitted.transform(torch.zeros(3, 2, device="meta"))
     wide = numpy.zeros((5, 3))
-    for method in (fitted.transform, fitted.inverse_transform, fitted.log_det, fitted.sample,
-                   lambda x: fitted.score(x, clouds[1])):
+    for method in (fitted.transform, fitted.inverse_transform, fitted.log_det, fitted.sample):
         with pytest.raises(ValueError, match="X has 3 features, but .* is expecting 2 features"):
+            method(wide)
+    for name, method in (("source", lambda x: fitted.score(x, clouds[1])),
+                         ("target", lambda x: fitted.evaluate(clouds[0], x)),
+                         ("target", lambda x: fitted.plan_check(clouds[0], x)),
+                         ("Y", lambda x: fitted.log_density(x, source=torch.sum)),
+                         ("true_map", lambda x: fitted.score(clouds[0], true_map=x))):
+        with pytest.raises(ValueError, match=rf"^{name}: expected points \[n, 2\], got \[5, 3\]$"):
             method(wide)
     with pytest.raises(ValueError, match="expected a target"):
         monge.OptimalTransport().fit(clouds[0])
@@ -102,10 +114,42 @@ def test_refuses_before_fit_and_other_shapes_and_devices(fitted, clouds):
         fitted.transform(torch.zeros(3, 2, dtype=torch.cfloat))
 
 
+def test_refuses_figures_of_one_point(fitted, clouds):
+    for kind in (numpy.asarray, torch.tensor, monge.measure):
+        for figures in (fitted.evaluate, fitted.plan_check):
+            with pytest.raises(ValueError, match="^target: expected at least 2 points, got "):
+                figures(clouds[0], kind(clouds[1][:1]))
+
+
+def test_a_density_without_measures_asks_for_that_of_the_source(fitted, clouds, tmp_path):
+    fitted.save(tmp_path / "map.safetensors")
+    read = monge.load(tmp_path / "map.safetensors")
+    with pytest.raises(ValueError, match=r"^log_density: expected .* \(source=...\), got none;"):
+        read.log_density(clouds[1])
+    known = read.log_density(clouds[1], source=monge.measure("gaussian", dimension=2))
+    assert known.shape == (len(clouds[1]),)
+
+
+def test_points_as_a_y_get_a_warning(clouds):
+    ot = monge.OptimalTransport("w2gn", target=clouds[1], hidden=[8], max_steps=5, progress=False)
+    with pytest.warns(RuntimeWarning, match="^fit: the points .* are not looked at$"):
+        moved = ot.fit(clouds[0], clouds[0]).transform(clouds[0])
+    numpy.testing.assert_array_equal(moved, ot.fit(clouds[0]).transform(clouds[0]))
+
+
 def test_refuses_what_is_no_path_number_or_seed(fitted, clouds):
     for error, call, message in (
             (TypeError, lambda: monge.load(5), "path: expected a path, got int"),
             (TypeError, lambda: fitted.save(None), "path: expected a path, got NoneType"),
+            (ValueError, lambda: monge.load("a\0b"), "path: .* got one with a null character"),
+            (TypeError, lambda: monge.Cost(3), "cost: expected a name, got int"),
+            (TypeError, lambda: monge.Potential(torch.nn.Linear(2, 1), "2"),
+             "dimension: expected an integer, got str"),
+            (ValueError, lambda: monge.TransportMap(torch.nn.Linear(2, 2), 2, -1),
+             "noise_dimension: expected at least 0, got -1"),
+            (TypeError, lambda: monge.measure({"a": 1}), "measure: expected points.* got dict"),
+            (TypeError, lambda: monge.OptimalTransport(target=3).fit(clouds[0]),
+             "target: expected points, got int"),
             (TypeError, lambda: fitted.sample(clouds[0], draws=1.5),
              "draws: expected an integer, got float"),
             (ValueError, lambda: fitted.sample(clouds[0], seed=-1),
@@ -124,7 +168,7 @@ def test_refuses_what_is_no_path_number_or_seed(fitted, clouds):
     (lambda x: [[1.0, 2.0], [3.0]], ValueError, "^target: .* got rows of different lengths$"),
     (lambda x: pandas.DataFrame({"a": x[:, 0], "b": "word"}), TypeError,
      "^target, column 'b': expected bool, .*, got Python objects"),
-    (lambda x: scipy.sparse.csr_array(x), TypeError, "^target: expected a dense array, got a spars"),
+    (scipy.sparse.csr_array, TypeError, "^target: expected a dense array, got a sparse csr_array$"),
     (lambda x: torch.quantize_per_tensor(torch.tensor(x), 0.1, 0, torch.qint8), TypeError,
      "^target: expected real numbers, got torch.qint8$"),
 ])

@@ -31,5 +31,10 @@ assert_type(ot.sample(torch.zeros(3, 2), 4), torch.Tensor)
 assert_type(ot.log_det(torch.zeros(3, 2)), torch.Tensor)
 assert_type(ot.log_density(torch.zeros(3, 2), return_error=True), tuple[torch.Tensor, torch.Tensor])
 assert_type(ot.get_params()["batch"], Any)
+def stop(evaluation: monge.Evaluation) -> bool:
+    return evaluation.quality < 0.1
+
+
+outcome: monge.Outcome = monge.OptimalTransport(on_evaluation=stop).fit(x, x).outcome_
 ot.evaluat()  # type: ignore[attr-defined]
 monge.train(monge.Solver(cost=monge.Cost()), x, x, checkpoint="kept")
