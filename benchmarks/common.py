@@ -26,9 +26,9 @@ class Finished:
     text: str
 
 
-def process(arguments, threads, without=()):
+def process(arguments, threads, without=(), codes=(0,)):
     """Runs a command, with its numerical libraries on `threads` threads and without some variables
-    of the environment."""
+    of the environment; RuntimeError where it ends with another code than these."""
     environment = dict(os.environ, OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads),
                        OPENBLAS_NUM_THREADS=str(threads))
     for name in without:
@@ -42,13 +42,13 @@ def process(arguments, threads, without=()):
         text = child.stdout.read()
     with os.fdopen(out) as figures:
         finished = json.loads(figures.read() or '{"code": 1}')
-    if finished.pop("code") != 0:
+    if finished.pop("code") not in codes:
         raise RuntimeError(f"{' '.join(command)}\nfailed:\n{text}")
     return Finished(**finished, text=text)
 
 
-def monge(*arguments, threads=1):
-    return process([MONGE, *arguments], threads)
+def monge(*arguments, threads=1, codes=(0,)):
+    return process([MONGE, *arguments], threads, codes=codes)
 
 
 def toml(value):
@@ -83,11 +83,16 @@ def metrics(folder):
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
-def fit(name, arguments, options, threads=1):
-    """Fits; the figures are those that `monge fit` writes at its end and `monge evaluate` shows."""
+def fit(name, arguments, options, threads=1, may_diverge=False):
+    """Fits; the figures are those that `monge fit` writes at its end and `monge evaluate` shows.
+
+    With `may_diverge` also of a run that went wrong too often, whose best map was kept.
+    """
     folder = OUT / "runs" / name
     finished = monge("fit", *arguments, *sets(options), "--out", folder, "--force",
-                     threads=threads)
+                     threads=threads, codes=(0, 1) if may_diverge else (0,))
+    if not (folder / "evaluation.json").exists():
+        raise RuntimeError(f"{folder}: expected a run that ended with figures\n{finished.text}")
     figures = json.loads((folder / "evaluation.json").read_text())
     last = metrics(folder)[-1]
     return Fit(folder, last["step"], last["seconds"], finished,

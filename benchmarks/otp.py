@@ -79,11 +79,13 @@ def fit(case, method, d, seed, cost=None):
     name = f"otp/{case}-{method}-{d}-{seed}".replace(" ", "").replace(",", "-")
     arguments = ["--recipe", RECIPES[method]] if method in RECIPES else []
     run = common.fit(name, arguments, {"seed": seed, **measures(case, d), **METHODS[method],
-                                       "train.max_steps": STEPS, "train.schedule": "cosine"})
+                                       "train.max_steps": STEPS, "train.schedule": "cosine"},
+                     may_diverge=True)
     evaluation = json.loads((run.folder / "evaluation.json").read_text())
     check = evaluation["plan_check"]
     cost = cost or exact_cost(case, d)
     return {"verdict": check["verdict"], "reason": check["reason"],
+            "ended_early": "training went wrong" in run.finished.text,
             "cost": abs(check["cost"] - cost) / cost,
             "target": check["d_target"], "target_error": check["d_target_error"],
             "energy": check["energy"], "floor": check["energy_floor"], "spread": check["spread"],
@@ -117,13 +119,15 @@ def cells(row):
 
     verdicts = [one["verdict"] for one in row["fits"]]
     counts = {name: verdicts.count(name) for name in sorted(set(verdicts))}
+    early = sum(one["ended_early"] for one in row["fits"])
     error = max(one["target_error"] for one in row["fits"])
     floor = max(one["floor"] for one in row["fits"])
     return [row["case"], row["dimension"], row["method"], values("cost", 1, 100),
             f"{values('target', 3)} ± {error:.3f}", f"{values('energy', 4)} ({floor:.4f})",
             values("spread", 3), values("share", 3), values("on", 1, 100), values("error", 2),
             ", ".join(name if count == len(verdicts) else f"{count} {name}"
-                      for name, count in counts.items())]
+                      for name, count in counts.items()) +
+            (f" ({early} ended by the guard)" if early else "")]
 
 
 def table(result):
