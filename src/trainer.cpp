@@ -183,6 +183,9 @@ class Loop {
     quality_ = judged();
     evaluated_at_ = state_.seconds + evaluation_seconds_;
     const bool first = state_.best_step < 0;
+    if (first && !std::isfinite(quality_.value))  // there is nothing to go back to
+      fail("the map before training", "one that gives finite points",
+           fmt::format("a quality of {}", quality_.value));
     if (!first && collapsed(quality_)) {
       roll_back(fmt::format("the quality collapsed from {:.4g} to {:.4g}", state_.best_quality,
                             quality_.value));

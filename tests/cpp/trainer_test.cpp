@@ -3,6 +3,7 @@
 #include "monge/error.h"
 #include "monge/measures/gaussian.h"
 
+#include "error_text.h"
 #include "kernel_fixture.h"
 
 #include <chrono>
@@ -190,6 +191,15 @@ TEST(Trainer, RollsBackWhenTheQualityCollapses) {
   ASSERT_EQ(outcome.witness.messages.size(), 1u);
   EXPECT_TRUE(outcome.witness.messages[0].starts_with("step 150: the quality collapsed from"));
   EXPECT_LT(std::abs(outcome.at - 1), 0.01);
+}
+
+TEST(Trainer, RefusesAMapThatHasNoQualityBeforeTheFirstStep) {
+  Walker walker;
+  Problem both = problem();
+  const Evaluator never = [](const Solution&) { return Quality{.value = std::nan("")}; };
+  EXPECT_EQ(error_text([&] { train(walker, both, {.max_steps = 5}, never, {}); }),
+            "the map before training: expected one that gives finite points, got a quality of nan");
+  EXPECT_EQ(walker.calls, 0);
 }
 
 TEST(Trainer, StopsWithTheBestStateWhenItKeepsGoingWrong) {

@@ -297,6 +297,16 @@ def test_refuses_files_without_their_module(noisy, clouds, fitted, tmp_path):
     assert "monge.load(path, map=module) of the Python package" in applied.stderr
 
 
+class Lost(nn.Linear):
+    def forward(self, x):
+        return super().forward(x) * torch.nan
+
+
+def test_refuses_a_map_that_gives_no_numbers(clouds):
+    with pytest.raises(ValueError, match="^the map before training: .* finite points, got a qual"):
+        monge.OptimalTransport(map=Lost(2, 2), **BRIEF).fit(*clouds)
+
+
 def test_a_refused_fit_leaves_the_estimator_and_its_modules(noisy, clouds):
     ot = copy.deepcopy(noisy)
     before = copy.deepcopy(ot.map.state_dict()), ot.sample(clouds[0][:5], seed=2)
