@@ -22,15 +22,21 @@ def _evaluating(module):
             part.training = training
 
 
+def _require_float32(module, name):
+    """ValueError unless what training changes is in float32 on the processor."""
+    for key, parameter in module.named_parameters():
+        cpu_float32 = parameter.device.type == "cpu" and parameter.dtype == torch.float32
+        if parameter.requires_grad and not cpu_float32:
+            raise ValueError(f"{name}: expected parameters in float32 on the cpu, got "
+                             f"{parameter.dtype} on {parameter.device} in '{key}'")
+
+
 def _trained(module, name):
     """The parameters that training changes, by name; ValueError on those that it cannot."""
     parameters = {}
     for key, parameter in module.named_parameters():
         if not parameter.requires_grad:
             continue
-        if parameter.device.type != "cpu" or parameter.dtype != torch.float32:
-            raise ValueError(f"{name}: expected parameters in float32 on the cpu, got "
-                             f"{parameter.dtype} on {parameter.device} in '{key}'")
         if not parameter.is_contiguous():
             raise ValueError(f"{name}: expected contiguous parameters, got '{key}'")
         parameters[key] = parameter
@@ -51,12 +57,13 @@ class Network:
         self.module, self.name = module, name
         self.inputs, self.outputs = inputs, outputs
         self.shape = tuple(shape) if len(shape) == 3 else (inputs,)
+        _require_float32(module, name)
         try:
             with torch.no_grad():
                 self.forward(torch.zeros(2, inputs))  # also what makes lazy parameters
         except RuntimeError as error:
             raise ValueError(f"{name}: expected a module of {shape_text(('n', *self.shape))}, "
-                             f"got {str(error).splitlines()[0]}") from error
+                             f"got from it: {str(error).splitlines()[0]}") from error
         self.parameters = _trained(module, name)
         self.buffers = dict(module.named_buffers()) | {
             key: frozen for key, frozen in module.named_parameters() if not frozen.requires_grad}
