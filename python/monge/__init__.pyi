@@ -1,5 +1,5 @@
-from monge._core import Evaluation as Evaluation, Measure as Measure, Potential as Potential, Solution as Solution
-from monge._core import TransportMap as TransportMap
+from monge._core import Evaluation as Evaluation, Measure as Measure, Potential as Potential
+from monge._core import Solution as Solution, TransportMap as TransportMap
 from monge._watch import Outcome as Outcome
 from monge.discrete import energy_distance as energy_distance, exact_ot as exact_ot
 from monge.discrete import sinkhorn as sinkhorn

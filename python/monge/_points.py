@@ -240,7 +240,8 @@ class Points:
                  "ensure_all_finite": False}
         if columns == ANY and width == estimator.n_features_in_:
             columns = None
-        wanted = columns or estimator.n_features_in_ if not reset and columns != ANY else width
+        any_width = reset or columns == ANY
+        wanted = width if any_width else columns or estimator.n_features_in_
         if name != "X" and width != wanted:  # scikit-learn would call it X
             raise ValueError(f"{name}: expected points [n, {wanted}], got {shape_text(data.shape)}")
         if reset or columns is None or columns == estimator.n_features_in_:
