@@ -15,13 +15,14 @@ _LEAST_ROWS = 2
 class Figures:
     """The methods of an estimator that judge its map."""
 
-    def _evaluated_on(self):
-        """The splits of source and target that belong to this map."""
+    def _evaluated_on(self, expected="expected source and target"):
+        """The splits of source and target that belong to this map; ValueError, with what the caller
+        expected, where none do."""
         if getattr(self, "_run", None) is not None:
             return _core.splits_of_run(self._run)
         if getattr(self, "_splits", None) is None:
-            raise ValueError("expected source and target, got none; a map from a file or a pickle "
-                             "has no measures with it")
+            raise ValueError(f"{expected}, got none; a map from a file or a pickle has no measures "
+                             "with it")
         return self._splits
 
     def evaluate(self, source=None, target=None):

@@ -106,11 +106,11 @@ def numbers_of(data, name):
     return data
 
 
-def finite_numbers(numbers, name, dtype):
+def finite_numbers(data, name, dtype):
     """An array, list or tensor of any shape as a tensor of finite numbers of that dtype."""
-    numbers = numbers_of(numbers, name).to(dtype)
-    require_finite(numbers, name)
-    return numbers
+    found = numbers_of(data, name).to(dtype)
+    require_finite(found, name)
+    return found
 
 
 def is_anndata(data):

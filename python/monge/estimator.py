@@ -355,10 +355,9 @@ class OptimalTransport(Figures, Storage, OneToOneFeatureMixin, TransformerMixin,
         """
         moving = self._map(inverse)
         if source is None:
-            if getattr(self, "_run", None) is None and getattr(self, "_splits", None) is None:
-                raise ValueError("log_density: expected the density of the source (source=...), "
-                                 "got none; a map from a file or a pickle has no measures with it")
-            source = self._evaluated_on()[1 if inverse else 0].train
+            sides = self._evaluated_on(
+                "log_density: expected the density of the source (source=...)")
+            source = sides[1 if inverse else 0].train
         if isinstance(source, _core.Measure):
             if source.log_density(torch.zeros(1, source.dimension)) is None:
                 raise ValueError("log_density: expected a measure with a known density "
