@@ -270,6 +270,7 @@ Experiment build(const Config& config, const std::shared_ptr<ProcessGroup>& grou
                  const std::function<std::pair<Split, Split>()>& measures) {
   Choices choices = choices_of(config, given);
   const auto [source, target] = measures();
+  evaluation_settings(config, *source.train, *target.train);  // refused before, not after training
   require_same_points(source, "source", config.seed, *group);
   require_same_points(target, "target", config.seed, *group);
   ProblemOptions setting{

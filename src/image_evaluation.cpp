@@ -8,6 +8,8 @@
 #include "monge/moments.h"
 #include "monge/networks/autoencoder.h"
 
+#include <fmt/ranges.h>
+
 namespace monge {
 namespace {
 
@@ -251,8 +253,15 @@ std::vector<EvaluatedFigure> evaluate_images(const Solution& solution, const Mea
   return figures;
 }
 
-EvaluationSettings evaluation_settings(const Config& config) {
+EvaluationSettings evaluation_settings(const Config& config, const Measure& source,
+                                       const Measure& target) {
   const auto options = evaluate_declaration().read(config.options("evaluate"), "evaluate");
+  for (const auto& [name, file] :
+       {std::pair("features", &options.features), std::pair("perceptual", &options.perceptual),
+        std::pair("statistics", &options.statistics)})
+    if (!file->empty() && !makes_images(source, target))
+      fail(fmt::format("evaluate.{}", name), "a target of images with 1 or 3 channels",
+           fmt::format("one of [{}]", fmt::join(target.shape(), ", ")));
   const PartInfo& weak = weak_quadratic_declaration().info();
   EvaluationSettings settings;
   if (config.part("cost", "") == weak.name)

@@ -202,7 +202,8 @@ Experiment build_again(const Config& config, const RunDirectory& run,
 Evaluation evaluate(const RunDirectory& run, const Config& config, const Split& source,
                     const Split& target) {
   const auto options = evaluate_declaration().read(config.options("evaluate"), "evaluate");
-  const EvaluationSettings settings = evaluation_settings(config);
+  const EvaluationSettings settings =
+      evaluation_settings(config, *source.held_out, *target.held_out);
   const LoadedMap loaded = load_map(run.map());
   Evaluation evaluation{
       evaluate_splits(loaded.solution, source, target, options.points, config.seed, settings),

@@ -45,8 +45,10 @@ struct EvaluationSettings {
 };
 
 /// Those of a config: the cost's γ and the files that [evaluate] names. Throws Error on a file that
-/// does not hold what it should, and on statistics of another dimension than the features'.
-EvaluationSettings evaluation_settings(const Config& config);
+/// does not hold what it should, on statistics of another dimension than the features', and on any
+/// file where the map makes no images, which alone are compared by them.
+EvaluationSettings evaluation_settings(const Config& config, const Measure& source,
+                                       const Measure& target);
 
 /// One measure of an experiment: what is trained on and what is held out. A measure that is sampled
 /// without end holds nothing out: fresh draws serve.

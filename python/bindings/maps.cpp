@@ -9,6 +9,7 @@
 #include "networks.h"
 
 #include <c10/core/GradMode.h>
+#include <c10/util/accumulate.h>
 
 #include <fmt/ranges.h>
 
@@ -51,6 +52,26 @@ Tensor noise_of_points(const Tensor& noise, std::int64_t n, std::int64_t m) {
   return of_each ? noise : noise.unsqueeze(0).expand({n, -1, -1});
 }
 
+/// Throws KeyboardInterrupt after Ctrl-C.
+void stop_where_interrupted() {
+  const py::gil_scoped_acquire lock;
+  if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+}
+
+/// An empty tensor, asked for at once: a MemoryError where there is no room, not where the last of
+/// it is taken.
+Tensor room_for(at::IntArrayRef shape, at::ScalarType dtype) {
+  try {
+    return at::empty(shape, dtype);
+  } catch (const c10::Error&) {
+    const std::string text = fmt::format(
+        "sample: expected as many numbers as memory holds, got [{}]", fmt::join(shape, ", "));
+    py::gil_scoped_acquire lock;
+    py::set_error(PyExc_MemoryError, text.c_str());
+    throw py::error_already_set();
+  }
+}
+
 /// [n, k, d]: k draws of the law that each x is sent to, with the noise where it is given.
 Tensor draws(const TransportMap& map, const Points& given,
              const Argument<"draws", std::int64_t>& count, const Seed& seed,
@@ -69,10 +90,14 @@ Tensor draws(const TransportMap& map, const Points& given,
   }
   if (count.value < 1) fail("sample", "at least 1 draw", fmt::format("{}", count.value));
   Random stream(seed.value, "draws of a map");
-  std::vector<Tensor> parts;
-  for (std::int64_t i = 0; i < count.value; ++i)
-    parts.push_back(plan->sample(x.to(at::kFloat), stream));
-  return at::stack(parts, 1).to(x.scalar_type());
+  const Tensor points = x.to(at::kFloat);
+  const Tensor drawn = room_for(
+      {x.size(0), count.value, c10::multiply_integers(plan->target_shape())}, x.scalar_type());
+  for (std::int64_t i = 0; i < count.value; ++i) {
+    drawn.select(1, i).copy_(plan->sample(points, stream));
+    stop_where_interrupted();
+  }
+  return drawn;
 }
 
 /// The potential of which the map is the gradient, in coordinates of the map's frame.
@@ -242,6 +267,12 @@ void bind_maps(py::module_& module) {
            [](const Solution& both) {
              return fmt::format("Solution(map={}, inverse={})", text_of(*both.map),
                                 both.inverse ? text_of(*both.inverse) : "None");
+           })
+      .def("__reduce__",
+           [](const py::object& self) {
+             const py::module_ storage = py::module_::import("monge._storage");
+             return py::make_tuple(storage.attr("solution_of"),
+                                   py::make_tuple(storage.attr("bytes_of")(self)));
            })
       .def_readonly("map", &Solution::map)
       .def_readonly("inverse", &Solution::inverse);

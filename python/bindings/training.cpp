@@ -321,8 +321,9 @@ void bind_training(py::module_& module) {
       "evaluate",
       [](const Solution& solution, const Measure& source, const Measure& target,
          std::int64_t points, std::uint64_t seed, const Sections& sections) {
-        return judged(evaluate_solution(solution, source, target, points, seed,
-                                        evaluation_settings(config_of(seed, sections))));
+        return judged(
+            evaluate_solution(solution, source, target, points, seed,
+                              evaluation_settings(config_of(seed, sections), source, target)));
       },
       py::arg("solution"), py::arg("source"), py::arg("target"), py::arg("points"), py::arg("seed"),
       py::arg("sections"), Unlocked(),
@@ -331,8 +332,9 @@ void bind_training(py::module_& module) {
       "evaluate_splits",
       [](const Solution& solution, const Split& source, const Split& target, std::int64_t points,
          std::uint64_t seed, const Sections& sections) {
-        return judged(evaluate_splits(solution, source, target, points, seed,
-                                      evaluation_settings(config_of(seed, sections))));
+        return judged(evaluate_splits(
+            solution, source, target, points, seed,
+            evaluation_settings(config_of(seed, sections), *source.held_out, *target.held_out)));
       },
       py::arg("solution"), py::arg("source"), py::arg("target"), py::arg("points"), py::arg("seed"),
       py::arg("sections"), Unlocked(),

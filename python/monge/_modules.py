@@ -87,6 +87,9 @@ class Network:
         if values.dtype != torch.float32 or values.device.type != "cpu":
             raise ValueError(f"{self.name}: expected values in float32 on the cpu, "
                              f"got {values.dtype} on {values.device}")
+        if torch.is_grad_enabled() and not values.requires_grad:
+            raise ValueError(f"{self.name}: expected values with a graph to the parameters, "
+                             "got values without")
         if len(values) != n or values.numel() != n * self.outputs:
             scalar = " or [n]" if self.outputs == 1 else ""
             raise ValueError(f"{self.name}: expected a module from {shape_text(('n', *self.shape))} "

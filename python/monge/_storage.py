@@ -11,6 +11,23 @@ from sklearn.utils.validation import check_is_fitted
 from monge import _core, _modules, _options
 
 
+def bytes_of(solution, notes=None):
+    """The bytes of a solution's map file, which cannot execute."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "map.safetensors")
+        _core.save_map(path, solution, notes or {}, False)
+        return path.read_bytes()
+
+
+def solution_of(data, module=None):
+    """The solution in the bytes of a map file; of a map that was a module, in a module like it."""
+    maker = None if module is None else _modules.Maker(module)
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "map.safetensors")
+        path.write_bytes(data)
+        return _core.load_map(path, maker)[0]
+
+
 class Storage:
     """The methods of an estimator that write and read it."""
 
@@ -75,19 +92,12 @@ class Storage:
         state = dict(super().__getstate__())
         state.pop("_splits", None)
         if "solution_" in state:
-            with tempfile.TemporaryDirectory() as folder:
-                path = pathlib.Path(folder, "map.safetensors")
-                _core.save_map(path, state["solution_"], self._notes(), False)
-                state["solution_"] = path.read_bytes()
+            state["solution_"] = bytes_of(state["solution_"], self._notes())
         return state
 
     def __setstate__(self, state):
         state = dict(state)
         if "solution_" in state:
-            with tempfile.TemporaryDirectory() as folder:
-                path = pathlib.Path(folder, "map.safetensors")
-                path.write_bytes(state["solution_"])
-                module = state.get("modules_", {}).get("map")
-                maker = None if module is None else _modules.Maker(module)
-                state["solution_"] = _core.load_map(path, maker)[0]
+            state["solution_"] = solution_of(state["solution_"],
+                                             state.get("modules_", {}).get("map"))
         super().__setstate__(state)

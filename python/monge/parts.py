@@ -31,6 +31,22 @@ def _point_shape(points):
     return tuple(np.shape(points))[1:]
 
 
+def _drawer(draw, name):
+    """draw(n, seed) as a function of tensors [n, d], and [d], or [c, h, w] of images."""
+    def checked(points, n, shape):
+        rows = _rows(points, name)
+        if np.shape(points) != (n, *shape):
+            raise ValueError(f"{name}: expected draw({n}, seed) to give "
+                             f"{shape_text((n, *shape))}, got {shape_text(np.shape(points))}")
+        return rows
+
+    first = draw(2, 0)
+    _rows(first, name)
+    shape = _point_shape(first)
+    checked(first, 2, shape)
+    return lambda n, seed: checked(draw(n, seed), n, shape), shape
+
+
 class _Stream:
     """draw(n, seed) from batches of an iterable, begun again where it ends."""
 
@@ -111,10 +127,7 @@ def measure(what, name="measure", **options):
         raise TypeError(f"{name}: expected a function draw(n, seed) of points or batches, got a "
                         "generator's function; call it")
     if callable(what):
-        first = what(2, 0)
-        _rows(first, name)
-        return _core.CallableMeasure(lambda n, seed: _rows(what(n, seed), name),
-                                     _point_shape(first))
+        return _core.CallableMeasure(*_drawer(what, name))
     if hasattr(what, "__iter__") and not isinstance(what, Mapping):
         stream = _Stream(what, name)
         return _core.CallableMeasure(stream, stream.shape)

@@ -136,17 +136,21 @@ TEST(ImageEvaluation, ComparesWithStatisticsOfTheWholeTarget) {
   Config config;
   config.sections["evaluate"] = {{"statistics", (folder / "target.npz").string()}};
   const auto figures = evaluate_solution(affine(0, side * side), *target, *target, 1000, 0,
-                                         evaluation_settings(config));
+                                         evaluation_settings(config, *target, *target));
   EXPECT_LT(figure(figures, "offline_frechet_statistics"),
             figure(figures, "offline_frechet_floor"));
 
   write_feature_statistics(folder / "target.npz",
                            {at::zeros({3}, at::kDouble), at::eye(3, at::kDouble)});
-  expect_message(error_text([&] { evaluation_settings(config); }),
+  expect_message(error_text([&] { evaluation_settings(config, *target, *target); }),
                  "expected statistics of the 128 features of offline features (Fashion-MNIST "
                  "classifier), got of 3");
   config.sections["evaluate"] = {{"features", (folder / "target.npz").string()}};
-  expect_message(error_text([&] { evaluation_settings(config); }), "safetensors");
+  expect_message(error_text([&] { evaluation_settings(config, *target, *target); }), "safetensors");
+  const ArrayMeasure points(at::zeros({3, 2}));
+  expect_message(error_text([&] { evaluation_settings(config, points, points); }),
+                 "evaluate.features: expected a target of images with 1 or 3 channels, got one of "
+                 "[2]");
 }
 
 TEST(ImageEvaluation, NeedsImagesOfBothMeasures) {

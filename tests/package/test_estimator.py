@@ -208,6 +208,20 @@ def test_pickles_hold_a_map_file_and_no_code(fitted, clouds):
         pickle.loads(data).evaluate()
 
 
+def test_a_solution_pickles_by_itself(bridge, fitted, clouds):
+    x = torch.tensor(clouds[0][:5])
+    for again in (pickle.loads(pickle.dumps(fitted.solution_)), copy.copy(fitted.solution_)):
+        torch.testing.assert_close(again.map(x), fitted.solution_.map(x), rtol=0, atol=0)
+        torch.testing.assert_close(again.inverse(x), fitted.solution_.inverse(x), rtol=0, atol=0)
+    plan = copy.deepcopy(bridge.solution_)
+    torch.testing.assert_close(plan.map.sample(x, 3), bridge.solution_.map.sample(x, 3))
+
+
+def test_too_many_draws_are_refused_before_memory_is_full(bridge, clouds):
+    with pytest.raises(MemoryError, match=r"^sample: expected .*, got \[5, 1000000000000, 2\]$"):
+        bridge.sample(clouds[0][:5], draws=10**12)
+
+
 def test_figures_on_given_points(fitted, clouds):
     figures = fitted.evaluate(*clouds)
     assert figures["points"] == 250

@@ -194,7 +194,8 @@ class Detached(nn.Linear):
     ({"network": nn.Linear(3, 1)}, ValueError,
      r"^network: expected a module of \[n, 2\], got from it: mat1"),
     ({"network": Pair(2, 1)}, TypeError, "^network: expected a tensor .* got tuple$"),
-    ({"network": Detached(2, 1)}, ValueError, "expected values with a graph"),
+    ({"network": Detached(2, 1)}, ValueError, "^network: expected values with a graph"),
+    ({"map": Detached(2, 2)}, ValueError, "^map: expected values with a graph"),
     ({"map": nn.Identity()}, ValueError, "^map: expected a module with parameters to train"),
 ])
 def test_refuses_modules(networks, error, message, clouds):

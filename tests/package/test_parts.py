@@ -56,6 +56,8 @@ def test_named_measures_know_their_moments():
     ("gausian", ValueError, "^measure: unknown measure 'gausian'; did you mean 'gaussian'"),
     (lambda n, seed: numpy.zeros((n, 2)) * numpy.nan, ValueError,
      "^measure, row 0, column 0: expected a finite number that float32 can hold, got NaN$"),
+    (lambda n, seed: numpy.zeros((5, 2)), ValueError,
+     r"^measure: expected draw\(2, seed\) to give \[2, 2\], got \[5, 2\]$"),
     (numpy.zeros(3), ValueError, "^measure: expected points \\[n, d\\], got \\[3\\]. Reshape"),
     (5, TypeError, "^measure: expected points, a measure, .* got int$"),
 ])
@@ -72,7 +74,8 @@ def test_a_function_of_another_shape_is_refused_in_training(clouds):
         return numpy.zeros((n if len(calls) == 1 else n - 1, 2))
 
     solver = monge.Solver("w2gn", hidden=[8], max_steps=5)
-    with pytest.raises(ValueError, match="^measure: expected \\[.*\\], got"):
+    message = r"^source: expected draw\(\d+, seed\) to give \[\d+, 2\], got"
+    with pytest.raises(ValueError, match=message):
         monge.train(solver, shrinks, clouds[1], progress=False)
     assert solver.solution is None
 

@@ -111,6 +111,20 @@ def test_bad_command(inputs, arguments, words):
     assert words in inputs.refuses(*arguments)
 
 
+@pytest.mark.parametrize("option", ["features", "perceptual", "statistics"])
+def test_files_that_images_are_compared_by_are_read_before_training(monge, option):
+    pixels = numpy.arange(60 * 16 * 16).reshape(60, 1, 16, 16) // 64
+    numpy.save(monge.folder / "images.npy", pixels.astype("uint8"))
+    numpy.save(monge.folder / "points.npy", numpy.eye(60, 2))
+    for name, kind in (("points", "array"), ("images", "images")):
+        sides = [text for side in ("source", "target")
+                 for text in (f"--{side}={name}.npy", f"--set={side}.name={kind}")]
+        said = monge.refuses("fit", "--out", name, *sides, "--set", f"evaluate.{option}=no.npz")
+        assert (f"evaluate.{option}: expected a target of images" if name == "points" else
+                "no.npz: expected a file, got none") in said
+        assert not (monge.folder / name).exists()
+
+
 def test_a_run_is_kept_and_only_a_run_is_replaced(fitted):
     assert "--force" in fitted.refuses(*fit_arguments())
     (fitted.folder / "home" / "events").mkdir(parents=True)
