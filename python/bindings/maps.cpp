@@ -172,6 +172,12 @@ std::string text_of(const TransportMap& map) {
                      fmt::join(map.target_shape(), ", "), noisy ? ", stochastic" : "");
 }
 
+/// What a pickle holds: the function of monge._storage that reads it, and a map file's bytes.
+py::tuple pickled_by(const char* reader, const Solution& solution) {
+  const py::module_ storage = py::module_::import("monge._storage");
+  return py::make_tuple(storage.attr(reader), py::make_tuple(storage.attr("bytes_of")(solution)));
+}
+
 void bind_potential(py::module_& module) {
   py::class_<Potential, std::shared_ptr<Potential>>(
       module, "Potential",
@@ -221,6 +227,10 @@ void bind_maps(py::module_& module) {
       .def(py::init(&map_of_module), py::arg("module"), py::arg("dimension"),
            py::arg("noise_dimension") = 0)
       .def("__repr__", &text_of)
+      .def("__reduce__",
+           [](const std::shared_ptr<TransportMap>& map) {
+             return pickled_by("map_of", {map, nullptr});
+           })
       .def_property_readonly("dimension", &TransportMap::dimension)
       .def_property_readonly("shape", &TransportMap::shape, "[d], or [c, h, w] of images.")
       .def_property_readonly("target_shape", &TransportMap::target_shape,
@@ -269,11 +279,7 @@ void bind_maps(py::module_& module) {
                                 both.inverse ? text_of(*both.inverse) : "None");
            })
       .def("__reduce__",
-           [](const py::object& self) {
-             const py::module_ storage = py::module_::import("monge._storage");
-             return py::make_tuple(storage.attr("solution_of"),
-                                   py::make_tuple(storage.attr("bytes_of")(self)));
-           })
+           [](const Solution& solution) { return pickled_by("solution_of", solution); })
       .def_readonly("map", &Solution::map)
       .def_readonly("inverse", &Solution::inverse);
   module.def(

@@ -285,7 +285,8 @@ void bind_training(py::module_& module) {
       .def_readonly("best_quality", &Evaluation::best_quality)
       .def_readonly("figures", &Evaluation::figures)
       .def_readonly("improved", &Evaluation::improved, "Whether it is the best so far.")
-      .def_readonly("solution", &Evaluation::solution, "It goes on changing with the solver.");
+      .def_readonly("solution", &Evaluation::solution,
+                    "It goes on changing with the solver; copy.copy() keeps it.");
   py::class_<Split>(module, "Split", "A measure: what is trained on and what is held out.")
       .def_readonly("train", &Split::train)
       .def_readonly("held_out", &Split::held_out);

@@ -18,10 +18,21 @@ from monge import _core
 TIMEOUT = datetime.timedelta(minutes=10)
 
 
+def _number(name):
+    """A variable of the environment; ValueError unless it is a whole number."""
+    value = os.environ[name]
+    if not value.isdecimal():
+        raise ValueError(f"{name} '{value}'")
+    return int(value)
+
+
 def _store(rank):
     """The launcher's store, or one that the first process keeps where there is no launcher's."""
     kept = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
-    return distributed.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]),
+    port = _number("MASTER_PORT")
+    if port > 65535:
+        raise ValueError(f"MASTER_PORT {port}")
+    return distributed.TCPStore(os.environ["MASTER_ADDR"], port,
                                 is_master=rank == 0 and not kept, wait_for_workers=False,
                                 timeout=TIMEOUT)
 
@@ -59,7 +70,9 @@ def _counter(store):
 
 def _join():
     """This process as one of a group: the launcher's store and the attempt's name."""
-    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    rank, size = _number("RANK"), _number("WORLD_SIZE")
+    if not 0 <= rank < size:
+        raise ValueError(f"RANK {rank} of WORLD_SIZE {size}")
     store = _store(rank)
     attempt = _attempt(store, rank, size)
     cuda = torch.cuda.is_available() and distributed.is_nccl_available()

@@ -202,6 +202,15 @@ def require_points(shape, name, least_rows=1):
         raise ValueError(f"{name}: expected at least {least_rows} points, got n_samples = {n}")
 
 
+def _require_same_names(estimator, data, name):
+    """ValueError on a table of the fit's width whose columns have other names than the fit's."""
+    given = [str(column) for column in getattr(data, "columns", ())]
+    wanted = list(getattr(estimator, "feature_names_in_", ()))
+    if wanted and len(given) == len(wanted) and given != wanted:
+        raise ValueError(f"{name}: expected the source's columns {', '.join(wanted)}, "
+                         f"got {', '.join(given)}")
+
+
 class Points:
     """Points of a user as a tensor [n, d], and results beside them in the user's kind.
 
@@ -244,10 +253,12 @@ class Points:
         wanted = width if any_width else columns or estimator.n_features_in_
         if name != "X" and width != wanted:  # scikit-learn would call it X
             raise ValueError(f"{name}: expected points [n, {wanted}], got {shape_text(data.shape)}")
-        if reset or columns is None or columns == estimator.n_features_in_:
+        if name != "X" and not reset:
+            _require_same_names(estimator, data, name)
+        elif reset or columns is None or columns == estimator.n_features_in_:
             return validate_data(estimator, data, reset=reset, **rules)
         array = check_array(data, estimator=estimator, **rules)
-        if columns not in (ANY, array.shape[1]):
+        if columns not in (ANY, None, array.shape[1]):
             raise ValueError(f"X has {array.shape[1]} features, but {type(estimator).__name__} is "
                              f"expecting {columns} features as input")
         return array

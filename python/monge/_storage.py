@@ -13,6 +13,8 @@ from monge import _core, _modules, _options
 
 def bytes_of(solution, notes=None):
     """The bytes of a solution's map file, which cannot execute."""
+    if notes is None and len(solution.map.shape) == 3:
+        notes = {"shape": "x".join(map(str, solution.map.shape))}
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, "map.safetensors")
         _core.save_map(path, solution, notes or {}, False)
@@ -26,6 +28,11 @@ def solution_of(data, module=None):
         path = pathlib.Path(folder, "map.safetensors")
         path.write_bytes(data)
         return _core.load_map(path, maker)[0]
+
+
+def map_of(data):
+    """The map in the bytes of a map file."""
+    return solution_of(data).map
 
 
 class Storage:
@@ -76,7 +83,7 @@ class Storage:
         if maker is not None:
             estimator.map, estimator.modules_ = map, {"map": maker.module}
         estimator.n_features_in_ = solution.map.dimension
-        estimator._run = str(path) if run else None
+        estimator._run = str(pathlib.Path(path).absolute()) if run else None
         estimator._read_notes = {name: notes[name] for name in ("step", "quality") if name in notes}
         if sections:
             estimator.options_ = sections

@@ -1,17 +1,25 @@
 """Discrete transport between two sets of points."""
 
 import numbers
+import warnings
 
 import torch
 
 from monge import _core
-from monge._points import finite_numbers
+from monge._points import finite_numbers, flat_images, require_points
 from monge.parts import _rows
+
+
+def _doubles(points, name):
+    """Points of any kind as a float64 tensor [n, d]; images as rows."""
+    points = finite_numbers(flat_images(points)[0], name, torch.float64)
+    require_points(points.shape, name)
+    return points.detach()
 
 
 def _problem(x, y, source_weights, target_weights):
     """Points in float64 and weights as tensors; no weights are equal weights."""
-    points = [_rows(x, "x").double(), _rows(y, "y").double()]
+    points = [_doubles(x, "x"), _doubles(y, "y")]
     weights = [None if one is None else finite_numbers(one, name, torch.float64)
                for name, one in (("source_weights", source_weights),
                                  ("target_weights", target_weights))]
@@ -82,6 +90,11 @@ def sinkhorn(x, y, epsilon, *, tolerance=1e-6, max_iterations=10000, source_weig
     ValueError
         As in :func:`exact_ot`, and where epsilon is not positive.
 
+    Warns
+    -----
+    RuntimeWarning
+        Where the marginal error is above the tolerance in the end.
+
     Examples
     --------
     >>> import monge
@@ -93,6 +106,10 @@ def sinkhorn(x, y, epsilon, *, tolerance=1e-6, max_iterations=10000, source_weig
     max_iterations = _number(max_iterations, "max_iterations", numbers.Integral)
     epsilon, tolerance = _number(epsilon, "epsilon"), _number(tolerance, "tolerance")
     plan = _core.entropic_plan(x, y, epsilon, tolerance, max_iterations, *weights)
+    if plan.marginal_error > tolerance:
+        warnings.warn(f"after {plan.iterations} iterations the marginal error is "
+                      f"{plan.marginal_error:.2g}, above the tolerance of {tolerance:.2g}",
+                      RuntimeWarning, stacklevel=2)
     plan.map = _core.entropic_map(y, plan.target_potential, epsilon, weights[1])
     plan.inverse = _core.entropic_map(x, plan.source_potential, epsilon, weights[0])
     return plan

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from monge import _core, _html, _modules, _options, _watch
+from monge import _core, _html, _modules, _options, _storage, _watch
 from monge._points import (array_of, flat_images, from_torch, is_sparse, numbers_of,
                            require_finite, require_points, shape_text, tensor_of, unwrap)
 
@@ -302,14 +302,27 @@ class Solver:
             recipe = _core.recipe_for_images(source, target) or None
         return self._sections(recipe)
 
+    def __getstate__(self):
+        """A pickle holds the solution as the bytes of a map file, and not the measures; modules are
+        as they pickle themselves."""
+        state = {**vars(self), "_splits": None}
+        if self.solution is not None:
+            state["solution"] = _storage.bytes_of(self.solution)
+        return state
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        if self.solution is not None:
+            self.solution = _storage.solution_of(self.solution, self._modules.get("map"))
+
     def _repr_html_(self):
         """What a notebook shows: after training its course, and a picture of the map."""
         shown = f"<pre>{html.escape(repr(self))}</pre>"
         if self.outcome is None:
             return shown
-        sides = [split.held_out for split in self._splits]
-        return shown + _html.summary(self.outcome, self.history,
-                                     _html.picture(self.solution, *sides), self.latent_history)
+        sides = [split.held_out for split in self._splits or ()]
+        picture = _html.picture(self.solution, *sides) if sides else ""
+        return shown + _html.summary(self.outcome, self.history, picture, self.latent_history)
 
     def __repr__(self):
         return f"Solver({self.name!r}, seed={self.seed})"

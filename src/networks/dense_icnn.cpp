@@ -252,6 +252,31 @@ void DenseIcnn::become_identity(const Tensor& x, double skip_share) {
   skip_linear_.copy_((1 - skip_quadratic_) * mean_x - share * mean_g);
 }
 
+/// Unit u of these bends where s (<v, x> - t) = 0 for its direction v, the signs s taking turns and
+/// t at the quantiles of a normal law; what its layer gets from the layer before is 0 in the mean.
+void DenseIcnn::bend_along(const Tensor& directions, const Tensor& x) {
+  constexpr std::int64_t most = 4;  // units of a direction
+  constexpr double slope = 1.5;
+  const at::NoGradGuard no_graph;
+  const std::int64_t m = directions.size(0), first = offsets_[1], rank = options_.rank;
+  const std::int64_t units = std::min(offsets_.back() - first, most * m);
+  if (units == 0) return;
+  const Tensor unit = at::arange(units, at::kLong), turn = unit.floor_divide(m);
+  const Tensor scale = slope * (1 - 2 * turn.remainder(2)).to(at::kFloat);
+  const auto turns = static_cast<double>((units + m - 1) / m);
+  const Tensor level = at::special_ndtri((turn.to(at::kDouble) + 0.5) / turns).to(at::kFloat);
+  const Tensor along = directions.to(at::kFloat).index_select(0, unit.remainder(m));
+  input_weight_.narrow(0, rank * first, rank * units).zero_();  // the quadratic forms
+  input_weight_.narrow(0, rank * offsets_.back() + first, units).copy_(along * scale.unsqueeze(1));
+  input_bias_.narrow(0, first, units).copy_(-scale * level);
+  for (std::size_t k = 1; k + 1 < offsets_.size(); ++k) {
+    const std::int64_t here = std::min(offsets_[k + 1], first + units) - offsets_[k];
+    if (here <= 0) break;
+    const Tensor below = convex_[k - 1].narrow(0, 0, here).mv(layer_means(x)[k - 1]);
+    input_bias_.narrow(0, offsets_[k], here).sub_(below);
+  }
+}
+
 std::vector<Tensor> DenseIcnn::layer_means(const Tensor& x) const {
   require_points(x);
   const at::NoGradGuard no_graph;

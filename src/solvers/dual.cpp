@@ -3,6 +3,7 @@
 #include "monge/conjugate.h"
 #include "monge/error.h"
 
+#include "independent_components.h"
 #include "kernels/icnn_view.h"
 #include "solvers/centred_update.h"
 #include "solvers/dual_batches.h"
@@ -31,10 +32,30 @@ std::int64_t points_of(const Measure& measure) {
   return finite ? finite->size() : endless;
 }
 
+/// Of few dimensions a wide network's units cover all directions.
+bool bends_along_components(const DualOptions& options, const DenseIcnnOptions& network,
+                            std::int64_t dimension) {
+  return options.bends == "independent" && !bends_freely(network, dimension);
+}
+
 /// A network with fewer units than dimensions cannot add up to the identity.
-double share_of(const DenseIcnnOptions& network, std::int64_t dimension) {
+double share_of(const DualOptions& options, const DenseIcnnOptions& network,
+                std::int64_t dimension) {
   if (bends_freely(network, dimension)) return 0.9;
-  return network.hidden.front() < dimension ? 0 : 0.5;
+  const std::int64_t first = network.hidden.front();
+  const std::int64_t units = bends_along_components(options, network, dimension)
+                                 ? c10::sum_integers(network.hidden) - first
+                                 : first;
+  return units < dimension ? 0 : 0.5;
+}
+
+/// Points enough to tell independent components from chance, as far as memory goes.
+Tensor points_for_components(const Measure& measure, Random& random) {
+  constexpr std::int64_t least = 1 << 13, most_numbers = 1 << 25;
+  const std::int64_t d = measure.dimension();
+  const std::int64_t count = std::max(least, std::min(8 * d * d, most_numbers / d));
+  const auto* finite = dynamic_cast<const FiniteMeasure*>(&measure);
+  return finite && finite->size() <= count ? all_points(*finite) : measure.sample(count, random);
 }
 
 }  // namespace
@@ -55,6 +76,11 @@ const Declaration<DualOptions>& dual_declaration() {
                   "Share of the identity that the network gives at the start, the skip giving the "
                   "rest. -1: chosen from the dimension and the network's width.",
                   between(-1, 1))
+          .option("bends", &O::bends,
+                  "Along which directions the network bends at first, of more than 8 dimensions: "
+                  "random ones, or also those in which the target is least like a Gaussian, its "
+                  "independent components.",
+                  one_of({"random", "independent"}))
           .option("batch", &O::batch,
                   "Points of each measure in a step; 0: chosen from the dimension.",
                   between(0, 1 << 20))
@@ -102,7 +128,7 @@ const Declaration<DualOptions>& dual_declaration() {
 
 DualOptions sized_for(DualOptions options, std::int64_t dimension,
                       const DenseIcnnOptions& network) {
-  if (options.network_share < 0) options.network_share = share_of(network, dimension);
+  if (options.network_share < 0) options.network_share = share_of(options, network, dimension);
   if (options.batch == 0) options.batch = dimension <= 128 ? 512 : 256;
   if (options.learning_rate == 0)
     options.learning_rate = dimension <= 8 ? 5e-3 : dimension <= 32 ? 1e-2 : 2e-2;
@@ -170,12 +196,14 @@ void Dual::start(const Problem& problem, const DualMoments& moments, Random& ran
   if (options_.start == "affine")
     set_frame(bures_wasserstein_frame(moments.source, moments.target));
   batches_->start(moments.source, moments.target, random);
-  if (options_.network_share > 0) {
-    psi_->become_identity(frame_.enter(source.sample(start_points, random)),
-                          1 - options_.network_share);
-    load_parameters(*average_, psi_->parameters(), "dual");
-    step_->load();
+  const Tensor x = frame_.enter(source.sample(start_points, random));
+  if (bends_along_components(options_, psi_->settings(), d())) {
+    const Tensor y = inverse_frame_.enter(points_for_components(target, random));
+    psi_->bend_along(independent_components(y, random), x);
   }
+  if (options_.network_share > 0) psi_->become_identity(x, 1 - options_.network_share);
+  load_parameters(*average_, psi_->parameters(), "dual");
+  step_->load();
   ridge_->begin(options_.ridge * static_cast<double>(d()) /
                 static_cast<double>(std::min(points_of(source), points_of(target))));
   set_box(problem, random);

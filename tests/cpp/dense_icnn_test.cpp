@@ -182,6 +182,29 @@ TEST(DenseIcnn, BecomesTheIdentityInTheLeastSquaresSense) {
   }
 }
 
+/// Along a direction of the first two axes, T bends; across both, those units add nothing.
+TEST(DenseIcnn, BendsAlongDirections) {
+  Random random(9, "test");
+  const std::int64_t d = 3;
+  DenseIcnn network(d, {.hidden = {4, 5, 3}}, DenseIcnn::Initial::paper, random);
+  const Tensor x = random.normal({2000, d});
+  network.bend_along(at::eye(d).narrow(0, 0, 2), x);
+  const State parameters = network.parameters();
+  const Tensor weights = parameters.at("input.weight");  // 12 forms, then 12 lines
+  EXPECT_EQ(weights.narrow(0, 4, 8).abs().max().item<float>(), 0);
+  EXPECT_GT(weights.narrow(0, 0, 4).abs().min().item<float>(), 0);
+  const Tensor lines = weights.narrow(0, 16, 8);
+  for (std::int64_t unit = 0; unit < 8; ++unit) {
+    EXPECT_NE(lines[unit][unit % 2].item<float>(), 0);
+    EXPECT_EQ(lines[unit][1 - unit % 2].item<float>(), 0);
+    EXPECT_EQ(lines[unit][2].item<float>(), 0);
+  }
+  // Half of a direction's units are on where it is positive, and where it is negative the others.
+  EXPECT_LT((lines * lines.roll({2}, {0})).sum(1).max().item<float>(), 0);
+  const Tensor bent = network.gradient(x, Graph::none);
+  EXPECT_TRUE(bent.isfinite().all().item<bool>());
+}
+
 TEST(DenseIcnn, RefusesPointsOfAnotherDimension) {
   Random random(7, "test");
   const DenseIcnn network(3, {.hidden = {4}}, DenseIcnn::Initial::paper, random);

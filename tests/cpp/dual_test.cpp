@@ -7,6 +7,7 @@
 
 #include "error_text.h"
 #include "kernel_fixture.h"
+#include "measures/rotation.h"
 #include "solvers/centred_update.h"
 #include "solvers/dual_step.h"
 
@@ -104,6 +105,30 @@ TEST(Dual, ALiveNetworkStartsNearTheAnswer) {
   const Fitted start = fit(pair, {.network_share = 0.9}, 0);
   EXPECT_LT(start.forward, 12);  // the network's bends remain; its scale and mean are right
   EXPECT_LT(start.inverse, 12);
+}
+
+/// A Gaussian to a turned cube, in whose map each of 16 unknown directions bends: T is that of each
+/// coordinate, sqrt(3) (2 Phi(s) - 1), turned.
+TEST(Dual, BendsAlongTheTargetsIndependentComponents) {
+  const std::int64_t d = 16;
+  Random random(5, "cube");
+  const Tensor turned = random_basis(d, d, 5).to(at::kFloat);
+  const auto source = gaussian(at::zeros({d}), at::eye(d));
+  const auto target = std::make_shared<ArrayMeasure>(
+      ((random.uniform({20000, d}) - 0.5) * std::sqrt(12.0)).mm(turned.t()));
+  const Tensor x = source->sample(2000, random);
+  const Tensor truth = (2 * at::special_ndtr(x.mm(turned)) - 1).mul(std::sqrt(3.0)).mm(turned.t());
+  const auto error = [&](const std::string& bends) {
+    Random network(1, "network");
+    Dual solver(d, {.bends = bends, .learning_rate = 1e-2}, {.hidden = {16, 64}}, network);
+    Problem problem = make_problem(source, target, 3);
+    solver.start(problem, network);
+    run(solver, problem, 60);
+    return l2_uvp(solver.solution().map->transport(x), truth, static_cast<double>(d));
+  };
+  const double along = error("independent");
+  EXPECT_LT(along, 1.5);
+  EXPECT_GT(error("random"), 2 * along);
 }
 
 /// The average of no decay is the parameters themselves, of another a map of its own.

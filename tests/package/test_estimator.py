@@ -149,8 +149,20 @@ def test_data_frames_keep_index_and_columns(clouds):
     assert list(ot.get_feature_names_out()) == ["left", "right"]
     with pytest.raises(ValueError, match="feature names should match"):
         ot.transform(frame[["right", "left"]])
-    with pytest.raises(ValueError, match="feature names should match"):
-        ot.fit(frame, other[["right", "left"]])
+    for turned in (other[["right", "left"]], other.rename(columns={"left": "up"})):
+        with pytest.raises(ValueError, match="^target: expected the source's columns left, right, "
+                                             f"got {', '.join(turned.columns)}$"):
+            ot.fit(frame, turned)
+
+
+def test_names_of_one_side_alone_are_no_matter(clouds):
+    frames = [pandas.DataFrame(points, columns=["left", "right"]) for points in clouds]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for source, target in ((clouds[0], frames[1]), (frames[0], clouds[1])):
+            ot = monge.OptimalTransport(**TINY).fit(source, target)
+            assert ot.transform(source).shape == (600, 2)
+            assert ot.score(source, target) > -1
 
 
 def test_anndata_by_the_names_of_its_variables(clouds):
@@ -164,7 +176,7 @@ def test_anndata_by_the_names_of_its_variables(clouds):
     turned = data[1][:, ["CD8", "CD4"]].copy()
     with pytest.raises(ValueError, match="feature names should match"):
         ot.transform(turned)
-    with pytest.raises(ValueError, match="feature names should match"):
+    with pytest.raises(ValueError, match="^target: expected the source's columns CD4, CD8, got"):
         ot.fit(data[0], turned)
 
 
@@ -213,6 +225,8 @@ def test_a_solution_pickles_by_itself(bridge, fitted, clouds):
     for again in (pickle.loads(pickle.dumps(fitted.solution_)), copy.copy(fitted.solution_)):
         torch.testing.assert_close(again.map(x), fitted.solution_.map(x), rtol=0, atol=0)
         torch.testing.assert_close(again.inverse(x), fitted.solution_.inverse(x), rtol=0, atol=0)
+    again = pickle.loads(pickle.dumps(fitted.solution_.map))
+    torch.testing.assert_close(again(x), fitted.solution_.map(x), rtol=0, atol=0)
     plan = copy.deepcopy(bridge.solution_)
     torch.testing.assert_close(plan.map.sample(x, 3), bridge.solution_.map.sample(x, 3))
 

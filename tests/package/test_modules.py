@@ -274,6 +274,10 @@ def test_pickles_and_files_of_modules(noisy, clouds, tmp_path):
     for again in (loaded, pickle.loads(pickle.dumps(noisy)), copy.deepcopy(noisy)):
         numpy.testing.assert_array_equal(again.sample(x, noise=z), noisy.sample(x, noise=z))
         assert again.modules_["map"] is not noisy.modules_["map"]
+    solver = monge.Solver("saddle_point", map=nn.Linear(2, 2), hidden=[8], max_steps=20)
+    monge.train(solver, *clouds, progress=False)
+    again = pickle.loads(pickle.dumps(solver)).solution.map(torch.tensor(x))
+    torch.testing.assert_close(again, solver.solution.map(torch.tensor(x)), rtol=0, atol=0)
     data = path.read_bytes()
     assert b"Sequential" not in data and b"BatchNorm" not in data
 

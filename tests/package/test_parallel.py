@@ -249,6 +249,19 @@ def namespaces():
                 ip("netns", "del", name)
 
 
+@pytest.mark.parametrize("environment, message", [
+    ({"WORLD_SIZE": "0"}, "RANK 0 of WORLD_SIZE 0"), ({"RANK": "2"}, "RANK 2 of WORLD_SIZE 2"),
+    ({"RANK": "-1"}, "RANK '-1'"), ({"MASTER_PORT": "99999"}, "MASTER_PORT 99999"),
+    ({"MASTER_PORT": "x"}, "MASTER_PORT 'x'"),
+])
+def test_an_environment_of_no_launcher_is_refused(folder, environment, message):
+    code, _, error = finish([start(0, 2, ["list"], {"MASTER_PORT": "1", **environment},
+                                   cwd=folder)])[0]
+    assert code == 1
+    assert error == ("monge: error: process group: expected all processes to meet, "
+                     f"got: {message}\n")
+
+
 def test_processes_on_two_hosts(folder, namespaces):
     port = free_port()
     processes = [start(rank, 2, [*FIT, "--out", "hosts"],

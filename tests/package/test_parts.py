@@ -1,6 +1,8 @@
 """The parts for researchers: measures, solvers, potentials, discrete transport."""
 
+import copy
 import itertools
+import pickle
 
 import numpy
 import pytest
@@ -126,6 +128,12 @@ def test_entropic_transport_tends_to_the_exact_one():
     plan = monge.sinkhorn(x, y, 0.01)
     assert monge.energy_distance(plan.map(torch.tensor(x)), y) < 0.1
     assert monge.energy_distance(plan.inverse(torch.tensor(y)), x) < 0.1
+    with pytest.warns(RuntimeWarning, match="^after 3 iterations the marginal error is .*, above"):
+        monge.sinkhorn(x, y, 1e-3, max_iterations=3)
+
+
+def test_discrete_plans_are_of_float64():
+    assert monge.exact_ot([[16777217.0]], [[16777216.0]]).cost == 0.5
 
 
 @pytest.mark.parametrize("call, message", [
@@ -291,6 +299,11 @@ def test_solvers_show_themselves(clouds):
     assert solver.outcome is outcome and solver.history[-1]["step"] == 20
     page = solver._repr_html_()
     assert "<polyline" in page and "<circle" in page and outcome.message in page
+    x = torch.tensor(clouds[0][:5])
+    for again in (pickle.loads(pickle.dumps(solver)), copy.deepcopy(solver)):
+        assert torch.equal(again.solution.map(x), solver.solution.map(x))
+        page = again._repr_html_()  # a pickle has no measures with it
+        assert "<polyline" in page and "<circle" not in page
 
 
 def test_an_option_that_is_none_is_as_one_not_given():

@@ -9,7 +9,8 @@ import pytest
 import monge
 
 OTP = {"smoothing": "gaussian", "smoothing_unit": "source", "smoothing_level": 0.05,
-       "learning_rate": 1e-2, "celu_alpha": 0.1}
+       "bends": "independent", "learning_rate": 1e-2, "conjugate_tolerance": 1e-2,
+       "celu_alpha": 0.1}
 SHORT = {"hidden": [16], "max_steps": 300, "progress": False}
 
 

@@ -71,6 +71,10 @@ class DenseIcnn final : public Potential {
   /// ordinary size, so that a step moves the map's shape and not only its scale. Needs the skip.
   void become_identity(const Tensor& x, double skip_share);
 
+  /// Lets units of the layers above the first, up to four a direction, bend along the unit rows of
+  /// `directions` [m, d] alone, at places spread over the points `x` [n, d].
+  void bend_along(const Tensor& directions, const Tensor& x);
+
   /// The means over the rows of `x` [n, d] of the layers that another one sees, z_0 to z_{K-1}.
   std::vector<Tensor> layer_means(const Tensor& x) const;
 

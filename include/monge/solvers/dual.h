@@ -19,6 +19,7 @@ class SearchStarts;
 struct DualOptions {
   std::string start = "affine";
   double network_share = -1;
+  std::string bends = "random";
   std::int64_t batch = 0;
   double learning_rate = 0;
   double beta1 = 0.9;
