@@ -49,11 +49,13 @@ double share_of(const DualOptions& options, const DenseIcnnOptions& network,
   return units < dimension ? 0 : 0.5;
 }
 
-/// Points enough to tell independent components from chance, as far as memory goes.
-Tensor points_for_components(const Measure& measure, Random& random) {
+/// Points to find independent components by: some 8 d², as far as there are so many and memory
+/// goes; none where they are fewer than d², which say more by chance than by what they are.
+std::optional<Tensor> points_for_components(const Measure& measure, Random& random) {
   constexpr std::int64_t least = 1 << 13, most_numbers = 1 << 25;
   const std::int64_t d = measure.dimension();
   const std::int64_t count = std::max(least, std::min(8 * d * d, most_numbers / d));
+  if (std::min(count, points_of(measure)) < d * d) return std::nullopt;
   const auto* finite = dynamic_cast<const FiniteMeasure*>(&measure);
   return finite && finite->size() <= count ? all_points(*finite) : measure.sample(count, random);
 }
@@ -79,7 +81,7 @@ const Declaration<DualOptions>& dual_declaration() {
           .option("bends", &O::bends,
                   "Along which directions the network bends at first, of more than 8 dimensions: "
                   "random ones, or also those in which the target is least like a Gaussian, its "
-                  "independent components.",
+                  "independent components, where it has D² points or more.",
                   one_of({"random", "independent"}))
           .option("batch", &O::batch,
                   "Points of each measure in a step; 0: chosen from the dimension.",
@@ -197,10 +199,9 @@ void Dual::start(const Problem& problem, const DualMoments& moments, Random& ran
     set_frame(bures_wasserstein_frame(moments.source, moments.target));
   batches_->start(moments.source, moments.target, random);
   const Tensor x = frame_.enter(source.sample(start_points, random));
-  if (bends_along_components(options_, psi_->settings(), d())) {
-    const Tensor y = inverse_frame_.enter(points_for_components(target, random));
-    psi_->bend_along(independent_components(y, random), x);
-  }
+  if (bends_along_components(options_, psi_->settings(), d()))
+    if (const auto y = points_for_components(target, random))
+      psi_->bend_along(independent_components(inverse_frame_.enter(*y), random), x);
   if (options_.network_share > 0) psi_->become_identity(x, 1 - options_.network_share);
   load_parameters(*average_, psi_->parameters(), "dual");
   step_->load();
