@@ -263,8 +263,9 @@ void DenseIcnn::bend_along(const Tensor& directions, const Tensor& x) {
   if (units == 0) return;
   const Tensor unit = at::arange(units, at::kLong), turn = unit.floor_divide(m);
   const Tensor scale = slope * (1 - 2 * turn.remainder(2)).to(at::kFloat);
-  const auto turns = static_cast<double>((units + m - 1) / m);
-  const Tensor level = at::special_ndtri((turn.to(at::kDouble) + 0.5) / turns).to(at::kFloat);
+  const std::int64_t turns = (units + m - 1) / m;
+  const Tensor level =
+      at::special_ndtri((turn.to(at::kDouble) + 0.5) / static_cast<double>(turns)).to(at::kFloat);
   const Tensor along = directions.to(at::kFloat).index_select(0, unit.remainder(m));
   input_weight_.narrow(0, rank * first, rank * units).zero_();  // the quadratic forms
   input_weight_.narrow(0, rank * offsets_.back() + first, units).copy_(along * scale.unsqueeze(1));
