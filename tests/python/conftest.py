@@ -3,6 +3,7 @@
 import os
 import pathlib
 
+import numpy
 import pytest
 
 
@@ -52,4 +53,29 @@ def fitted(binary, tmp_path_factory):
 
     program = Monge(binary, tmp_path_factory.mktemp("fitted"))
     program.stdout = program.fits()
+    return program
+
+
+def smooth(count, level, seed):
+    """Images [n, 8, 8, 3] of bytes, gradients of random directions around a level of grey."""
+    random = numpy.random.default_rng(seed)
+    y, x = numpy.mgrid[-1:1:8j, -1:1:8j]
+    slopes = random.normal(size=(count, 2, 1, 1, 3))
+    images = level + 30 * (slopes[:, 0] * y[..., None] + slopes[:, 1] * x[..., None])
+    return images.clip(0, 255).astype("u1")
+
+
+@pytest.fixture(scope="session")
+def image_run(binary, tmp_path_factory):
+    """A program with the finished run "run" between images; tests leave it as it is."""
+    from command_line import Monge
+
+    program = Monge(binary, tmp_path_factory.mktemp("images"))
+    program.save("x.npy", smooth(120, 100, 0))
+    program.save("y.npy", smooth(140, 160, 1))
+    program.works("fit", "--source", "x.npy", "--target", "y.npy", "--out", "run",
+                  *[part for setting in ["source.name=images", "target.name=images",
+                                         "solver.name=dual", "network.hidden=[8,8]", "train.max_steps=5",
+                                         "train.image_every=2", "evaluate.points=40"]
+                    for part in ("--set", setting)])
     return program
