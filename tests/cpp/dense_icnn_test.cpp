@@ -182,7 +182,8 @@ TEST(DenseIcnn, BecomesTheIdentityInTheLeastSquaresSense) {
   }
 }
 
-/// Along a direction of the first two axes, T bends; across both, those units add nothing.
+/// Units above the first layer take the directions in turn, with signs in turn and no quadratic
+/// form.
 TEST(DenseIcnn, BendsAlongDirections) {
   Random random(9, "test");
   const std::int64_t d = 3;
