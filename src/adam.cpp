@@ -3,19 +3,28 @@
 #include "monge/error.h"
 
 #include "kernels/adam_loop.h"
+#include "kernels/shares.h"
 
-#include <ATen/Parallel.h>
+#include <c10/util/SmallVector.h>
 
 #include <limits>
+#include <numeric>
 
 namespace monge {
 namespace {
 
-constexpr std::int64_t grain = 1 << 16;  // numbers that are worth a thread
-
 template <class T>
-double sum_of_squares(const Tensor& numbers) {
-  return kernels::adam_loops<T>().sum_of_squares(numbers.numel(), numbers.const_data_ptr<T>());
+double sum_of_squares(const Tensor& numbers, std::int64_t from, std::int64_t to) {
+  return kernels::adam_loops<T>().sum_of_squares(to - from, numbers.const_data_ptr<T>() + from);
+}
+
+/// The tensors, or contiguous copies of them in `copies` where one is not.
+const std::vector<Tensor>& contiguous(const std::vector<Tensor>& tensors,
+                                      std::vector<Tensor>& copies) {
+  if (std::ranges::all_of(tensors, [](const Tensor& one) { return one.is_contiguous(); }))
+    return tensors;
+  for (const Tensor& tensor : tensors) copies.push_back(tensor.contiguous());
+  return copies;
 }
 
 }  // namespace
@@ -54,29 +63,25 @@ void Adam::update(const std::vector<Tensor>& gradients, double rate) {
   const double root = 1 / std::sqrt(1 - std::pow(options_.beta2, t));
   const double share = newest_share();
   const kernels::AdamLoops<T>& loops = kernels::adam_loops<T>();
-  for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    const Tensor gradient = gradients[i].contiguous();
+  std::vector<Tensor> copies;
+  const std::vector<Tensor>& whole = contiguous(gradients, copies);
+  kernels::over_shares(whole, [&](std::size_t i, std::int64_t from, std::int64_t to) {
     const kernels::AdamFactors<T> factors{T(options_.beta1), T(options_.beta2), T(options_.epsilon),
                                           T(step),           T(root),           T(lowest_[i]),
                                           T(share)};
-    T *p = parameters_[i].data_ptr<T>(), *m = first_[i].data_ptr<T>();
-    T* v = second_[i].data_ptr<T>();
-    const T* g = gradient.const_data_ptr<T>();
-    T* average = averages_.empty() ? nullptr : averages_[i].data_ptr<T>();
-    at::parallel_for(0, gradient.numel(), grain, [&](std::int64_t from, std::int64_t to) {
-      if (average)
-        loops.update_average(factors, to - from, p + from, g + from, m + from, v + from,
-                             average + from);
-      else
-        loops.update(factors, to - from, p + from, g + from, m + from, v + from);
-    });
-  }
+    T *p = parameters_[i].data_ptr<T>() + from, *m = first_[i].data_ptr<T>() + from;
+    T* v = second_[i].data_ptr<T>() + from;
+    const T* g = whole[i].const_data_ptr<T>() + from;
+    if (averages_.empty())
+      loops.update(factors, to - from, p, g, m, v);
+    else
+      loops.update_average(factors, to - from, p, g, m, v, averages_[i].data_ptr<T>() + from);
+  });
 }
 
 void Adam::update_by_aten(const std::vector<Tensor>& gradients, double rate) {
-  std::vector<Tensor> whole;
-  whole.reserve(gradients.size());
-  for (const Tensor& gradient : gradients) whole.push_back(gradient.contiguous());
+  std::vector<Tensor> copies;
+  const std::vector<Tensor>& whole = contiguous(gradients, copies);
   const Tensor t = steps_.to(parameters_.front().device(), at::kFloat);
   const std::vector<Tensor> steps(parameters_.size(), t);
   at::_fused_adam_(parameters_, whole, first_, second_, {}, steps, options_.learning_rate * rate,
@@ -116,13 +121,15 @@ void Adam::restore(const State& state) {
 double norm_of(const std::vector<Tensor>& tensors) {
   if (!tensors.empty() && !tensors.front().is_cpu())
     return at::stack(at::_foreach_norm(tensors, 2)).norm().item<double>();
-  double sum = 0;
-  for (const Tensor& tensor : tensors) {
-    const Tensor whole = tensor.contiguous();
-    sum += whole.scalar_type() == at::kDouble ? sum_of_squares<double>(whole)
-                                              : sum_of_squares<float>(whole);
-  }
-  return std::sqrt(sum);
+  std::vector<Tensor> copies;
+  const std::vector<Tensor>& whole = contiguous(tensors, copies);
+  c10::SmallVector<double, 64> sums(static_cast<std::size_t>(at::get_num_threads()), 0.0);
+  kernels::over_shares(whole, [&](std::size_t i, std::int64_t from, std::int64_t to) {
+    sums[at::get_thread_num()] += whole[i].scalar_type() == at::kDouble
+                                      ? sum_of_squares<double>(whole[i], from, to)
+                                      : sum_of_squares<float>(whole[i], from, to);
+  });
+  return std::sqrt(std::accumulate(sums.begin(), sums.end(), 0.0));
 }
 
 }  // namespace monge

@@ -66,7 +66,6 @@ ConjugateCounts search(const DenseIcnn& psi, const Tensor& y, const ConjugateOpt
   const Points<float> points = points_of<float>(y, found);
   const Box<float> box = box_of<float>(options, at::kFloat);
   const PotentialPasses passes = passes_of(psi);
-  passes.weights->load();
   const std::int64_t threads = std::clamp<std::int64_t>(n / 32, 1, at::get_num_threads());
   std::vector<ConjugateCounts> counts(static_cast<std::size_t>(threads));
   at::parallel_for(0, threads, 1, [&](std::int64_t first, std::int64_t last) {

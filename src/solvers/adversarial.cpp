@@ -90,7 +90,6 @@ Adversarial::Adversarial(std::int64_t dimension, const AdversarialOptions& optio
     networks_->e.emplace(TrainedPotential(dimension, sized, adam, 2 * batch, random));
   } else {
     networks_->slopes = gradient_passes(*networks_->f.network());
-    networks_->slopes.weights->load();
     networks_->slope = networks_->slopes.make(batch);
   }
 }
@@ -183,7 +182,7 @@ void Adversarial::update_potentials(ProcessGroup& group, StepReport& report, dou
   if (!report.finite) return;
   networks_->f.update(rate);
   if (networks_->e) networks_->e->update(rate);
-  if (networks_->slope) networks_->slopes.weights->load();
+  if (networks_->slope) networks_->slopes.network->changed();
 }
 
 /// T moves against the derivative of E g(T(x)), g = e - f, or of -E f(T(x)).
@@ -240,7 +239,7 @@ void Adversarial::restore(const State& state) {
   restored(networks_->map, "map");
   restored(networks_->f, "f");
   if (networks_->e) restored(*networks_->e, "e");
-  if (networks_->slope) networks_->slopes.weights->load();
+  if (networks_->slope) networks_->slopes.network->changed();
   penalty_.copy_(require_tensor(state, "penalty", "adversarial"));
   between_.set_state(require_tensor(state, "between", "adversarial"));
 }

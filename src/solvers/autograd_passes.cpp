@@ -5,12 +5,6 @@
 namespace monge {
 namespace {
 
-/// Autograd reads the parameters where they are.
-class SharedInPlace final : public SharedWeights {
- public:
-  void load() override {}
-};
-
 std::vector<Tensor> tensors_of(const State& state) {
   std::vector<Tensor> tensors;
   for (const auto& [name, tensor] : state) tensors.push_back(tensor);
@@ -109,7 +103,7 @@ class AutogradMapPass final : public MapPass {
 }  // namespace
 
 PotentialPasses passes_of(const NetworkPotential& potential) {
-  return {std::make_shared<SharedInPlace>(),
+  return {std::make_shared<SharedNetwork>(),
           [network = potential.network()](std::int64_t) -> std::unique_ptr<PotentialPass> {
             return std::make_unique<AutogradPotentialPass>(network);
           },
@@ -117,7 +111,7 @@ PotentialPasses passes_of(const NetworkPotential& potential) {
 }
 
 MapPasses map_passes(const std::shared_ptr<AutogradNetwork>& network, bool residual) {
-  return {std::make_shared<SharedInPlace>(),
+  return {std::make_shared<SharedNetwork>(),
           [network, residual](std::int64_t) -> std::unique_ptr<MapPass> {
             return std::make_unique<AutogradMapPass>(network, residual);
           },

@@ -204,7 +204,7 @@ void Dual::start(const Problem& problem, const DualMoments& moments, Random& ran
       psi_->bend_along(independent_components(inverse_frame_.enter(*y), random), x);
   if (options_.network_share > 0) psi_->become_identity(x, 1 - options_.network_share);
   load_parameters(*average_, psi_->parameters(), "dual");
-  step_->load();
+  step_->changed();
   ridge_->begin(options_.ridge * static_cast<double>(d()) /
                 static_cast<double>(std::min(points_of(source), points_of(target))));
   set_box(problem, random);
@@ -268,7 +268,7 @@ StepReport Dual::step(Problem& problem, double rate) {
   if (!report.finite) return report;
   starts_->keep(*psi_, batch.targets, rate, own, *problem.group);
   update_->step(step_->derivatives(), batch.x, rate, Exchange(*problem.group, options_.batch));
-  step_->load();
+  step_->changed();
   return report;
 }
 
@@ -313,7 +313,7 @@ void Dual::restore(const State& state) {
   set_sides(side("low"), side("high"));
   batches_->restore(extract_state(state, "batches"));
   starts_->restore(extract_state(state, "starts"));
-  step_->load();
+  step_->changed();
 }
 
 }  // namespace monge

@@ -1,6 +1,6 @@
 #include "solvers/dual_step.h"
 
-#include <ATen/Parallel.h>
+#include "kernels/shares.h"
 
 #include <numeric>
 
@@ -23,7 +23,6 @@ struct DualStep::Worker {
 
 DualStep::DualStep(std::int64_t dimension, std::int64_t rows, PotentialPasses potential)
     : d_(dimension), rows_(rows), potential_(std::move(potential)) {
-  load();
   workers_.push_back(std::make_unique<Worker>(d_, rows_, potential_));
 }
 
@@ -93,9 +92,11 @@ DualTerms DualStep::run(const Tensor& x, const Tensor& y, const Tensor& found,
     }
   });
   Worker& whole = *workers_.front();
+  kernels::add_shares(whole.potential->sums.tensors(), threads, [&](std::int64_t thread) {
+    return workers_[thread]->potential->sums.part();
+  });
   for (std::int64_t thread = 1; thread < threads; ++thread) {
     const Worker& worker = *workers_[thread];
-    whole.potential->sums.add(worker.potential->sums);
     whole.source += worker.source;
     whole.conjugate += worker.conjugate;
     whole.counts += worker.counts;

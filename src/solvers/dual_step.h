@@ -31,7 +31,7 @@ class DualStep {
   void set_box(Box<float> box) { box_ = std::move(box); }
 
   /// To be called whenever the parameters have changed.
-  void load() { potential_.weights->load(); }
+  void changed() { potential_.network->changed(); }
 
   /// `x` [n, d], `y` [m, d] and `found` [m, d], where each search begins and then what it found;
   /// float32, contiguous. The means are weighted by `x_weights` [n] and `y_weights` [m], which add

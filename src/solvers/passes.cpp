@@ -2,9 +2,9 @@
 
 #include "monge/networks/noised_mlp.h"
 
-#include "kernels/adam_loop.h"
 #include "kernels/icnn_view.h"
 #include "kernels/mlp_view.h"
+#include "kernels/shares.h"
 
 namespace monge {
 namespace {
@@ -16,24 +16,15 @@ using kernels::MlpBlock;
 using kernels::MlpShape;
 using kernels::MlpTensors;
 
-class SharedIcnn final : public SharedWeights {
- public:
+struct SharedIcnn : SharedNetwork {
   explicit SharedIcnn(const DenseIcnn& network)
       : parameters(network.parameters()),
         shape(kernels::icnn_shape(network.dimension(), network.settings())),
-        weights(shape),
-        tensors_(kernels::icnn_tensors<const float>(parameters, shape.hidden.size())) {}
-  void load() override {
-    constexpr std::int64_t many = 1 << 20;  // points between two changes of the parameters
-    weights.load(tensors_, many);
-  }
+        tensors(kernels::icnn_tensors<const float>(parameters, shape.hidden.size())) {}
 
   State parameters;
   IcnnShape shape;
-  kernels::IcnnWeights<float> weights;
-
- private:
-  IcnnTensors<const float> tensors_;
+  IcnnTensors<const float> tensors;
 };
 
 /// A DenseICNN's block and where the sums of its derivatives go.
@@ -42,26 +33,34 @@ class IcnnParts {
   IcnnParts(std::shared_ptr<const SharedIcnn> shared, DerivativeSums& sums, std::int64_t rows)
       : block(shared->shape, rows),
         shared_(std::move(shared)),
+        weights_(shared_->shape),
         sums_(sums),
         derivatives_(kernels::icnn_tensors<float>(sums.state(), shared_->shape.hidden.size())) {
-    if (shared_->weights.input_copied())
+    if (weights_.input_copied())
       input_sum_.resize(static_cast<std::size_t>(shared_->shape.input_numbers()));
   }
 
-  void forward(const float* x, std::int64_t n) { block.forward(shared_->weights, x, n); }
+  void forward(const float* x, std::int64_t n) {
+    constexpr std::int64_t many = 1 << 20;  // points between two changes of the parameters
+    if (loaded_ != shared_->changes) weights_.load(shared_->tensors, many);
+    loaded_ = shared_->changes;
+    block.forward(weights_, x, n);
+  }
   void accumulate() {
     block.accumulate(derivatives_,
                      input_sum_.empty() ? derivatives_.input_weight : input_sum_.data(),
                      sums_.next());
   }
   void finish() {
-    if (!input_sum_.empty()) shared_->weights.put_back(input_sum_.data(), derivatives_);
+    if (!input_sum_.empty()) weights_.put_back(input_sum_.data(), derivatives_);
   }
 
   IcnnBlock<float> block;
 
  private:
   std::shared_ptr<const SharedIcnn> shared_;
+  kernels::IcnnWeights<float> weights_;
+  std::uint64_t loaded_ = 0;  // the change after which `weights_` were made
   DerivativeSums& sums_;
   IcnnTensors<float> derivatives_;
   std::vector<float> input_sum_;  // in the layout of IcnnWeights
@@ -111,21 +110,15 @@ class IcnnGradientPass final : public MapPass {
   IcnnParts parts_;
 };
 
-class SharedMlp final : public SharedWeights {
- public:
+struct SharedMlp : SharedNetwork {
   explicit SharedMlp(const Mlp& network)
       : parameters(network.parameters()),
         shape(kernels::mlp_shape(network.inputs(), network.outputs(), network.settings())),
-        weights(shape),
-        tensors_(kernels::mlp_tensors<const float>(parameters, shape.layers())) {}
-  void load() override { weights.load(tensors_); }
+        tensors(kernels::mlp_tensors<const float>(parameters, shape.layers())) {}
 
   State parameters;
   MlpShape shape;
-  kernels::MlpWeights<float> weights;
-
- private:
-  MlpTensors<const float> tensors_;
+  MlpTensors<const float> tensors;
 };
 
 /// A perceptron's block and where the sums of its derivatives go.
@@ -135,11 +128,14 @@ class MlpParts {
            kernels::Order order = kernels::Order::first)
       : block(shared->shape, rows, order),
         shared_(std::move(shared)),
+        weights_(shared_->shape),
         sums_(sums),
         derivatives_(kernels::mlp_tensors<float>(sums.state(), shared_->shape.layers())) {}
 
   void forward(const float* x, std::int64_t n, float* out) {
-    block.forward(shared_->weights, x, n, out);
+    if (loaded_ != shared_->changes) weights_.load(shared_->tensors);
+    loaded_ = shared_->changes;
+    block.forward(weights_, x, n, out);
   }
   void accumulate(const float* c) {
     block.adjoint(c);
@@ -150,6 +146,8 @@ class MlpParts {
 
  private:
   std::shared_ptr<const SharedMlp> shared_;
+  kernels::MlpWeights<float> weights_;
+  std::uint64_t loaded_ = 0;
   DerivativeSums& sums_;
   MlpTensors<float> derivatives_;
 };
@@ -298,10 +296,7 @@ DerivativeSums::DerivativeSums(const State& parameters) {
 }
 
 void DerivativeSums::add(const DerivativeSums& other) {
-  const auto add = kernels::adam_loops<float>().add;
-  for (std::size_t i = 0; i < tensors_.size(); ++i)
-    add(tensors_[i].numel(), other.tensors_[i].const_data_ptr<float>(),
-        tensors_[i].data_ptr<float>());
+  kernels::add_shares(tensors_, 2, [&](std::int64_t) { return other.part(); });
 }
 
 PotentialPasses passes_of(const DenseIcnn& potential) {

@@ -31,6 +31,8 @@ class DerivativeSums {
   void add(const DerivativeSums& other);
   /// Parallel to the parameters in the order of their names.
   const std::vector<Tensor>& tensors() const { return tensors_; }
+  /// The tensors; null where nothing was summed.
+  const std::vector<Tensor>* part() const { return empty_ ? nullptr : &tensors_; }
   const State& state() const { return state_; }
 
  private:
@@ -75,22 +77,23 @@ class MapPass {
   DerivativeSums sums;
 };
 
-/// What the passes of one network share: its weights as they want them.
-class SharedWeights {
- public:
-  virtual ~SharedWeights() = default;
+/// What the passes of one network share. Each pass keeps the weights as it wants them, made by its
+/// own thread at its first points after a change: no thread waits for another's copy, nor fetches
+/// it.
+struct SharedNetwork {
+  std::uint64_t changes = 1;
   /// To be called whenever the parameters have changed.
-  virtual void load() = 0;
+  void changed() { ++changes; }
 };
 
 /// A potential of either network, or a map, that makes passes for blocks of up to `rows` points.
 struct PotentialPasses {
-  std::shared_ptr<SharedWeights> weights;
+  std::shared_ptr<SharedNetwork> network;
   std::function<std::unique_ptr<PotentialPass>(std::int64_t rows)> make;
   bool whole = false;  ///< wants a batch in one block and one thread, and divides the work itself
 };
 struct MapPasses {
-  std::shared_ptr<SharedWeights> weights;
+  std::shared_ptr<SharedNetwork> network;
   std::function<std::unique_ptr<MapPass>(std::int64_t rows)> make;
   bool whole = false;
 };

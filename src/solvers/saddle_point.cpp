@@ -295,8 +295,8 @@ Tensor SaddlePoint::levels(const Rows& own) {
 void SaddlePoint::load() {
   for (SaddlePointStep* step : {step_.get(), reverse_step_.get()}) {
     if (!step) continue;
-    step->load_map();
-    step->load_potential();
+    step->map_changed();
+    step->potential_changed();
   }
 }
 
@@ -328,7 +328,7 @@ bool SaddlePoint::improve_map(const Direction& side, double rate) {
   if (!std::isfinite(terms.cost) || !std::isfinite(terms.mapped) || !std::isfinite(norm))
     return false;
   side.map.step(side.step.map_derivatives(), rate);
-  side.step.load_map();
+  side.step.map_changed();
   return true;
 }
 
@@ -357,7 +357,7 @@ StepReport SaddlePoint::improve(const Direction& side, double rate) {
   report.finite = std::isfinite(report.loss) && std::isfinite(report.gradient_norm);
   if (!report.finite) return report;
   side.potential.step(side.step.potential_derivatives(), rate);
-  side.step.load_potential();
+  side.step.potential_changed();
   return report;
 }
 

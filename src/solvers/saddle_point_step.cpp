@@ -1,6 +1,6 @@
 #include "solvers/saddle_point_step.h"
 
-#include <ATen/Parallel.h>
+#include "kernels/shares.h"
 
 #include <numeric>
 
@@ -47,6 +47,16 @@ float correlation(const float* x, const float* y, std::int64_t k, std::int64_t d
   return sum;
 }
 
+/// body(from, count) for the points of one of `threads` threads among `n`, in blocks of at most
+/// `rows`.
+template <class Body>
+void over_blocks(std::int64_t thread, std::int64_t threads, std::int64_t n, std::int64_t rows,
+                 Body body) {
+  const std::int64_t part = (n + threads - 1) / threads, end = std::min((thread + 1) * part, n);
+  for (std::int64_t from = thread * part; from < end; from += rows)
+    body(from, std::min(rows, end - from));
+}
+
 }  // namespace
 
 /// The points of one pass: `n` of x with the noise of their samples and the levels they are seen
@@ -64,8 +74,6 @@ SaddlePointStep::SaddlePointStep(const SaddlePointObjective& objective, std::int
       rows_(std::max(rows, objective.noise_samples)),
       potential_(std::move(potential)),
       map_(std::move(map)) {
-  load_potential();
-  load_map();
   prepare(1);
 }
 
@@ -105,21 +113,15 @@ SaddlePointStep::Block SaddlePointStep::block_of(const Tensor& x, const Tensor& 
           row(levels, from, objective_.level_numbers), n};
 }
 
-/// body(worker, from, count) for the points of each thread in blocks of at most `rows`.
-template <class Body>
-void SaddlePointStep::over_blocks(std::int64_t n, std::int64_t rows, Body body) {
-  const std::int64_t threads = threads_for(n), part = (n + threads - 1) / threads;
-  const auto blocks_of = [&](std::int64_t first, std::int64_t last) {
-    for (std::int64_t thread = first; thread < last; ++thread) {
-      const std::int64_t end = std::min((thread + 1) * part, n);
-      for (std::int64_t from = thread * part; from < end; from += rows)
-        body(*workers_[thread], from, std::min(rows, end - from));
-    }
-  };
+/// part(worker, thread) on each of `threads` threads.
+template <class Part>
+void SaddlePointStep::on_threads(std::int64_t threads, Part part) {
   if (potential_.whole || map_.whole)
-    blocks_of(0, 1);  // within parallel_for nothing else runs in parallel
+    part(*workers_.front(), 0);  // within parallel_for nothing else runs in parallel
   else
-    at::parallel_for(0, threads, 1, blocks_of);
+    at::parallel_for(0, threads, 1, [&](std::int64_t first, std::int64_t last) {
+      for (std::int64_t thread = first; thread < last; ++thread) part(*workers_[thread], thread);
+    });
 }
 
 /// T at the points of a block, every x with each of its noise samples.
@@ -184,31 +186,27 @@ SaddlePointTerms SaddlePointStep::for_map(const Tensor& x, const Tensor& z, cons
   const float share = 1 / static_cast<float>(n);
   const std::int64_t threads = threads_for(n);
   prepare(threads);
-  over_blocks(n, rows_ / samples, [&](Worker& worker, std::int64_t from, std::int64_t count) {
-    const Block block = block_of(x, z, levels, from, count);
-    transport(worker, block);
-    worker.potential->forward(seen(worker, worker.mapped.data(), block.levels, count * samples),
-                              count * samples, worker.values.data());
-    worker.potential->gradient(worker.slope.data());
-    worker.terms.mapped +=
-        std::accumulate(worker.values.begin(), worker.values.begin() + count * samples, 0.0);
-    worker.terms.cost += cost_of(worker, block, worker.slope.data());
-    for (std::int64_t i = 0; i < count * samples * d; ++i) worker.slope[i] *= share;
-    worker.map->accumulate(worker.slope.data());
+  on_threads(threads, [&](Worker& worker, std::int64_t thread) {
+    over_blocks(thread, threads, n, rows_ / samples, [&](std::int64_t from, std::int64_t count) {
+      const Block block = block_of(x, z, levels, from, count);
+      transport(worker, block);
+      worker.potential->forward(seen(worker, worker.mapped.data(), block.levels, count * samples),
+                                count * samples, worker.values.data());
+      worker.potential->gradient(worker.slope.data());
+      worker.terms.mapped +=
+          std::accumulate(worker.values.begin(), worker.values.begin() + count * samples, 0.0);
+      worker.terms.cost += cost_of(worker, block, worker.slope.data());
+      for (std::int64_t i = 0; i < count * samples * d; ++i) worker.slope[i] *= share;
+      worker.map->accumulate(worker.slope.data());
+    });
+    if (!worker.map->sums.empty()) worker.map->finish();
   });
-  Worker& whole = *workers_.front();
-  for (std::int64_t thread = 0; thread < threads; ++thread) {
-    Worker& worker = *workers_[thread];
-    if (worker.map->sums.empty()) continue;
-    worker.map->finish();
-    if (thread == 0) continue;
-    whole.map->sums.add(worker.map->sums);
-    whole.terms.cost += worker.terms.cost;
-    whole.terms.mapped += worker.terms.mapped;
-  }
+  kernels::add_shares(map_derivatives(), threads,
+                      [&](std::int64_t thread) { return workers_[thread]->map->sums.part(); });
+  const SaddlePointTerms& sums = summed_terms(threads);
   const auto count = static_cast<double>(n);
-  return {.cost = whole.terms.cost / count,
-          .mapped = whole.terms.mapped / (count * static_cast<double>(samples))};
+  return {.cost = sums.cost / count,
+          .mapped = sums.mapped / (count * static_cast<double>(samples))};
 }
 
 /// One pass of the potential over values whose weights are all `weight`; their sum.
@@ -260,46 +258,47 @@ SaddlePointTerms SaddlePointStep::for_potential(const Tensor& x, const Tensor& z
   const std::int64_t threads = std::max(threads_for(n), threads_for(m));
   prepare(threads);
   const float mapped_weight = sign / static_cast<float>(n * samples);
-  over_blocks(n, rows_ / samples, [&](Worker& worker, std::int64_t from, std::int64_t count) {
-    const Block block = block_of(x, z, levels, from, count);
-    transport(worker, block);
-    worker.terms.cost += cost_of(worker, block, nullptr);
-    if (paired)
-      learn_pairs(worker, block, row(y, from, d), 1 / static_cast<float>(n));
-    else
-      worker.terms.mapped +=
-          learn(worker, seen(worker, worker.mapped.data(), block.levels, count * samples),
-                count * samples, mapped_weight);
-  });
   const float target_weight = -sign / static_cast<float>(m);
-  if (!paired)
-    over_blocks(m, rows_, [&](Worker& worker, std::int64_t from, std::int64_t count) {
-      const float* levels_there = row(levels, from, objective_.level_numbers);
-      worker.terms.target +=
-          learn(worker, seen(worker, row(y, from, d), levels_there, count), count, target_weight);
+  on_threads(threads, [&](Worker& worker, std::int64_t thread) {
+    over_blocks(thread, threads, n, rows_ / samples, [&](std::int64_t from, std::int64_t count) {
+      const Block block = block_of(x, z, levels, from, count);
+      transport(worker, block);
+      worker.terms.cost += cost_of(worker, block, nullptr);
+      if (paired)
+        learn_pairs(worker, block, row(y, from, d), 1 / static_cast<float>(n));
+      else
+        worker.terms.mapped +=
+            learn(worker, seen(worker, worker.mapped.data(), block.levels, count * samples),
+                  count * samples, mapped_weight);
     });
-  return potential_terms(threads, n, m);
+    if (!paired)
+      over_blocks(thread, threads, m, rows_, [&](std::int64_t from, std::int64_t count) {
+        const float* levels_there = row(levels, from, objective_.level_numbers);
+        worker.terms.target +=
+            learn(worker, seen(worker, row(y, from, d), levels_there, count), count, target_weight);
+      });
+    if (!worker.potential->sums.empty()) worker.potential->finish();
+  });
+  kernels::add_shares(potential_derivatives(), threads, [&](std::int64_t thread) {
+    return workers_[thread]->potential->sums.part();
+  });
+  const SaddlePointTerms& sums = summed_terms(threads);
+  const auto count = static_cast<double>(n);
+  return {sums.cost / count, sums.mapped / (count * static_cast<double>(samples)),
+          sums.target / static_cast<double>(m), sums.excess / count};
 }
 
-/// The sums of the first `threads` workers, in the first one, and the means of their terms.
-SaddlePointTerms SaddlePointStep::potential_terms(std::int64_t threads, std::int64_t n,
-                                                  std::int64_t m) {
-  Worker& whole = *workers_.front();
-  for (std::int64_t thread = 0; thread < threads; ++thread) {
-    Worker& worker = *workers_[thread];
-    if (worker.potential->sums.empty()) continue;
-    worker.potential->finish();
-    if (thread == 0) continue;
-    whole.potential->sums.add(worker.potential->sums);
-    whole.terms.cost += worker.terms.cost;
-    whole.terms.mapped += worker.terms.mapped;
-    whole.terms.target += worker.terms.target;
-    whole.terms.excess += worker.terms.excess;
+/// The sums of the terms of the first `threads` workers, in the first one.
+const SaddlePointTerms& SaddlePointStep::summed_terms(std::int64_t threads) {
+  SaddlePointTerms& whole = workers_.front()->terms;
+  for (std::int64_t thread = 1; thread < threads; ++thread) {
+    const SaddlePointTerms& part = workers_[thread]->terms;
+    whole.cost += part.cost;
+    whole.mapped += part.mapped;
+    whole.target += part.target;
+    whole.excess += part.excess;
   }
-  const auto count = static_cast<double>(n);
-  return {whole.terms.cost / count,
-          whole.terms.mapped / (count * static_cast<double>(objective_.noise_samples)),
-          whole.terms.target / static_cast<double>(m), whole.terms.excess / count};
+  return whole;
 }
 
 }  // namespace monge

@@ -61,8 +61,8 @@ class SaddlePointStep {
   ~SaddlePointStep();
 
   /// To be called whenever the parameters of one have changed.
-  void load_potential() { potential_.weights->load(); }
-  void load_map() { map_.weights->load(); }
+  void potential_changed() { potential_.network->changed(); }
+  void map_changed() { map_.network->changed(); }
   /// The weight of the spread in C from now on.
   void set_gamma(double gamma) { objective_.gamma = gamma; }
 
@@ -82,8 +82,8 @@ class SaddlePointStep {
   struct Block;
   std::int64_t threads_for(std::int64_t n) const;
   void prepare(std::int64_t threads);
-  template <class Body>
-  void over_blocks(std::int64_t n, std::int64_t rows, Body body);
+  template <class Part>
+  void on_threads(std::int64_t threads, Part part);
   Block block_of(const Tensor& x, const Tensor& z, const Tensor& levels, std::int64_t from,
                  std::int64_t n) const;
   void transport(Worker& worker, const Block& block) const;
@@ -92,7 +92,7 @@ class SaddlePointStep {
   double cost_of(Worker& worker, const Block& block, float* along) const;
   static double learn(Worker& worker, const float* at, std::int64_t count, float weight);
   void learn_pairs(Worker& worker, const Block& block, const float* y, float share) const;
-  SaddlePointTerms potential_terms(std::int64_t threads, std::int64_t n, std::int64_t m);
+  const SaddlePointTerms& summed_terms(std::int64_t threads);
 
   SaddlePointObjective objective_;
   std::int64_t rows_;

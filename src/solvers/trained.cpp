@@ -9,9 +9,7 @@ TrainedPotential::TrainedPotential(std::int64_t dimension, const MlpOptions& net
     : network_(std::make_shared<MlpPotential>(dimension, network, random)),
       passes_(passes_of(*network_)),
       pass_(passes_.make(rows)),
-      adam_(network_->parameters(), adam) {
-  passes_.weights->load();
-}
+      adam_(network_->parameters(), adam) {}
 
 Tensor TrainedPotential::forward(const Tensor& points) {
   pass_->sums.reset();
@@ -32,7 +30,7 @@ void TrainedPotential::accumulate(const Tensor& c) {
 
 void TrainedPotential::update(double rate) {
   adam_.step(pass_->sums.tensors(), rate);
-  passes_.weights->load();
+  passes_.network->changed();
 }
 
 State TrainedPotential::state() const {
@@ -45,7 +43,7 @@ State TrainedPotential::state() const {
 void TrainedPotential::restore(const State& state, std::string_view where) {
   copy_parameters(network_->parameters(), extract_state(state, "network"), where);
   adam_.restore(extract_state(state, "adam"));
-  passes_.weights->load();
+  passes_.network->changed();
 }
 
 TrainedMap::TrainedMap(std::int64_t dimension, const MlpOptions& network, bool residual,
@@ -58,7 +56,6 @@ TrainedMap::TrainedMap(std::int64_t dimension, const MlpOptions& network, bool r
       pass_(passes_.make(rows)),
       adam_(network_->parameters(), adam, {}, averaged_ ? average_->parameters() : State()) {
   copy_parameters(average_->parameters(), network_->parameters(), "map");
-  passes_.weights->load();
 }
 
 Tensor TrainedMap::forward(const Tensor& points) {
@@ -74,7 +71,7 @@ void TrainedMap::accumulate(const Tensor& along) {
 
 void TrainedMap::update(double rate) {
   adam_.step(pass_->sums.tensors(), rate);
-  passes_.weights->load();
+  passes_.network->changed();
 }
 
 void TrainedMap::become_zero() {
@@ -82,7 +79,7 @@ void TrainedMap::become_zero() {
   const std::string last = fmt::format("layer.{}.", network_->settings().hidden.size());
   for (const State& state : {network_->parameters(), average_->parameters()})
     for (const char* part : {"weight", "bias"}) Tensor(state.at(last + part)).zero_();
-  passes_.weights->load();
+  passes_.network->changed();
 }
 
 std::shared_ptr<const TransportMap> TrainedMap::solution() const {
@@ -102,7 +99,7 @@ void TrainedMap::restore(const State& state, std::string_view where) {
   copy_parameters(network_->parameters(), extract_state(state, "network"), where);
   copy_parameters(average_->parameters(), extract_state(state, "average"), where);
   adam_.restore(extract_state(state, "adam"));
-  passes_.weights->load();
+  passes_.network->changed();
 }
 
 double mean_quadratic_cost(const Measure& source, const Measure& target, Random& random) {

@@ -1,6 +1,6 @@
 #include "solvers/w2gn_step.h"
 
-#include "kernels/adam_loop.h"
+#include "kernels/shares.h"
 
 #include <ATen/Parallel.h>
 
@@ -11,6 +11,17 @@ using kernels::IcnnShape;
 using kernels::IcnnTensors;
 using kernels::IcnnWeights;
 using kernels::Sums;
+
+namespace {
+
+/// to[i] += from[i], in one thread.
+void add_all(const std::vector<Tensor>& from, const std::vector<Tensor>& to) {
+  for (std::size_t i = 0; i < from.size(); ++i)
+    kernels::adam_loops<float>().add(from[i].numel(), from[i].const_data_ptr<float>(),
+                                     to[i].data_ptr<float>());
+}
+
+}  // namespace
 
 /// What one thread writes: the derivatives of its points, and the blocks that hold them.
 struct W2gnStep::Worker {
@@ -43,8 +54,19 @@ struct W2gnStep::Worker {
     return omega_input.empty() ? omega_derivatives.input_weight : omega_input.data();
   }
 
+  /// What the derivatives hold goes to the totals.
+  void fold() {
+    if (totals.empty())
+      for (const Tensor& derivative : derivatives) totals.push_back(at::empty_like(derivative));
+    if (!folded)
+      for (const Tensor& total : totals) total.zero_();
+    folded = true;
+    add_all(derivatives, totals);
+  }
+
   IcnnBlock<float> psi, omega;
-  std::vector<Tensor> derivatives;
+  std::vector<Tensor> derivatives, totals;
+  bool folded = false;  // whether the totals hold anything
   IcnnTensors<float> psi_derivatives, omega_derivatives;  // into `derivatives`
   std::vector<float> psi_input, omega_input;              // in the layout of IcnnWeights
   std::vector<float> back, forth, along, along_back, values, weights;
@@ -100,35 +122,37 @@ W2gnTerms W2gnStep::run(const Tensor& x, const Tensor& y) {
   return {sums.correlation / count, sums.cycle / count, sums.source_cycle / count};
 }
 
-/// The `n` points of one thread, block by block.
+/// The `n` points of one thread, block by block. A few blocks at a time are summed and then come to
+/// the totals: a float32 that thousands of blocks were added to one by one keeps their rounding.
 void W2gnStep::run_part(Worker& worker, const Batch& batch, std::int64_t n) const {
-  const std::int64_t d = shape_.dimension;
+  const std::int64_t d = shape_.dimension, few = 64 * rows_;
   worker.terms = {};
+  worker.folded = false;
   for (std::int64_t from = 0; from < n; from += rows_) {
     const Batch block{batch.x + from * d, batch.y + from * d, batch.share};
     const std::int64_t count = std::min(rows_, n - from);
-    from_target(worker, block, count, from == 0 ? Sums::begin : Sums::add);
+    from_target(worker, block, count, from % few == 0 ? Sums::begin : Sums::add);
     from_source(worker, block, count);
+    const bool last = from + count == n;
+    if (!last && (from + rows_) % few != 0) continue;
+    if (psi_.input_copied()) {
+      psi_.put_back(worker.psi_input.data(), worker.psi_derivatives);
+      omega_.put_back(worker.omega_input.data(), worker.omega_derivatives);
+    }
+    if (!last)
+      worker.fold();
+    else if (worker.folded)
+      add_all(worker.totals, worker.derivatives);
   }
-  if (!psi_.input_copied()) return;
-  psi_.put_back(worker.psi_input.data(), worker.psi_derivatives);
-  omega_.put_back(worker.omega_input.data(), worker.omega_derivatives);
 }
 
 /// The sums of the first `threads` workers, in the first one.
 void W2gnStep::add_workers(std::int64_t threads) {
-  constexpr std::int64_t grain = 1 << 16;  // numbers that are worth a thread
   Worker& whole = workers_.front();
-  const auto add = kernels::adam_loops<float>().add;
+  kernels::add_shares(whole.derivatives, threads,
+                      [&](std::int64_t thread) { return &workers_[thread].derivatives; });
   for (std::int64_t thread = 1; thread < threads; ++thread) {
     const Worker& other = workers_[thread];
-    for (std::size_t i = 0; i < whole.derivatives.size(); ++i) {
-      float* sum = whole.derivatives[i].data_ptr<float>();
-      const float* part = other.derivatives[i].const_data_ptr<float>();
-      at::parallel_for(
-          0, whole.derivatives[i].numel(), grain,
-          [&](std::int64_t from, std::int64_t to) { add(to - from, part + from, sum + from); });
-    }
     whole.terms.correlation += other.terms.correlation;
     whole.terms.cycle += other.terms.cycle;
     whole.terms.source_cycle += other.terms.source_cycle;

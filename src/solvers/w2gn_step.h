@@ -13,8 +13,8 @@ namespace monge {
 /// 4 I + 4 M; those of omega 3 I + 4 M; psi(x) and its derivative 2 I + 3 M. In all 13 I + 15 M.
 ///
 /// float32. Agreement with the plain objective (autograd, twice): each derivative 1e-4 relative to
-/// its largest entry, the terms 1e-5 relative to 1 + |correlation| + cycle + source cycle. Blocks
-/// are summed one after the other: derivatives of 200 000 points 3e-4, of a million 1e-3.
+/// its largest entry, also of a million points, the terms 1e-5 relative to 1 + |correlation| +
+/// cycle + source cycle.
 class W2gnStep final : public W2gnObjective {
  public:
   W2gnStep(const DenseIcnn& psi, const DenseIcnn& omega, const W2gnWeights& weights);

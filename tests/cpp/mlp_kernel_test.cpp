@@ -161,6 +161,57 @@ TYPED_TEST(MlpKernel, AMillionPointsAreThePlainOnesInParts) {
   }
 }
 
+/// In thousands of blocks, the input gradient's derivatives among them.
+TYPED_TEST(MlpKernel, DerivativesOfAMillionPointsAreTheSumsOfTheirParts) {
+  constexpr std::int64_t n = 1'000'000, part = 50'000, rows = 256;
+  const Case one{3, 1, {20, 31}, n};
+  const Mlp network = network_of(one, "silu", this->dtype);
+  const Mlp exact = network_of(one, "silu", at::kDouble);
+  copy_parameters(exact.parameters(), network.parameters(), "exact");
+  Random random(27, "points");
+  const Tensor x = random.normal({n, 3}).to(this->dtype), v = random.normal({n, 3}).to(this->dtype);
+  const Tensor c = random.normal({n, 1}).to(this->dtype);
+
+  State derivatives;
+  std::vector<Tensor> parameters, sums;
+  for (const auto& [key, parameter] : exact.parameters()) {
+    derivatives[key] = at::empty_like(parameter, this->dtype).detach();
+    parameters.push_back(parameter);
+    sums.push_back(at::zeros_like(parameter));
+  }
+  for (std::int64_t from = 0; from < n; from += part) {
+    const auto points = [&](const Tensor& all) {
+      return all.narrow(0, from, part).to(at::kDouble);
+    };
+    const Tensor at_points = points(x).set_requires_grad(true);
+    const Tensor value = exact.forward(at_points, Graph::create);
+    const Tensor gradient =
+        torch::autograd::grad({value.sum()}, {at_points}, {}, true, true).front();
+    const Tensor sum = (points(c) * value).sum() + (points(v) * gradient).sum();
+    const auto plain = torch::autograd::grad({sum}, parameters, {}, false, false, true);
+    for (std::size_t i = 0; i < sums.size(); ++i)
+      if (plain[i].defined()) sums[i].add_(plain[i]);
+  }
+
+  const auto shape = kernels::mlp_shape(one.inputs, one.outputs, network.settings());
+  kernels::MlpBlock<TypeParam> block(shape, rows, kernels::Order::second);
+  kernels::MlpWeights<TypeParam> weights(shape);
+  weights.load(kernels::mlp_tensors<const TypeParam>(network.parameters(), shape.layers()));
+  const auto into = kernels::mlp_tensors<TypeParam>(derivatives, shape.layers());
+  std::vector<TypeParam> values(rows);
+  for (std::int64_t from = 0; from < n; from += rows) {
+    const auto at = [&](const Tensor& all) {
+      return all.template const_data_ptr<TypeParam>() + from * all.size(1);
+    };
+    block.forward(weights, at(x), std::min(rows, n - from), values.data());
+    block.delta();
+    block.tangent(at(v));
+    block.adjoint(at(c));
+    block.accumulate(into, from == 0 ? kernels::Sums::begin : kernels::Sums::add);
+  }
+  expect_derivatives_close(derivatives, sums, this->tolerance, "a million points");
+}
+
 TYPED_TEST(MlpKernel, ValuesThatAreNotFiniteStaySo) {
   for (const std::string& activation : activations) {
     const Mlp network = network_of(cases[2], activation, this->dtype);
