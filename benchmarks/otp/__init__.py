@@ -1,4 +1,4 @@
-"""Fake solutions: max-min transport and smoothed sources where the optimal plan is known."""
+"""What the benchmarks of fake solutions share: the cases, the fits, and what is true of them."""
 
 import json
 import os
@@ -8,10 +8,7 @@ import discrete
 import numpy
 
 SEEDS = list(range(int(os.environ.get("BENCH_SEEDS", 3))))
-DIMENSIONS = [int(d) for d in
-              os.environ.get("BENCH_DIMENSIONS", "4,8,16,32,64,128,256").split(",") if d]
-COMPARED = [2, 16]  # dimensions of all methods
-EMBEDDED = [2, 32]  # those of the space that holds curves
+WORKERS = int(os.environ.get("BENCH_WORKERS", os.cpu_count()))  # fits at a time, a thread each
 STEPS = 1500  # of each fit
 REFERENCE = 10000  # points of the discrete plans
 MAX_MIN = {"solver.name": "saddle_point", "solver.map": "network", "solver.residual": True,
@@ -38,7 +35,7 @@ CURVES = {
     "Spiral to rings": {"source.name": "swiss_roll", "source.noise": 0} | RINGS,
 }
 HEADER = ["case", "d", "method", "D_cost / W2², %", "D_target less floor", "energy (floor)",
-          "spread", "upper sheet", "on a sheet, %", "L2-UVP, %", "plan check"]
+          "spread", "upper sheet", "on a sheet, %", "L2-UVP, %", "processor s", "plan check"]
 
 
 def measures(case, d):
@@ -90,23 +87,23 @@ def fit(case, method, d, seed, cost=None):
             "target": check["d_target"], "target_error": check["d_target_error"],
             "energy": check["energy"], "floor": check["energy_floor"], "spread": check["spread"],
             "share": evaluation.get("share_above"), "on": evaluation.get("share_on_sheets"),
-            "error": evaluation.get("l2_uvp"), "seconds": run.train_seconds}
+            "error": evaluation.get("l2_uvp"), "seconds": run.finished.cpu}
 
 
-def chosen_rows():
-    rows = [(case, method, d) for d in COMPARED for case in SHEETS for method in METHODS]
-    rows += [(case, "OTP, dual", d) for d in DIMENSIONS for case in SHEETS]
-    rows += [(case, method, d) for d in EMBEDDED for case in CURVES
-             for method in ("OTM", "OTP, max-min", "OTP, max-min in the span", "OTP, dual")]
-    return list(dict.fromkeys(rows))
+def dimensions(usual):
+    """Those of BENCH_DIMENSIONS, a list with commas."""
+    return [int(d) for d in os.environ.get("BENCH_DIMENSIONS", usual).split(",") if d]
 
 
-def run():
-    costs = {case: exact_cost(case, 2) for case in CURVES}
-    return {"steps": STEPS, "costs": costs, "reference": REFERENCE, "rows": [
-        {"case": case, "method": method, "dimension": d,
-         "fits": [fit(case, method, d, seed, costs.get(case)) for seed in SEEDS]}
-        for case, method, d in chosen_rows()]}
+def result_of(rows, costs=None):
+    """The fits of (case, method, dimension), with W2² of a case where `costs` has it."""
+    costs = costs or {}
+    jobs = [lambda one=(case, method, d, seed): fit(*one, costs.get(one[0]))
+            for case, method, d in rows for seed in SEEDS]
+    fits = iter(common.in_parallel(jobs, WORKERS))
+    return {"steps": STEPS, "workers": WORKERS, "rows": [
+        {"case": case, "method": method, "dimension": d, "fits": [next(fits) for _ in SEEDS]}
+        for case, method, d in rows]}
 
 
 def cells(row):
@@ -125,6 +122,7 @@ def cells(row):
     return [row["case"], row["dimension"], row["method"], values("cost", 1, 100),
             f"{values('target', 3)} ± {error:.3f}", f"{values('energy', 4)} ({floor:.4f})",
             values("spread", 3), values("share", 3), values("on", 1, 100), values("error", 2),
+            values("seconds", 0),
             ", ".join(name if count == len(verdicts) else f"{count} {name}"
                       for name, count in counts.items()) +
             (f" ({early} ended by the guard)" if early else "")]
@@ -132,11 +130,9 @@ def cells(row):
 
 def table(result):
     text = common.markdown(HEADER, [cells(row) for row in result["rows"]])
-    curves = ", ".join(f"{case} {cost:.4f}" for case, cost in result["costs"].items())
     return (f"{text}\n\n{result['steps']} steps, seeds 0 to "
             f"{len(result['rows'][0]['fits']) - 1}; ranges over the seeds. D_cost is against the "
-            "exact W2², of curves against that of a discrete plan between "
-            f"{result['reference']} points of each ({curves}); ± is the largest standard error of "
-            "D_target; energy is the energy distance over the target's mean distance, and the "
-            "floor the largest between two samples of the target; L2-UVP is against the optimal "
-            "map of the smoothed source.")
+            "exact W2²; ± is the largest standard error of D_target; energy is the energy distance "
+            "over the target's mean distance, and the floor the largest between two samples of the "
+            "target; L2-UVP is against the optimal map of the smoothed source. s is the "
+            f"processor time of a fit on one thread, {result['workers']} at a time.")
