@@ -6,7 +6,7 @@ python eager_conv.py idle
 python eager_conv.py numbers FILE
 
 The first two print the wall and processor seconds of every step and the process's peak memory as
-JSON; the defaults (channels last, the fused Adam) are the fastest of eager PyTorch on a processor.
+JSON. By default channels last and the fused Adam; the benchmark runs the other settings once each.
 The last computes a step from the weights that monge_bench_conv wrote, in float64 and in the weights'
 own type, and prints how far that program and PyTorch are off the former.
 """

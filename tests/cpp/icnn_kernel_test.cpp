@@ -176,6 +176,43 @@ TYPED_TEST(IcnnKernel, AMillionPointsAreThePlainOnesInParts) {
   }
 }
 
+/// In thousands of blocks, the input gradient's derivatives among them.
+TYPED_TEST(IcnnKernel, DerivativesOfAMillionPointsAreTheSumsOfTheirParts) {
+  constexpr std::int64_t n = 1'000'000, rows = 256;
+  const Case one{3, 2, {12, 7}, n};
+  const DenseIcnn network = network_of(one, this->dtype), exact = network_of(one, at::kDouble);
+  copy_parameters(exact.parameters(), network.parameters(), "exact");
+  Random random(16, "points");
+  const auto draw = [&](at::IntArrayRef shape) { return random.normal(shape).to(this->dtype); };
+  const Tensor x = draw({n, 3}), v = draw({n, 3}), c = draw({n});
+  const auto sums =
+      derivatives_in_parts(exact.parameters(), n, [&](std::int64_t from, std::int64_t count) {
+        const auto [value, gradient] =
+            exact.value_and_gradient(x.narrow(0, from, count).to(at::kDouble), Graph::create);
+        return (c.narrow(0, from, count) * value).sum() +
+               (v.narrow(0, from, count) * gradient).sum();
+      });
+  State derivatives;
+  for (const auto& [key, parameter] : network.parameters())
+    derivatives[key] = at::empty_like(parameter).detach();
+
+  const auto shape = kernels::icnn_shape(one.dimension, network.settings());
+  kernels::IcnnWeights<TypeParam> weights(shape);
+  weights.load(kernels::icnn_tensors<const TypeParam>(network.parameters(), one.hidden.size()), n);
+  kernels::IcnnBlock<TypeParam> block(shape, rows);
+  const auto into = kernels::icnn_tensors<TypeParam>(derivatives, one.hidden.size());
+  std::vector<TypeParam> input(static_cast<std::size_t>(shape.input_numbers()));
+  for (std::int64_t from = 0; from < n; from += rows) {
+    block.forward(weights, x.const_data_ptr<TypeParam>() + 3 * from, std::min(rows, n - from));
+    block.delta();
+    block.tangent(v.const_data_ptr<TypeParam>() + 3 * from);
+    block.adjoint(c.const_data_ptr<TypeParam>() + from);
+    block.accumulate(into, input.data(), from == 0 ? kernels::Sums::begin : kernels::Sums::add);
+  }
+  weights.put_back(input.data(), into);
+  expect_derivatives_close(derivatives, sums, 10 * this->tolerance, "a million points");
+}
+
 TYPED_TEST(IcnnKernel, ValuesThatAreNotFiniteStaySo) {
   const DenseIcnn network = network_of(cases[2], this->dtype);
   Tensor x = at::zeros({3, 2}, this->dtype);
@@ -211,51 +248,62 @@ State parameters_of(const DenseIcnn& psi, const DenseIcnn& omega) {
 // As w2gn_step.h states.
 constexpr double step_tolerance = 1e-4, term_tolerance = 1e-5;
 
+void check_step(const Case& one, const W2gnWeights& weights, std::int64_t points) {
+  Random random(14, "points");
+  const DenseIcnn psi = network_of(one, at::kFloat), omega = network_of(one, at::kFloat);
+  {
+    const at::NoGradGuard no_graph;
+    for (auto& [name, parameter] : omega.parameters()) Tensor(parameter).mul_(0.8);
+  }
+  const Tensor x = random.normal({points, one.dimension});
+  const Tensor y = random.normal({points, one.dimension}) * 0.5;
+  const State both = parameters_of(psi, omega);
+  std::vector<Tensor> parameters;
+  for (const auto& [name, parameter] : both) parameters.push_back(parameter);
+  W2gnTerms expected;
+  const Tensor total = plain_objective(psi, omega, weights, x, y, expected);
+  const auto plain = torch::autograd::grad({total}, parameters, {}, false, false, true);
+
+  W2gnStep step(psi, omega, weights);
+  for (const int threads : {1, 1, 2}) {  // the second finds what the first has left
+    const W2gnTerms terms = on_threads(threads, [&] { return step.run(x, y); });
+    const std::string where = fmt::format("{} points={}", name_of(one), points);
+    const double source = weights.source_cycle > 0 ? expected.source_cycle : 0;
+    const double allowed =
+        term_tolerance * (1 + std::abs(expected.correlation) + expected.cycle + source);
+    EXPECT_NEAR(terms.correlation, expected.correlation, allowed) << where;
+    EXPECT_NEAR(terms.cycle, expected.cycle, allowed) << where;
+    EXPECT_NEAR(terms.source_cycle, source, allowed) << where;
+    std::size_t i = 0;
+    for (const auto& [name, parameter] : both) {
+      const Tensor& expected_one = plain[i];
+      expect_close(step.derivatives()[i++],
+                   expected_one.defined() ? expected_one : at::zeros_like(parameter),
+                   step_tolerance, where + " " + name);
+    }
+  }
+}
+
+const std::vector<W2gnWeights> objectives{{.cycle = 0.7},
+                                          {.cycle = 2, .source_cycle = 0.4, .detach = false},
+                                          {.cycle = 1, .source_cycle = 0.2}};
+
 TEST(W2gnStep, TermsAndDerivativesAreThoseOfThePlainObjective) {
   for (const Case& one : cases)
-    for (const W2gnWeights& weights :
-         {W2gnWeights{.cycle = 0.7}, W2gnWeights{.cycle = 2, .source_cycle = 0.4, .detach = false},
-          W2gnWeights{.cycle = 1, .source_cycle = 0.2}})
-      for (const std::int64_t points : {std::int64_t{1}, one.points, std::int64_t{300}}) {
-        Random random(14, "points");
-        const DenseIcnn psi = network_of(one, at::kFloat), omega = network_of(one, at::kFloat);
-        {
-          const at::NoGradGuard no_graph;
-          for (auto& [name, parameter] : omega.parameters()) Tensor(parameter).mul_(0.8);
-        }
-        const Tensor x = random.normal({points, one.dimension});
-        const Tensor y = random.normal({points, one.dimension}) * 0.5;
-        const State both = parameters_of(psi, omega);
-        std::vector<Tensor> parameters;
-        for (const auto& [name, parameter] : both) parameters.push_back(parameter);
-        W2gnTerms expected;
-        const Tensor total = plain_objective(psi, omega, weights, x, y, expected);
-        const auto plain = torch::autograd::grad({total}, parameters, {}, false, false, true);
+    for (const W2gnWeights& weights : objectives)
+      for (const std::int64_t points : {std::int64_t{1}, one.points, std::int64_t{300}})
+        check_step(one, weights, points);
+}
 
-        W2gnStep step(psi, omega, weights);
-        for (const int threads : {1, 1, 2}) {  // the second finds what the first has left
-          const W2gnTerms terms = on_threads(threads, [&] { return step.run(x, y); });
-          const std::string where =
-              fmt::format("d={} rank={} n={}", one.dimension, one.rank, points);
-          const double source = weights.source_cycle > 0 ? expected.source_cycle : 0;
-          const double allowed =
-              term_tolerance * (1 + std::abs(expected.correlation) + expected.cycle + source);
-          EXPECT_NEAR(terms.correlation, expected.correlation, allowed) << where;
-          EXPECT_NEAR(terms.cycle, expected.cycle, allowed) << where;
-          EXPECT_NEAR(terms.source_cycle, source, allowed) << where;
-          std::size_t i = 0;
-          for (const auto& [name, parameter] : both) {
-            const Tensor& expected_one = plain[i];
-            expect_close(step.derivatives()[i++],
-                         expected_one.defined() ? expected_one : at::zeros_like(parameter),
-                         step_tolerance, where + " " + name);
-          }
-        }
-      }
+TEST(W2gnStep, OfRandomShapesToo) {
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    const Case one = random_case(seed);
+    check_step(one, objectives[seed % objectives.size()], one.points);
+  }
 }
 
 TEST(W2gnStep, DerivativesOfThousandsOfBlocksAreTheMeansOfTheirParts) {
-  constexpr std::int64_t n = 1'000'000, part = 50'000;
+  constexpr std::int64_t n = 1'000'000;
   const W2gnWeights weights{.cycle = 0.7};
   const Case one{3, 2, {12, 7}, n};
   const DenseIcnn psi = network_of(one, at::kFloat), omega = network_of(one, at::kFloat);
@@ -265,27 +313,19 @@ TEST(W2gnStep, DerivativesOfThousandsOfBlocksAreTheMeansOfTheirParts) {
     copy_parameters(exact->parameters(), network->parameters(), "exact");
   Random random(15, "points");
   const Tensor x = random.normal({n, 3}), y = random.normal({n, 3}) * 0.5;
-  std::vector<Tensor> parameters, means;
-  for (const auto& [name, parameter] : parameters_of(exact_psi, exact_omega)) {
-    parameters.push_back(parameter);
-    means.push_back(at::zeros_like(parameter));
-  }
-  for (std::int64_t from = 0; from < n; from += part) {
-    W2gnTerms terms;
-    const auto points = [&](const Tensor& all) {
-      return all.narrow(0, from, part).to(at::kDouble);
-    };
-    const Tensor total =
-        plain_objective(exact_psi, exact_omega, weights, points(x), points(y), terms);
-    const auto plain = torch::autograd::grad({total}, parameters, {}, false, false, true);
-    for (std::size_t i = 0; i < plain.size(); ++i)
-      if (plain[i].defined()) means[i].add_(plain[i], double(part) / double(n));
-  }
+  const auto sums = derivatives_in_parts(
+      parameters_of(exact_psi, exact_omega), n, [&](std::int64_t from, std::int64_t count) {
+        W2gnTerms terms;
+        return plain_objective(exact_psi, exact_omega, weights,
+                               x.narrow(0, from, count).to(at::kDouble),
+                               y.narrow(0, from, count).to(at::kDouble), terms) *
+               (double(count) / double(n));
+      });
   W2gnStep step(psi, omega, weights);
   for (const int threads : {1, 2}) {
     on_threads(threads, [&] { return step.run(x, y); });
-    for (std::size_t i = 0; i < means.size(); ++i)
-      expect_close(step.derivatives()[i], means[i].to(at::kFloat), step_tolerance,
+    for (std::size_t i = 0; i < sums.size(); ++i)
+      expect_close(step.derivatives()[i], sums[i].to(at::kFloat), step_tolerance,
                    fmt::format("{} threads, parameter {}", threads, i));
   }
 }

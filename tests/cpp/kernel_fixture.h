@@ -6,6 +6,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include <gtest/gtest.h>
 
@@ -98,6 +99,26 @@ inline void expect_derivatives_close(const State& fused, const std::vector<at::T
     EXPECT_LE(gap.abs().max().item<double>(), tolerance * size) << what << " " << name;
     ++expected;
   }
+}
+
+/// The derivatives of a sum over `n` points in the parameters, by autograd and added up over parts
+/// of it: objective(from, count).
+template <class Objective>
+std::vector<at::Tensor> derivatives_in_parts(const State& parameters, std::int64_t n,
+                                             Objective objective) {
+  constexpr std::int64_t part = 50'000;
+  std::vector<at::Tensor> inputs, sums;
+  for (const auto& [name, parameter] : parameters) {
+    inputs.push_back(parameter);
+    sums.push_back(at::zeros_like(parameter));
+  }
+  for (std::int64_t from = 0; from < n; from += part) {
+    const auto derivatives = torch::autograd::grad({objective(from, std::min(part, n - from))},
+                                                   inputs, {}, false, false, true);
+    for (std::size_t i = 0; i < sums.size(); ++i)
+      if (derivatives[i].defined()) sums[i].add_(derivatives[i]);
+  }
+  return sums;
 }
 
 /// The type and the agreement that the kernels promise for it.
