@@ -18,11 +18,11 @@ double sum_of_squares(const Tensor& numbers, std::int64_t from, std::int64_t to)
   return kernels::adam_loops<T>().sum_of_squares(to - from, numbers.const_data_ptr<T>() + from);
 }
 
-/// The tensors, or contiguous copies of them in `copies` where one is not.
-const std::vector<Tensor>& contiguous(const std::vector<Tensor>& tensors,
-                                      std::vector<Tensor>& copies) {
+/// Contiguous copies where one of the tensors is not contiguous, otherwise none.
+std::vector<Tensor> contiguous_copies(const std::vector<Tensor>& tensors) {
+  std::vector<Tensor> copies;
   if (std::ranges::all_of(tensors, [](const Tensor& one) { return one.is_contiguous(); }))
-    return tensors;
+    return copies;
   for (const Tensor& tensor : tensors) copies.push_back(tensor.contiguous());
   return copies;
 }
@@ -63,8 +63,8 @@ void Adam::update(const std::vector<Tensor>& gradients, double rate) {
   const double root = 1 / std::sqrt(1 - std::pow(options_.beta2, t));
   const double share = newest_share();
   const kernels::AdamLoops<T>& loops = kernels::adam_loops<T>();
-  std::vector<Tensor> copies;
-  const std::vector<Tensor>& whole = contiguous(gradients, copies);
+  const std::vector<Tensor> copies = contiguous_copies(gradients);
+  const std::vector<Tensor>& whole = copies.empty() ? gradients : copies;
   kernels::over_shares(whole, [&](std::size_t i, std::int64_t from, std::int64_t to) {
     const kernels::AdamFactors<T> factors{T(options_.beta1), T(options_.beta2), T(options_.epsilon),
                                           T(step),           T(root),           T(lowest_[i]),
@@ -80,8 +80,8 @@ void Adam::update(const std::vector<Tensor>& gradients, double rate) {
 }
 
 void Adam::update_by_aten(const std::vector<Tensor>& gradients, double rate) {
-  std::vector<Tensor> copies;
-  const std::vector<Tensor>& whole = contiguous(gradients, copies);
+  const std::vector<Tensor> copies = contiguous_copies(gradients);
+  const std::vector<Tensor>& whole = copies.empty() ? gradients : copies;
   const Tensor t = steps_.to(parameters_.front().device(), at::kFloat);
   const std::vector<Tensor> steps(parameters_.size(), t);
   at::_fused_adam_(parameters_, whole, first_, second_, {}, steps, options_.learning_rate * rate,
@@ -121,8 +121,8 @@ void Adam::restore(const State& state) {
 double norm_of(const std::vector<Tensor>& tensors) {
   if (!tensors.empty() && !tensors.front().is_cpu())
     return at::stack(at::_foreach_norm(tensors, 2)).norm().item<double>();
-  std::vector<Tensor> copies;
-  const std::vector<Tensor>& whole = contiguous(tensors, copies);
+  const std::vector<Tensor> copies = contiguous_copies(tensors);
+  const std::vector<Tensor>& whole = copies.empty() ? tensors : copies;
   c10::SmallVector<double, 64> sums(static_cast<std::size_t>(at::get_num_threads()), 0.0);
   kernels::over_shares(whole, [&](std::size_t i, std::int64_t from, std::int64_t to) {
     sums[at::get_thread_num()] += whole[i].scalar_type() == at::kDouble

@@ -66,7 +66,7 @@ struct W2gnStep::Worker {
 
   IcnnBlock<float> psi, omega;
   std::vector<Tensor> derivatives, totals;
-  bool folded = false;  // whether the totals hold anything
+  bool folded = false;                                    // whether the totals hold anything
   IcnnTensors<float> psi_derivatives, omega_derivatives;  // into `derivatives`
   std::vector<float> psi_input, omega_input;              // in the layout of IcnnWeights
   std::vector<float> back, forth, along, along_back, values, weights;
