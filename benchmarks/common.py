@@ -124,17 +124,21 @@ def peers():
             for line in path.read_text().split()]
 
 
+def commit():
+    """The checkout's, with -dirty where files of it have changed."""
+    return subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT,
+                          capture_output=True, text=True).stdout.strip()
+
+
 def machine():
     import numpy
     import torch
 
     compiler = (subprocess.run(["c++", "--version"], capture_output=True, text=True).stdout
                 if shutil.which("c++") else "")
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT,
-                            capture_output=True, text=True).stdout.strip()
     return {"cpu": cpu_model(), "cores": os.cpu_count(), "system": platform.platform(),
             "instructions": torch.backends.cpu.get_cpu_capability(),
-            "monge": monge("--version").text.strip(), "commit": commit,
+            "monge": monge("--version").text.strip(), "commit": commit(),
             "python": platform.python_version(), "torch": torch.__version__,
             "numpy": numpy.__version__, "l2": cache_of_core(),
             "compiler": compiler.partition("\n")[0], "peers": peers()}

@@ -12,6 +12,7 @@ sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "benchmarks" / "peers")]
 import colour  # noqa: E402
 import common  # noqa: E402
 import kernels  # noqa: E402
+import otp  # noqa: E402
 import sampling  # noqa: E402
 import steps  # noqa: E402
 
@@ -122,3 +123,20 @@ def test_the_compiled_gradient_is_the_eager_one(monkeypatch):
     monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
     for one, other in zip(eager, derivatives(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
+
+
+def test_an_interrupted_benchmark_keeps_the_fits_of_its_own_commit(monkeypatch, tmp_path):
+    calls = []
+    monkeypatch.setattr(otp, "measured", lambda *case: calls.append(case) or {"fit": len(calls)})
+    monkeypatch.setattr(common, "OUT", tmp_path)
+    (tmp_path / "runs" / "otp").mkdir(parents=True)
+
+    def fits(commit, resume, seed=0):
+        monkeypatch.setattr(common, "commit", lambda: commit)
+        monkeypatch.setenv("BENCH_RESUME", resume)
+        return otp.fit("Parallel", "OTP, dual", 2, seed)["fit"]
+
+    assert [fits("one", "1"), fits("one", "1"), fits("one", "1", seed=1)] == [1, 1, 2]
+    assert fits("two", "1") == 3
+    assert fits("two", "0") == 4
+    assert [fits("two-dirty", "1"), fits("two-dirty", "1")] == [5, 6]
