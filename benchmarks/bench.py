@@ -13,9 +13,9 @@ NAMES = ["truth", "gaussian", "solvers", "toys", "icnn_ot", "starts", "colour", 
          "conv", "precision", "gpu", "images", "sampling", "discrete", "cells", "startup", "race",
          "otp.dual", "otp.methods", "otp.curves", "not_toys", "noised", "parallel", "libraries",
          "python_steps", "gallery.domain_adaptation", "gallery.density", "gallery.translation",
-         "gallery.latent", "gallery.colour",
-         "gallery.cells", "gallery.noised", "gallery.coloured_digits", "gallery.style_transfer",
-         "gallery.super_resolution", "gallery.colourisation"]
+         "gallery.latent", "gallery.colour", "gallery.cells", "gallery.noised",
+         "gallery.coloured_digits", "gallery.style_transfer", "gallery.super_resolution",
+         "gallery.colourisation"]
 
 
 def module(name):

@@ -43,5 +43,5 @@ def table(result):
         "\n\nProcessor time of one thread, a block of 128 points, median (range) of "
         f"{result['settings']['repetitions']} repetitions, in which the kernels take turns; shares "
         "of the product's median rate. Only matrix products count as FLOP, those with the input as "
-        "products with its forms, though up to four dimensions monomials take their place. Backward: the derivatives of the value in the parameters; double "
-        "backward: value, gradient and the derivatives of both.")
+        "products with its forms, though up to four dimensions monomials take their place. "
+        "Backward: the derivatives of the value in the parameters; double backward: value, gradient and the derivatives of both.")

@@ -2,6 +2,8 @@
 
 #include "monge/random.h"
 
+#include "kernel_fixture.h"
+
 namespace monge {
 namespace {
 
@@ -112,6 +114,35 @@ TEST_P(AdamOf, KeepsTheAverageOfTheParameters) {
     expected = keep * expected + (1 - keep) * parameters.at("a").to(at::kDouble);
   }
   EXPECT_LT((averages.at("a").to(at::kDouble) - expected).abs().max().item<double>(), 1e-6);
+}
+
+/// Of several sizes, so that the threads' shares begin and end within a parameter.
+State parameters_of_many_sizes(at::ScalarType type) {
+  State parameters;
+  for (const std::int64_t size : {9001, 1, 20'011, 17})
+    parameters[fmt::format("{}", size)] = at::linspace(-1, 1, size, type);
+  return parameters;
+}
+
+TEST_P(AdamOf, TheSharesOfSeveralThreadsAreAllOfTheParameters) {
+  std::vector<Tensor> gradients;
+  for (const auto& [name, parameter] : parameters_of_many_sizes(GetParam()))
+    gradients.push_back(parameter.sin());
+  const auto updated = [&](int threads) {
+    return on_threads(threads, [&] {
+      const State averages = parameters_of_many_sizes(GetParam());
+      Adam adam(parameters_of_many_sizes(GetParam()), {.average = 0.9}, {}, averages);
+      for (int step = 0; step < 3; ++step) adam.step(gradients, 1);
+      std::vector<Tensor> all = adam.parameters();
+      for (const auto& [name, average] : averages) all.push_back(average);
+      return at::cat(all);
+    });
+  };
+  for (const int threads : {2, 3}) {
+    EXPECT_TRUE(at::allclose(updated(threads), updated(1), 0, 1e-7)) << threads;
+    EXPECT_NEAR(on_threads(threads, [&] { return norm_of(gradients); }), norm_of(gradients),
+                1e-9 * norm_of(gradients));
+  }
 }
 
 TEST_P(AdamOf, GoesOnFromItsState) {
