@@ -9,13 +9,13 @@ import sys
 
 import common
 
-NAMES = ["truth", "gaussian", "solvers", "toys", "icnn_ot", "starts", "colour", "kernels", "steps",
-         "conv", "precision", "gpu", "images", "sampling", "discrete", "cells", "startup", "race",
-         "otp.dual", "otp.methods", "otp.curves", "not_toys", "noised", "parallel", "libraries",
-         "python_steps", "gallery.domain_adaptation", "gallery.density", "gallery.translation",
-         "gallery.latent", "gallery.colour", "gallery.cells", "gallery.noised",
-         "gallery.coloured_digits", "gallery.style_transfer", "gallery.super_resolution",
-         "gallery.colourisation"]
+NAMES = ["truth.default", "truth.solvers", "gaussian", "solvers", "toys", "icnn_ot", "starts",
+         "colour", "kernels", "steps", "conv", "precision", "gpu", "images", "sampling", "discrete",
+         "cells", "startup", "race", "otp.dual", "otp.methods", "otp.curves", "not_toys", "noised",
+         "parallel", "libraries", "python_steps", "gallery.domain_adaptation", "gallery.density",
+         "gallery.translation", "gallery.latent", "gallery.colour", "gallery.cells",
+         "gallery.noised", "gallery.coloured_digits", "gallery.style_transfer",
+         "gallery.super_resolution", "gallery.colourisation"]
 
 
 def module(name):

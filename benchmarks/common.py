@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -83,16 +83,34 @@ def metrics(folder):
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
+def kept(path, asked):
+    """How a fit ended that an interrupted benchmark has left there, where BENCH_RESUME=1 and the
+    same was asked of the same commit; or None."""
+    if os.environ.get("BENCH_RESUME") != "1" or not path.exists() or "dirty" in asked["commit"]:
+        return None
+    record = json.loads(path.read_text())
+    return Finished(**record["finished"]) if record["asked"] == asked else None
+
+
 def fit(name, arguments, options, threads=1, may_diverge=False):
     """Fits; the figures are those that `monge fit` writes at its end and `monge evaluate` shows.
 
-    With `may_diverge` also of a run that went wrong too often, whose best map was kept.
+    With `may_diverge` also of a run that went wrong too often, whose best map was kept. What a
+    benchmark that was interrupted has already fitted is not fitted again where `kept` has it.
     """
     folder = OUT / "runs" / name
-    finished = monge("fit", *arguments, *sets(options), "--out", folder, "--force",
-                     threads=threads, codes=(0, 1) if may_diverge else (0,))
-    if not (folder / "evaluation.json").exists():
-        raise RuntimeError(f"{folder}: expected a run that ended with figures\n{finished.text}")
+    command = ["fit", *map(str, arguments), *sets(options), "--out", str(folder)]
+    record = folder.with_name(f"{folder.name}.finished.json")
+    asked = {"commit": commit(), "command": command, "threads": threads}
+    finished = kept(record, asked)
+    if finished is None:
+        record.unlink(missing_ok=True)
+        codes = (0, 1) if may_diverge else (0,)
+        finished = monge(*command, "--force", threads=threads, codes=codes)
+        if not (folder / "evaluation.json").exists():
+            raise RuntimeError(f"{folder}: expected a run that ended with figures\n"
+                               f"{finished.text}")
+        record.write_text(json.dumps({"asked": asked, "finished": asdict(finished)}))
     figures = json.loads((folder / "evaluation.json").read_text())
     last = metrics(folder)[-1]
     return Fit(folder, last["step"], last["seconds"], finished,

@@ -72,25 +72,8 @@ def exact_cost(case, d):
     return 2 * discrete.solve("monge", ["exact", *paths], 1)["cost"]  # its cost is half of |x - y|²
 
 
-def kept(path):
-    """The fit that an interrupted benchmark of this very commit has left there, or None."""
-    if os.environ.get("BENCH_RESUME") != "1" or not path.exists():
-        return None
-    record, commit = json.loads(path.read_text()), common.commit()
-    return record["fit"] if record["commit"] == commit and "dirty" not in commit else None
-
-
 def fit(case, method, d, seed, cost=None):
     name = f"otp/{case}-{method}-{d}-{seed}".replace(" ", "").replace(",", "-")
-    path = common.OUT / "runs" / f"{name}.json"
-    if found := kept(path):
-        return found
-    found = measured(name, case, method, d, seed, cost)
-    path.write_text(json.dumps({"commit": common.commit(), "fit": found}))
-    return found
-
-
-def measured(name, case, method, d, seed, cost):
     arguments = ["--recipe", RECIPES[method]] if method in RECIPES else []
     run = common.fit(name, arguments, {"seed": seed, **measures(case, d), **METHODS[method],
                                        "train.max_steps": STEPS, "train.schedule": "cosine"},

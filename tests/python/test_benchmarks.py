@@ -12,9 +12,10 @@ sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "benchmarks" / "peers")]
 import colour  # noqa: E402
 import common  # noqa: E402
 import kernels  # noqa: E402
-import otp  # noqa: E402
 import sampling  # noqa: E402
 import steps  # noqa: E402
+from truth import default as truth_default  # noqa: E402
+from truth import solvers as truth_solvers  # noqa: E402
 
 
 def cells(table, first):
@@ -127,16 +128,67 @@ def test_the_compiled_gradient_is_the_eager_one(monkeypatch):
 
 def test_an_interrupted_benchmark_keeps_the_fits_of_its_own_commit(monkeypatch, tmp_path):
     calls = []
-    monkeypatch.setattr(otp, "measured", lambda *case: calls.append(case) or {"fit": len(calls)})
-    monkeypatch.setattr(common, "OUT", tmp_path)
-    (tmp_path / "runs" / "otp").mkdir(parents=True)
 
-    def fits(commit, resume, seed=0):
+    def monge(*arguments, threads, codes):
+        calls.append(arguments)
+        folder = tmp_path / "runs" / "a" / "fit"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "metrics.jsonl").write_text('{"step": 3, "seconds": 0.5}')
+        (folder / "evaluation.json").write_text(f'{{"fit": {len(calls)}.0}}')
+        return common.Finished(1.0, 2.0, 3.0, "text")
+
+    monkeypatch.setattr(common, "OUT", tmp_path)
+    monkeypatch.setattr(common, "monge", monge)
+
+    def fits(commit, resume="1", seed=0, threads=1):
         monkeypatch.setattr(common, "commit", lambda: commit)
         monkeypatch.setenv("BENCH_RESUME", resume)
-        return otp.fit("Parallel", "OTP, dual", 2, seed)["fit"]
+        fit = common.fit("a/fit", ["--recipe", "otp"], {"seed": seed}, threads)
+        assert fit.record() == {"steps": 3, "train_seconds": 0.5, "process_seconds": 1.0,
+                                "cpu_seconds": 2.0, "fit": len(calls)}
+        return len(calls)
 
-    assert [fits("one", "1"), fits("one", "1"), fits("one", "1", seed=1)] == [1, 1, 2]
-    assert fits("two", "1") == 3
-    assert fits("two", "0") == 4
-    assert [fits("two-dirty", "1"), fits("two-dirty", "1")] == [5, 6]
+    assert [fits("one"), fits("one"), fits("one", seed=1), fits("one", seed=1)] == [1, 1, 2, 2]
+    assert fits("one", seed=1, threads=2) == 3
+    assert [fits("two"), fits("two"), fits("two", resume="0")] == [4, 4, 5]
+    assert [fits("two-dirty"), fits("two-dirty")] == [6, 7]
+
+
+def test_an_interrupted_fit_leaves_no_record_of_the_one_before(monkeypatch, tmp_path):
+    folder = tmp_path / "runs" / "fit"
+    folder.mkdir(parents=True)
+    (folder.parent / "fit.finished.json").write_text("{}")
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(common, "OUT", tmp_path)
+    monkeypatch.setattr(common, "monge", interrupted)
+    monkeypatch.delenv("BENCH_RESUME", raising=False)
+    with pytest.raises(KeyboardInterrupt):
+        common.fit("fit", [], {})
+    assert not (folder.parent / "fit.finished.json").exists()
+
+
+def truth_run(**more):
+    return {"pair": "a", "dimension": 4, "solver": "MM-2", "budget": [60.0, 1], "seed": 0,
+            "steps": 100, "seconds": 60.0, "ended_early": False, "l2_uvp": 1.0, "cosine": 0.9,
+            "inverse_l2_uvp": None} | more
+
+
+def test_ground_truth_has_a_column_for_each_budget():
+    settings = {"budgets": [[60.0, 1], [1200.0, 2]], "seeds": [0, 1, 2], "threads_at_once": 2,
+                "samples": 131072, "held_out": 16384, "solvers": {"MM-2": {}}}
+    runs = [truth_run(budget=budget, seed=seed, l2_uvp=error + seed)
+            for budget, error in [([60.0, 1], 4), ([1200.0, 2], 1)] for seed in range(3)]
+    row = cells(truth_default.table({"settings": settings, "runs": runs}), "4")
+    assert numbers(row["forward, 60 s"]) == [5, 4, 6]
+    assert numbers(row["forward, 1200 s, 2 threads"]) == [2, 1, 3]
+    assert (row["best published"], row["inverse, at the end"]) == ("0.3", "–")
+
+    runs = [truth_run(pair=pair, dimension=d, inverse_l2_uvp=2.0, ended_early=d == 8)
+            for pair, d in (("a", 4), ("b", 8))]
+    row = cells(truth_solvers.table({"settings": settings, "runs": runs}),
+                "MM-2 (1 ended by the guard)")
+    assert numbers(row["D = 8, forward; inverse"]) == [1, 2]
+    assert row["seconds"] == "60; 60"
