@@ -12,7 +12,7 @@
 #include "monge/measures/registry.h"
 #include "monge/registry.h"
 
-#include "evaluation.h"
+#include "evaluation_points.h"
 #include "latent_space.h"
 
 namespace monge {

@@ -3,7 +3,7 @@
 #include "monge/latent_map.h"
 #include "monge/networks/autoencoder.h"
 
-#include "evaluation.h"
+#include "evaluation_points.h"
 #include "image/png.h"
 #include "image_evaluation.h"
 

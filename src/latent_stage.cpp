@@ -3,7 +3,7 @@
 #include "monge/log.h"
 #include "monge/solvers/autoencoder_fit.h"
 
-#include "evaluation.h"
+#include "evaluation_points.h"
 
 namespace monge {
 namespace {

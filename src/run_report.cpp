@@ -9,7 +9,7 @@
 #include "monge/run.h"
 
 #include "cells/cell_report.h"
-#include "evaluation.h"
+#include "evaluation_points.h"
 #include "image/png.h"
 #include "image_evaluation.h"
 #include "image_samples.h"

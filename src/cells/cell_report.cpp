@@ -6,7 +6,7 @@
 
 #include "arrays/location.h"
 #include "cells/cell_file.h"
-#include "evaluation.h"
+#include "evaluation_points.h"
 
 namespace monge {
 namespace {

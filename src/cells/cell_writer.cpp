@@ -148,6 +148,9 @@ class CellWriter final : public FileWriter {
 
 std::unique_ptr<ArrayWriter> create_cells(const std::filesystem::path& path, std::int64_t columns,
                                           const std::string& like, Existing existing) {
+  std::error_code failure;
+  if (!like.empty() && std::filesystem::equivalent(path, parse_location(like).path, failure))
+    fail(path.string(), "another file than that of the cells", "the same");
   return std::make_unique<CellWriter>(path, columns, like, existing);
 }
 

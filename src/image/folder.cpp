@@ -1,7 +1,9 @@
 #include "image/folder.h"
 
 #include "monge/error.h"
+#include "monge/image.h"
 
+#include "arrays/location.h"
 #include "image/format.h"
 
 #include <ATen/Parallel.h>
@@ -88,7 +90,11 @@ void make_folder(const fs::path& folder) {
 
 void require_place(const fs::path& in, const fs::path& out, Existing existing) {
   std::error_code failure;
-  if (!fs::exists(out, failure)) return;
+  if (!fs::exists(out, failure)) {
+    if (array_format(out) || is_image_path(out))
+      fail(out.string(), "a folder for the images", "the name of a file");
+    return;
+  }
   if (!fs::is_directory(out, failure)) fail(out.string(), "a folder for the images", "a file");
   if (fs::equivalent(in, out, failure))
     fail(out.string(), "another folder than that of the pictures", "the same");

@@ -3,10 +3,9 @@
 #include "monge/error.h"
 #include "monge/network_map.h"
 
-#include "kernels/icnn_view.h"
-#include "kernels/mlp_view.h"
 #include "solvers/exchange.h"
 #include "solvers/frame_entry.h"
+#include "solvers/saddle_point_maps.h"
 #include "solvers/saddle_point_step.h"
 
 namespace monge {
@@ -17,48 +16,7 @@ std::int64_t usual_batch(std::int64_t dimension, bool icnn) {
   return dimension <= 8 ? 64 : 128;
 }
 
-/// Throws Error on a given network from or to other dimensions.
-void require_network(const Network& network, const char* where, std::int64_t inputs,
-                     std::int64_t outputs) {
-  if (network.inputs() == inputs && network.outputs() == outputs) return;
-  fail(where, fmt::format("a network from {} to {} dimensions", inputs, outputs),
-       fmt::format("one from {} to {}", network.inputs(), network.outputs()));
-}
-
 }  // namespace
-
-/// What is trained for the map: a network from x and z to points, or a potential whose gradient
-/// gives the map; and the average of its parameters.
-struct SaddlePoint::Maps {
-  std::shared_ptr<Mlp> mlp, mlp_average;
-  std::shared_ptr<AutogradNetwork> given, given_average;
-  Potentials potential, potential_average;
-  std::int64_t rows = 0;  // of a pass
-
-  bool is_gradient() const { return !mlp && !given; }
-  std::shared_ptr<const Network> network(bool averaged) const {
-    if (given) return averaged ? given_average : given;
-    return averaged ? mlp_average : mlp;
-  }
-  State parameters() const {
-    return is_gradient() ? potential.any().parameters() : network(false)->parameters();
-  }
-  State average() const {
-    return is_gradient() ? potential_average.any().parameters() : network(true)->parameters();
-  }
-  std::map<std::string, double> lower_bounds() const {
-    return is_gradient() ? potential.any().lower_bounds() : std::map<std::string, double>();
-  }
-  MapPasses passes(bool residual) const {
-    if (given) return map_passes(given, residual);
-    if (mlp) return map_passes(*mlp, residual);
-    return potential.icnn ? gradient_passes(*potential.icnn) : descent_passes(*potential.mlp);
-  }
-  PassWork work() const {
-    if (potential.icnn) return pass_work(*potential.icnn);
-    return pass_work(mlp ? *mlp : potential.mlp->network());
-  }
-};
 
 /// The map's network is played against the potential's on points of `source` and `target`.
 struct SaddlePoint::Direction {
@@ -186,7 +144,7 @@ void SaddlePoint::build(Random& random, const std::shared_ptr<AutogradNetwork>& 
   if (options_.learning_rate == 0) options_.learning_rate = icnn ? 1e-3 : 3e-4;
   if (options_.potential_learning_rate == 0)
     options_.potential_learning_rate = options_.learning_rate;
-  build_map(random, map);
+  map_ = std::make_unique<Maps>(options_, potential_, random, map);
   set_frame(identity_frame(d));
   const bool clamped = options_.convexity == "clamp";
   map_adam_.emplace(
@@ -216,43 +174,8 @@ void SaddlePoint::build(Random& random, const std::shared_ptr<AutogradNetwork>& 
   step_ = std::make_unique<SaddlePointStep>(objective, map_->rows, potential_of(potential_),
                                             map_->passes(options_.residual));
   if (options_.bidirectional)
-    reverse_step_ =
-        std::make_unique<SaddlePointStep>(objective, map_->rows, potential_of(map_->potential),
-                                          Maps{.potential = potential_}.passes(false));
-}
-
-void SaddlePoint::build_map(Random& random, const std::shared_ptr<AutogradNetwork>& given) {
-  const std::int64_t d = potential_.any().dimension(), inputs = d + options_.noise_dimension;
-  map_ = std::make_unique<Maps>();
-  if (given) {
-    require_network(*given, "map", inputs, d);
-    map_->given = options_.average > 0 ? given->clone() : given;
-    map_->given_average = given;
-  } else if (potential_.icnn && options_.map == "gradient") {
-    DenseIcnnOptions network = potential_.icnn->settings();
-    if (!options_.map_hidden.empty()) network.hidden = options_.map_hidden;
-    for (Potentials* one : {&map_->potential, &map_->potential_average})
-      one->icnn = std::make_shared<DenseIcnn>(d, network, DenseIcnn::Initial::near_zero, random);
-    map_->rows = kernels::icnn_block_rows(kernels::icnn_shape(d, network), sizeof(float));
-  } else {
-    const bool gradient = options_.map == "gradient";
-    MlpOptions network;
-    if (const Mlp* perceptron = potential_.perceptron())
-      network.hidden = perceptron->settings().hidden;
-    if (!options_.map_hidden.empty()) network.hidden = options_.map_hidden;
-    network.activation = options_.map_activation;
-    network = sized_for(network, inputs);
-    if (gradient)
-      for (Potentials* one : {&map_->potential, &map_->potential_average})
-        one->mlp = std::make_shared<MlpPotential>(d, network, random);
-    else
-      for (auto* one : {&map_->mlp, &map_->mlp_average})
-        *one = std::make_shared<Mlp>(inputs, d, network, random);
-    map_->rows = kernels::mlp_block_rows(kernels::mlp_shape(inputs, gradient ? 1 : d, network),
-                                         sizeof(float));
-  }
-  if (given || potential_.given) map_->rows = options_.batch * options_.noise_samples;
-  copy_parameters(map_->average(), map_->parameters(), "saddle_point");
+    reverse_step_ = std::make_unique<SaddlePointStep>(
+        objective, map_->rows, potential_of(map_->potential), passes_of_gradient(potential_));
 }
 
 void SaddlePoint::set_frame(const AffineFrame& frame) {

@@ -6,7 +6,7 @@
 #include "monge/moments.h"
 
 #include "error_text.h"
-#include "evaluation.h"
+#include "evaluation_points.h"
 #include "image/png.h"
 #include "image/vips_session.h"
 #include "image_samples.h"

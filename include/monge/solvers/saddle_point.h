@@ -143,7 +143,6 @@ class SaddlePoint final : public Solver {
   void require_fit(const AutogradNetwork* map) const;
   void require_fit_of_levels() const;
   void require_fit_of_frame() const;
-  void build_map(Random& random, const std::shared_ptr<AutogradNetwork>& given);
   bool noisy() const { return options_.noise_dimension > 0; }
   void set_frame(const AffineFrame& frame);
   Tensor noise(const Rows& own);
