@@ -11,6 +11,7 @@
 #include "monge/run.h"
 
 #include "commands.h"
+#include "inputs.h"
 #include "interrupt.h"
 
 #include <ATen/ops/arange.h>
@@ -415,6 +416,7 @@ LoadedMap load(const std::filesystem::path& path) {
 
 void apply(const ApplyArguments& arguments) {
   require_sound(arguments);
+  require_input(arguments.in);
   const Existing existing = arguments.force ? Existing::replace : Existing::keep;
   const std::filesystem::path path = arguments.map;
   const LoadedMap loaded = load(path);

@@ -13,6 +13,7 @@
 #include "show.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <memory>
 
@@ -70,6 +71,10 @@ void require_sound(const ColourArguments& arguments, Existing existing) {
   if (!arguments.weights.empty() && arguments.weights.size() != arguments.palettes.size())
     throw Error("--weights: expected " + std::to_string(arguments.palettes.size()) +
                 ", one for each palette, got " + std::to_string(arguments.weights.size()));
+  for (const double weight : arguments.weights)
+    if (!(weight >= 0) || std::isinf(weight))
+      throw Error("--weights: expected finite numbers at or above 0, got " +
+                  std::to_string(weight));
   if (!arguments.weights.empty() && std::ranges::max(arguments.weights) <= 0)
     throw Error("--weights: expected a positive sum, got 0");
 }
@@ -196,8 +201,7 @@ void add_colour(CLI::App& app, int& exit_code) {
       ->add_option("--weights", arguments->weights,
                    "Of several palettes: their shares, such as 2,1,1; without it equal ones.")
       ->delimiter(',')
-      ->allow_extra_args(false)
-      ->check(CLI::NonNegativeNumber);
+      ->allow_extra_args(false);
   command
       ->add_option("--strength", arguments->strength,
                    "From 0 to 1: how far every colour goes on its way.")

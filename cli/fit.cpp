@@ -7,6 +7,7 @@
 #include "monge/run.h"
 
 #include "commands.h"
+#include "inputs.h"
 #include "interrupt.h"
 #include "show.h"
 
@@ -26,6 +27,7 @@ struct FitArguments {
 /// tells of, stay what they are; and where images give place to images, those are made as these
 /// were, of all labels.
 void take_file(Config& config, const std::string& section, const std::string& file) {
+  require_input(file);
   const std::string location = absolute_location(file, std::filesystem::current_path());
   const std::string measure = config.part(section, "");
   Table& side = config.sections[section];

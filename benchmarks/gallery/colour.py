@@ -115,7 +115,7 @@ def draw(shown):
             axis.imshow(small)
             axis.set_title(title, fontsize=8)
             axis.axis("off")
-    save(figure, "gallery.colour", colours=256)
+    save(figure, "gallery.colour", colours=None)
 
 
 def table(result):

@@ -13,14 +13,17 @@ __all__ = ["columns_titled", "plt", "save"]
 
 
 def save(figure, name, colours=64):
-    """Writes build/bench/NAME.png, in a palette: small enough for the repository."""
+    """Writes build/bench/NAME.png, in a palette of so many colours, small enough for the repository;
+    in all of its own where it is None, as photographs need, whose skies a palette would band."""
     common.OUT.mkdir(parents=True, exist_ok=True)
     figure.tight_layout()
     drawn = io.BytesIO()
     figure.savefig(drawn, dpi=90)
     plt.close(figure)
-    Image.open(drawn).convert("RGB").quantize(colours, dither=Image.Dither.NONE).save(
-        common.OUT / f"{name}.png", optimize=True)
+    picture = Image.open(drawn).convert("RGB")
+    if colours is not None:
+        picture = picture.quantize(colours, dither=Image.Dither.NONE)
+    picture.save(common.OUT / f"{name}.png", optimize=True)
 
 
 def columns_titled(axes, titles, fontsize=9):

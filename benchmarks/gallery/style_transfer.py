@@ -107,7 +107,7 @@ def draw(paths, out, colours):
     axis = figure.add_subplot(grid[1:, SHOWN - 2:])
     axis.imshow(crops["back"])
     axis.axis("off")
-    save(figure, "gallery.style_transfer", colours=256)
+    save(figure, "gallery.style_transfer", colours=None)
 
 
 def run():

@@ -128,6 +128,13 @@ def test_predicted_cells_keep_their_annotation(fitted_cells):
     assert numpy.abs(back - source.obsm["X_pca"]).mean() < 0.2
 
 
+def test_cells_are_not_written_over_those_they_are_predicted_from(fitted_cells):
+    before = (fitted_cells.folder / "cells.h5ad").read_bytes()
+    assert "another file than that of the cells" in fitted_cells.refuses(
+        "apply", "run", "--in", "cells.h5ad:X_pca:day=2", "--out", "./cells.h5ad", "--force")
+    assert (fitted_cells.folder / "cells.h5ad").read_bytes() == before
+
+
 @pytest.mark.parametrize("matrix", ["X", "layers/counts", "raw/X"])
 def test_predicted_genes_keep_their_names(monge, cells, matrix):
     monge.works("apply", identity(monge, GENES), "--in", f"cells.h5ad:{matrix}:day=3", "--out",

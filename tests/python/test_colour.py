@@ -101,6 +101,9 @@ def test_a_folder_of_photographs(photos):
     assert "--force" in photos.refuses("apply", "m.safetensors", "--in", "frames", "--out", "moved")
     assert "the same" in photos.refuses("apply", "m.safetensors", "--in", "frames", "--out", "frames",
                                         "--force")
+    for name in ("new.npy", "new.png"):
+        assert f"{name}: expected a folder" in photos.refuses("apply", "m.safetensors", "--in",
+                                                              "frames", "--out", name)
 
 
 def test_a_lut_from_elsewhere(photos):
@@ -126,7 +129,7 @@ def test_a_lut_from_elsewhere(photos):
 @pytest.mark.parametrize("more, words", [
     (["red.png", "--weights", "1,2"], "--weights: expected 1, one for each palette, got 2"),
     (["red.png", "blue.png", "--weights", "0,0"], "a positive sum"),
-    (["red.png", "blue.png", "--weights=-1,2"], "--weights"),
+    (["red.png", "blue.png", "--weights=-1,2"], "at or above 0, got -1"),
     (["red.png", "none.png"], "none.png: expected a picture file, got no such file"),
     (["red.png", "--strength", "1.5"], "--strength"), (["red.png", "--space", "hsv"], "--space"),
     (["red.png", "--set", "source.space=hsv"], "srgb | linear | lab | oklab"),

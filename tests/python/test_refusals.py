@@ -95,6 +95,8 @@ def test_bad_config(monge, text, words):
     (["apply", "run", "--in", "a.npy", "--out", "no/c.npy"], "folder 'no'"),
     (["apply", "run", "--in", "a.npy", "--out", "a.npy/c.npy"], "a.npy/c.npy"),
     (["apply", "run", "--in", "a.npy", "--out", "c.foo"], ".foo"),
+    (["apply", "run", "--in", "no/", "--out", "out/"], "no/: expected a file or a folder"),
+    (["fit", "--source", "no/", "--target", "a.npy"], "no/: expected a file or a folder"),
     (["apply", "no", "--in", "a.npy", "--out", "c.npy"], "no: expected"),
     (["apply", "a.npy", "--in", "a.npy", "--out", "c.npy"], "npy array"),
     (["apply", "run/checkpoint.safetensors", "--in", "a.npy", "--out", "c.npy"], "a map file"),
