@@ -83,8 +83,8 @@ def recoloured(paths):
 def draw(paths, out, colours):
     crops = {name: numpy.asarray(Image.open(path)) for name, path in
              (("x", paths["china"]), ("T(x)", out["china"]))}
-    figure = plt.figure(figsize=(10, 6.2))
-    grid = figure.add_gridspec(3, SHOWN, height_ratios=[2.7, 1, 1])
+    figure = plt.figure(figsize=(10, 4.9))
+    grid = figure.add_gridspec(3, SHOWN, height_ratios=[1.6, 1, 1])
     whole = [("photograph x", paths["china"]), ("T(x)", out["china"]),
              ("by colours alone", colours), ("y, and below its way back", paths["flower"])]
     for i, (title, path) in enumerate(whole):
