@@ -212,12 +212,14 @@ def test_what_a_map_of_points_refuses(bad, more, words):
 def test_what_a_map_of_images_refuses(pictures):
     pictures.works(*arguments("x", "y", *TINY, steps=1))
     numpy.save(pictures.folder / "large.npy", numpy.zeros((3, 2, 2, 3), "f4"))
+    (pictures.folder / "notes.txt").write_text("hello")
     for more, words in [
             (["--in", "large.npy", "--out", "new.npy"], "images [1, 4, 4], those of the map"),
             (["--in", "x", "--out", "x"], "another folder"),
             (["--in", "x", "--out", "y"], "pass --force"),
             (["--in", "x", "--out", "a.npy"], "a folder for the images"),
-            (["--in", "nothing", "--out", "new"], "another extension"),
+            (["--in", "nothing", "--out", "new"], "nothing: expected a file or a folder"),
+            (["--in", "notes.txt", "--out", "new"], "another extension"),
             (["--in", "x/02.png", "--out", "new.txt"], "an extension among"),
             (["--in", "x", "--out", "new", "--samples", "2"], "a map with noise")]:
         assert words in pictures.refuses("apply", "run", *more)
