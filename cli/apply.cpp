@@ -293,7 +293,7 @@ void apply_to_photographs(const ImageMapping& mapping, const ApplyArguments& arg
     print_folder(map_photograph_folder(mapping, arguments.in, arguments.out, existing), 1,
                  arguments);
   } catch (const Interrupted&) {
-    throw Interrupted{"the pictures that were finished are in " + arguments.out};
+    leave_interrupted("the pictures that were finished are in " + arguments.out);
   }
 }
 
