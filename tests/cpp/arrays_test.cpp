@@ -278,9 +278,6 @@ std::size_t peak_kibibytes() {
 /// A sparse file of 200 MB, in both layouts: read by chunks, it must not pass through memory whole.
 /// The first pages of the reader, its buffers and the allocator's arenas take up to 40 MB.
 TEST(Arrays, ReadingInChunksKeepsMemoryBounded) {
-#ifdef __SANITIZE_ADDRESS__
-  GTEST_SKIP() << "the sanitizer holds freed memory back";
-#endif
   const TemporaryFolder folder;
   constexpr std::int64_t rows = 3'200'000;
   constexpr std::int64_t columns = 16;
