@@ -73,10 +73,21 @@ class Fit:
     finished: Finished
     figures: dict
 
+    @property
+    def ended_early(self):
+        """Whether the guard ended it: training went wrong too often."""
+        return "training went wrong" in self.finished.text
+
     def record(self):
         return {"steps": self.steps, "train_seconds": round(self.train_seconds, 2),
                 "process_seconds": round(self.finished.wall, 2),
                 "cpu_seconds": round(self.finished.cpu, 2), **self.figures}
+
+
+def early_text(runs):
+    """How many of the runs the guard ended, in brackets, or nothing."""
+    early = sum(run["ended_early"] for run in runs)
+    return f" ({early} ended by the guard)" if early else ""
 
 
 def metrics(folder):

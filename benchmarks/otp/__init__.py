@@ -82,7 +82,7 @@ def fit(case, method, d, seed, cost=None):
     check = evaluation["plan_check"]
     cost = cost or exact_cost(case, d)
     return {"verdict": check["verdict"], "reason": check["reason"],
-            "ended_early": "training went wrong" in run.finished.text,
+            "ended_early": run.ended_early,
             "cost": abs(check["cost"] - cost) / cost,
             "target": check["d_target"], "target_error": check["d_target_error"],
             "energy": check["energy"], "floor": check["energy_floor"], "spread": check["spread"],
@@ -116,7 +116,6 @@ def cells(row):
 
     verdicts = [one["verdict"] for one in row["fits"]]
     counts = {name: verdicts.count(name) for name in sorted(set(verdicts))}
-    early = sum(one["ended_early"] for one in row["fits"])
     error = max(one["target_error"] for one in row["fits"])
     floor = max(one["floor"] for one in row["fits"])
     return [row["case"], row["dimension"], row["method"], values("cost", 1, 100),
@@ -125,7 +124,7 @@ def cells(row):
             values("seconds", 0),
             ", ".join(name if count == len(verdicts) else f"{count} {name}"
                       for name, count in counts.items()) +
-            (f" ({early} ended by the guard)" if early else "")]
+            common.early_text(row["fits"])]
 
 
 def table(result):

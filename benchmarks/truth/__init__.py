@@ -68,7 +68,7 @@ def one_run(pair, problem, side, options, budget, seed):
     record = {"pair": pair.name, "dimension": pair.dimension, "solver": side, "budget": budget,
               "seed": seed, "steps": fit.steps, "seconds": fit.train_seconds,
               "process_seconds": fit.finished.wall,
-              "ended_early": "training went wrong" in fit.finished.text,
+              "ended_early": fit.ended_early,
               "l2_uvp": pairs.uvp(forward, problem.y, problem.y.var(0).sum()),
               "cosine": pairs.cosine(problem.x, forward, problem.y), "inverse_l2_uvp": None}
     if "inverse_energy_distance" in fit.figures:

@@ -26,7 +26,7 @@ def plot(runs):
     for panel, pair in zip(panels[0], every):
         rows = [[run["l2_uvp"] for run in of(runs, pair=pair, budget=budget)]
                 for budget in BUDGETS]
-        panel.plot(times, [numpy.median(row) for row in rows], marker="o", label="default (dual)")
+        panel.plot(times, [numpy.median(row) for row in rows], marker="o", label=next(iter(SOLVERS)))
         panel.fill_between(times, [min(row) for row in rows], [max(row) for row in rows], alpha=0.2)
         dimension = of(runs, pair=pair)[0]["dimension"]
         if dimension in PUBLISHED:

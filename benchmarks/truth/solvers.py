@@ -33,17 +33,12 @@ def run():
     return result_of({name: SOLVERS[name] for name in wanted}, budgets("60"))
 
 
-def note(runs):
-    early = sum(run["ended_early"] for run in runs)
-    return f" ({early} ended by the guard)" if early else ""
-
-
 def table(result):
     runs, rows = result["runs"], []
     pairs = names(runs, "pair")
     for side in result["settings"]["solvers"]:
         own = [of(runs, solver=side, pair=pair) for pair in pairs]
-        rows.append([side + note(of(runs, solver=side)),
+        rows.append([side + common.early_text(of(runs, solver=side)),
                      *(f"{figures(part, 'l2_uvp')}; {figures(part, 'inverse_l2_uvp')}"
                        for part in own),
                      "; ".join(figures(part, "seconds") for part in own),

@@ -7,7 +7,6 @@
 
 namespace monge {
 
-/// Throws Error on a given network from or to other dimensions.
 void require_network(const Network& network, const char* where, std::int64_t inputs,
                      std::int64_t outputs) {
   if (network.inputs() == inputs && network.outputs() == outputs) return;
