@@ -1,5 +1,8 @@
 """What every benchmark needs: the program, a clock, the machine, JSON and Markdown."""
 
+import collections
+import datetime
+import functools
 import json
 import os
 import platform
@@ -7,12 +10,16 @@ import shutil
 import statistics
 import subprocess
 import sys
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "build" / "bench"
+RESULTS = ROOT / "benchmarks" / "results"  # of those that are measured in parts
+STARTED = time.monotonic()
 MONGE = Path(os.environ.get("MONGE", ROOT / "build" / "release" / "monge"))
 
 
@@ -94,13 +101,64 @@ def metrics(folder):
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
+def resumes():
+    """Whether what was measured before with the same program is not to be measured again."""
+    return os.environ.get("BENCH_RESUME") == "1" and "dirty" not in commit()
+
+
 def kept(path, asked):
-    """How a fit ended that an interrupted benchmark has left there, where BENCH_RESUME=1 and the
-    same was asked of the same commit; or None."""
-    if os.environ.get("BENCH_RESUME") != "1" or not path.exists() or "dirty" in asked["commit"]:
+    """How a fit ended that an interrupted benchmark has left there, where the same was asked of the
+    same program; or None."""
+    if not resumes() or not path.exists():
         return None
     record = json.loads(path.read_text())
     return Finished(**record["finished"]) if record["asked"] == asked else None
+
+
+_results = threading.Lock()
+
+
+def case(benchmark, question, measure):
+    """The figures of one case of a benchmark that takes hours, so that it can be measured in parts.
+
+    measure() gives them and `question` is all that they depend on, both of JSON's types. They are
+    kept in benchmarks/results, with where and when they were measured, and are taken from there
+    where BENCH_RESUME=1 and the same program was asked before. After BENCH_MINUTES no further case
+    begins: None.
+    """
+    path = RESULTS / f"{benchmark}.jsonl"
+    asked = {"question": json.loads(json.dumps(question)), "program": program()}
+    if resumes():
+        for line in records(path):
+            if {key: line[key] for key in asked} == asked:
+                return line
+    if time.monotonic() - STARTED > 60 * float(os.environ.get("BENCH_MINUTES", "inf")):
+        return None
+    line = {**asked, "measured": {"commit": commit(), "date": datetime.date.today().isoformat(),
+                                  "instructions": instructions(), "l2": cache_of_core()},
+            "figures": json.loads(json.dumps(measure()))}
+    with _results:
+        others = [one for one in records(path) if one["question"] != asked["question"]]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        whole = path.with_suffix(".part")
+        whole.write_text("".join(json.dumps(one) + "\n" for one in [*others, line]))
+        whole.replace(path)
+    return line
+
+
+def records(path):
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def places(lines):
+    """Where and when cases were measured, in words."""
+    def text(measured):
+        cache = f", {measured['l2']} L2" if measured["l2"] else ""
+        return (f"{measured['date']} at {measured['commit']} ({measured['instructions']}{cache})")
+
+    counts = collections.Counter(text(line["measured"]) for line in lines)
+    return "Measured " + "; ".join(f"{text}: {count}" if len(counts) > 1 else text
+                                   for text, count in counts.items()) + "."
 
 
 def fit(name, arguments, options, threads=1, may_diverge=False):
@@ -112,7 +170,7 @@ def fit(name, arguments, options, threads=1, may_diverge=False):
     folder = OUT / "runs" / name
     command = ["fit", *map(str, arguments), *sets(options), "--out", str(folder)]
     record = folder.with_name(f"{folder.name}.finished.json")
-    asked = {"commit": commit(), "command": command, "threads": threads}
+    asked = {"program": program(), "command": command, "threads": threads}
     finished = kept(record, asked)
     if finished is None:
         record.unlink(missing_ok=True)
@@ -153,10 +211,30 @@ def peers():
             for line in path.read_text().split()]
 
 
+def git(*arguments):
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True,
+                          text=True).stdout.strip()
+
+
+@functools.cache
 def commit():
-    """The checkout's, with -dirty where files of it have changed."""
-    return subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT,
-                          capture_output=True, text=True).stdout.strip()
+    """The checkout's at the start, with -dirty where files of it had changed but what benchmarks
+    write there."""
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".",
+                  f":!{RESULTS.relative_to(ROOT)}")
+    return git("describe", "--always") + ("-dirty" if changed else "")
+
+
+@functools.cache
+def program():
+    """git's names of the sources that a fit depends on."""
+    return [git("rev-parse", f"HEAD:{folder}") for folder in ("include", "src", "cli")]
+
+
+def instructions():
+    import torch
+
+    return torch.backends.cpu.get_cpu_capability()
 
 
 def machine():
@@ -166,7 +244,7 @@ def machine():
     compiler = (subprocess.run(["c++", "--version"], capture_output=True, text=True).stdout
                 if shutil.which("c++") else "")
     return {"cpu": cpu_model(), "cores": os.cpu_count(), "system": platform.platform(),
-            "instructions": torch.backends.cpu.get_cpu_capability(),
+            "instructions": instructions(),
             "monge": monge("--version").text.strip(), "commit": commit(),
             "python": platform.python_version(), "torch": torch.__version__,
             "numpy": numpy.__version__, "l2": cache_of_core(),

@@ -95,15 +95,23 @@ def dimensions(usual):
     return [int(d) for d in os.environ.get("BENCH_DIMENSIONS", usual).split(",") if d]
 
 
-def result_of(rows, costs=None):
+def result_of(benchmark, rows, costs=None):
     """The fits of (case, method, dimension), with W2² of a case where `costs` has it."""
-    costs = costs or {}
-    jobs = [lambda one=(case, method, d, seed): fit(*one, costs.get(one[0]))
-            for case, method, d in rows for seed in SEEDS]
-    fits = iter(common.in_parallel(jobs, WORKERS))
-    return {"steps": STEPS, "workers": WORKERS, "rows": [
-        {"case": case, "method": method, "dimension": d, "fits": [next(fits) for _ in SEEDS]}
-        for case, method, d in rows]}
+    def measured(case, method, d, seed):
+        question = {"case": case, "method": method, "dimension": d, "seed": seed,
+                    "options": METHODS[method], "steps": STEPS}
+        cost = (costs or {}).get(case)
+        return common.case(benchmark, question, lambda: fit(case, method, d, seed, cost))
+
+    jobs = [lambda one=(*row, seed): measured(*one) for row in rows for seed in SEEDS]
+    lines = common.in_parallel(jobs, WORKERS)
+    rest = iter(lines)
+    found = [{"case": case, "method": method, "dimension": d,
+              "fits": [line["figures"] for line in [next(rest) for _ in SEEDS] if line]}
+             for case, method, d in rows]
+    return {"steps": STEPS, "workers": WORKERS, "seeds": SEEDS,
+            "places": common.places([line for line in lines if line]),
+            "rows": [row for row in found if row["fits"]]}
 
 
 def cells(row):
@@ -130,8 +138,8 @@ def cells(row):
 def table(result):
     text = common.markdown(HEADER, [cells(row) for row in result["rows"]])
     return (f"{text}\n\n{result['steps']} steps, seeds 0 to "
-            f"{len(result['rows'][0]['fits']) - 1}; ranges over the seeds. D_cost is against the "
+            f"{result['seeds'][-1]}; ranges over the seeds. D_cost is against the "
             "exact W2²; ± is the largest standard error of D_target; energy is the energy distance "
             "over the target's mean distance, and the floor the largest between two samples of the "
             "target; L2-UVP is against the optimal map of the smoothed source. s is the "
-            f"processor time of a fit on one thread, {result['workers']} at a time.")
+            f"processor time of a fit on one thread, {result['workers']} at a time. {result['places']}")

@@ -9,7 +9,7 @@ def run():
     costs = {case: otp.exact_cost(case, 2) for case in otp.CURVES}
     rows = [(case, method, d) for d in otp.dimensions("2,32") for case in otp.CURVES
             for method in METHODS]
-    return {**otp.result_of(rows, costs), "costs": costs, "reference": otp.REFERENCE}
+    return {**otp.result_of("otp.curves", rows, costs), "costs": costs, "reference": otp.REFERENCE}
 
 
 def table(result):

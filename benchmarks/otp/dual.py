@@ -5,5 +5,6 @@ from otp import table  # noqa: F401
 
 
 def run():
-    return otp.result_of([(case, "OTP, dual", d) for d in otp.dimensions("2,4,8,16,32,64,128,256")
-                          for case in otp.SHEETS])
+    dimensions = otp.dimensions("2,4,8,16,32,64,128,256")
+    return otp.result_of("otp.dual", [(case, "OTP, dual", d) for d in dimensions
+                                      for case in otp.SHEETS])

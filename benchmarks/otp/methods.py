@@ -5,5 +5,6 @@ from otp import table  # noqa: F401
 
 
 def run():
-    return otp.result_of([(case, method, d) for d in otp.dimensions("2,16") for case in otp.SHEETS
-                          for method in otp.METHODS if method != "OTP, dual"])
+    return otp.result_of("otp.methods", [(case, method, d) for d in otp.dimensions("2,16")
+                                         for case in otp.SHEETS for method in otp.METHODS
+                                         if method != "OTP, dual"])

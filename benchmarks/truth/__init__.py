@@ -2,6 +2,7 @@
 
 import os
 import re
+import threading
 from pathlib import Path
 
 import common
@@ -29,9 +30,9 @@ def words(name, usual):
 
 
 def budgets(usual):
-    """(seconds, threads) of BENCH_SECONDS, each written as 240 or, with two threads, 240x2."""
+    """[seconds, threads] of BENCH_SECONDS, each written as 240 or, with two threads, 240x2."""
     parted = [word.partition("x") for word in words("BENCH_SECONDS", usual)]
-    return [(float(seconds), int(threads or 1)) for seconds, _, threads in parted]
+    return [[float(seconds), int(threads or 1)] for seconds, _, threads in parted]
 
 
 class Problem:
@@ -77,21 +78,33 @@ def one_run(pair, problem, side, options, budget, seed):
     return record
 
 
-def result_of(solvers, times):
-    """Every pair, seed, (seconds, threads) of `times` and solver {name: options}."""
-    known = all_pairs()
-    problems = {(pair.name, seed): Problem(pair, seed) for pair in known for seed in SEEDS}
-    runs = []
+def result_of(benchmark, solvers, times):
+    """Every pair, seed, [seconds, threads] of `times` and solver {name: options}."""
+    known, problems, made = all_pairs(), {}, threading.Lock()
+
+    def problem(pair, seed):
+        with made:
+            if (pair.name, seed) not in problems:
+                problems[pair.name, seed] = Problem(pair, seed)
+            return problems[pair.name, seed]
+
+    def measured(pair, side, options, budget, seed):
+        question = {"pair": pair.name, "options": options, "budget": budget, "seed": seed,
+                    "samples": SAMPLES, "held_out": HELD_OUT}
+        return common.case(benchmark, question, lambda: one_run(
+            pair, problem(pair, seed), side, options, budget, seed))
+
+    lines = []
     for threads in sorted({threads for _, threads in times}):
         # The solvers in turn, so that a change of load meets all alike.
-        cases = [(pair, problems[pair.name, seed], side, options, budget, seed) for pair in known
-                 for seed in SEEDS for budget in times if budget[1] == threads
-                 for side, options in solvers.items()]
-        runs += common.in_parallel([lambda case=case: one_run(*case) for case in cases],
-                                   max(1, WORKERS // threads))
+        cases = [(pair, side, options, budget, seed) for seed in SEEDS for pair in known
+                 for budget in times if budget[1] == threads for side, options in solvers.items()]
+        lines += common.in_parallel([lambda case=case: measured(*case) for case in cases],
+                                    max(1, WORKERS // threads))
+    lines = [line for line in lines if line]
     return {"settings": {"budgets": times, "seeds": SEEDS, "threads_at_once": WORKERS,
                          "samples": SAMPLES, "held_out": HELD_OUT, "solvers": solvers},
-            "runs": runs}
+            "places": common.places(lines), "runs": [line["figures"] for line in lines]}
 
 
 def of(runs, **wanted):
@@ -102,13 +115,17 @@ def names(runs, key):
     return list(dict.fromkeys(run[key] for run in runs))
 
 
-def figures(runs, key):
-    """The median and range of a figure of runs, "–" where none has it."""
+def figures(runs, key, seeds):
+    """The median and range of a figure of runs, "–" where none has it; of fewer runs than seeds,
+    how many."""
     values = [run[key] for run in runs if run[key] is not None]
-    return common.text_of(values) if values else "–"
+    few = f", {len(runs)} of {len(seeds)} seeds" if len(runs) < len(seeds) else ""
+    return common.text_of(values) + few if values else "–"
 
 
-def footer(settings):
+def footer(result):
+    settings = result["settings"]
     return (f"L2-UVP in %, lower is better, after training from {settings['samples']} samples of "
             f"each measure, on {settings['held_out']} held-out points; median (range) of "
-            f"{len(settings['seeds'])} seeds, {settings['threads_at_once']} threads at once.")
+            f"{len(settings['seeds'])} seeds, {settings['threads_at_once']} threads at once. "
+            f"{result['places']}")

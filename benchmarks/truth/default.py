@@ -4,30 +4,33 @@ import common
 import numpy
 from truth import PUBLISHED, budgets, figures, footer, names, of, result_of
 
-SOLVERS = {"default (dual)": {}}
+SOLVERS = {"dual (default)": {}}
 BUDGETS = budgets("60,240,1200x2")
 
 
 def run():
-    result = result_of(SOLVERS, BUDGETS)
-    plot(result["runs"])
+    result = result_of("truth.default", SOLVERS, BUDGETS)
+    plot(result)
     return result
 
 
-def plot(runs):
+def plot(result):
     """Accuracy against processor time, one panel a pair: build/bench/truth.default.svg."""
     import matplotlib
     matplotlib.use("svg")
     import matplotlib.pyplot as pyplot
 
-    every = names(runs, "pair")
-    times = [seconds * threads for seconds, threads in BUDGETS]
+    runs, every = result["runs"], names(result["runs"], "pair")
     figure, panels = pyplot.subplots(1, len(every), figsize=(4 * len(every), 3.6), squeeze=False)
     for panel, pair in zip(panels[0], every):
-        rows = [[run["l2_uvp"] for run in of(runs, pair=pair, budget=budget)]
-                for budget in BUDGETS]
-        panel.plot(times, [numpy.median(row) for row in rows], marker="o", label=next(iter(SOLVERS)))
-        panel.fill_between(times, [min(row) for row in rows], [max(row) for row in rows], alpha=0.2)
+        rows = {seconds * threads: [run["l2_uvp"] for run in of(runs, pair=pair,
+                                                                budget=[seconds, threads])]
+                for seconds, threads in result["settings"]["budgets"]}
+        rows = {time: row for time, row in rows.items() if row}
+        panel.plot(rows, [numpy.median(row) for row in rows.values()], marker="o",
+                   label=next(iter(SOLVERS)))
+        panel.fill_between(rows, [min(row) for row in rows.values()],
+                           [max(row) for row in rows.values()], alpha=0.2)
         dimension = of(runs, pair=pair)[0]["dimension"]
         if dimension in PUBLISHED:
             panel.axhline(PUBLISHED[dimension], color="grey", linestyle=":", label="best published")
@@ -41,16 +44,17 @@ def plot(runs):
 
 
 def table(result):
-    runs, settings = result["runs"], result["settings"]
-    rows = []
+    runs, rows = result["runs"], []
+    times, seeds = (result["settings"][key] for key in ("budgets", "seeds"))
     for pair in names(runs, "pair"):
-        by_budget = [of(runs, pair=pair, budget=budget) for budget in settings["budgets"]]
-        dimension = by_budget[0][0]["dimension"]
-        rows.append([dimension, *(figures(part, "l2_uvp") for part in by_budget),
+        by_budget = [of(runs, pair=pair, budget=budget) for budget in times]
+        longest = [part for part in by_budget if part][-1]
+        dimension = longest[0]["dimension"]
+        rows.append([dimension, *(figures(part, "l2_uvp", seeds) for part in by_budget),
                      PUBLISHED.get(dimension, "–"),
-                     *(figures(by_budget[-1], key)
+                     *(figures(longest, key, seeds)
                        for key in ("inverse_l2_uvp", "cosine", "steps"))])
     header = ["D", *(f"forward, {seconds:g} s" + (f", {threads} threads" if threads > 1 else "")
-                     for seconds, threads in settings["budgets"]),
+                     for seconds, threads in times),
               "best published", "inverse, at the end", "cosine", "steps"]
-    return f"{common.markdown(header, rows)}\n\n{footer(settings)}"
+    return f"{common.markdown(header, rows)}\n\n{footer(result)}"

@@ -30,19 +30,19 @@ SOLVERS = {
 
 def run():
     wanted = words("BENCH_SOLVERS", ",".join(SOLVERS))
-    return result_of({name: SOLVERS[name] for name in wanted}, budgets("60"))
+    return result_of("truth.solvers", {name: SOLVERS[name] for name in wanted}, budgets("60"))
 
 
 def table(result):
-    runs, rows = result["runs"], []
+    runs, seeds, rows = result["runs"], result["settings"]["seeds"], []
     pairs = names(runs, "pair")
     for side in result["settings"]["solvers"]:
         own = [of(runs, solver=side, pair=pair) for pair in pairs]
         rows.append([side + common.early_text(of(runs, solver=side)),
-                     *(f"{figures(part, 'l2_uvp')}; {figures(part, 'inverse_l2_uvp')}"
+                     *("; ".join(figures(part, key, seeds) for key in ("l2_uvp", "inverse_l2_uvp"))
                        for part in own),
-                     "; ".join(figures(part, "seconds") for part in own),
-                     "; ".join(figures(part, "steps") for part in own)])
+                     *("; ".join(figures(part, key, seeds) for part in own)
+                       for key in ("seconds", "steps"))])
     header = ["solver", *(f"D = {of(runs, pair=pair)[0]['dimension']}, forward; inverse"
                           for pair in pairs), "seconds", "steps"]
-    return f"{common.markdown(header, rows)}\n\n{footer(result['settings'])}"
+    return f"{common.markdown(header, rows)}\n\n{footer(result)}"

@@ -126,7 +126,7 @@ def test_the_compiled_gradient_is_the_eager_one(monkeypatch):
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
 
 
-def test_an_interrupted_benchmark_keeps_the_fits_of_its_own_commit(monkeypatch, tmp_path):
+def test_an_interrupted_benchmark_keeps_the_fits_of_its_own_program(monkeypatch, tmp_path):
     calls = []
 
     def monge(*arguments, threads, codes):
@@ -140,8 +140,9 @@ def test_an_interrupted_benchmark_keeps_the_fits_of_its_own_commit(monkeypatch, 
     monkeypatch.setattr(common, "OUT", tmp_path)
     monkeypatch.setattr(common, "monge", monge)
 
-    def fits(commit, resume="1", seed=0, threads=1):
-        monkeypatch.setattr(common, "commit", lambda: commit)
+    def fits(program, resume="1", seed=0, threads=1):
+        monkeypatch.setattr(common, "program", lambda: [program])
+        monkeypatch.setattr(common, "commit", lambda: program)
         monkeypatch.setenv("BENCH_RESUME", resume)
         fit = common.fit("a/fit", ["--recipe", "otp"], {"seed": seed}, threads)
         assert fit.record() == {"steps": 3, "train_seconds": 0.5, "process_seconds": 1.0,
@@ -170,6 +171,53 @@ def test_an_interrupted_fit_leaves_no_record_of_the_one_before(monkeypatch, tmp_
     assert not (folder.parent / "fit.finished.json").exists()
 
 
+@pytest.fixture
+def cases(monkeypatch, tmp_path):
+    """What `common.case` gives of a question put to a program, and how often it measured."""
+    measured = []
+
+    def measure():
+        measured.append(0)
+        return {"figure": len(measured), "pair": (1, 2)}
+
+    def ask(question, program="one", resume="1", commit="a"):
+        monkeypatch.setattr(common, "program", lambda: [program])
+        monkeypatch.setattr(common, "commit", lambda: commit)
+        monkeypatch.setenv("BENCH_RESUME", resume)
+        return common.case("part", question, measure)
+
+    monkeypatch.setattr(common, "RESULTS", tmp_path / "results")
+    return ask
+
+
+def test_a_benchmark_in_parts_measures_each_case_of_a_program_once(cases):
+    def figure(*arguments, **more):
+        return cases(*arguments, **more)["figures"]["figure"]
+
+    assert [figure({"seed": seed}) for seed in (0, 1, 0, 1)] == [1, 2, 1, 2]
+    assert figure({"seed": (0,)}) == figure({"seed": [0]}) == 3
+    assert [figure({"seed": 0}, program="two"), figure({"seed": 0}, program="two")] == [4, 4]
+    assert [figure({"seed": 1}, resume="0"), figure({"seed": 1})] == [5, 5]
+    assert [figure({"seed": 1}, commit="a-dirty"), figure({"seed": 1})] == [6, 6]
+    assert cases({"seed": 1})["figures"]["pair"] == [1, 2]
+    lines = common.records(common.RESULTS / "part.jsonl")
+    assert sorted(line["figures"]["figure"] for line in lines) == [3, 4, 6]
+
+
+def test_a_benchmark_in_parts_begins_no_case_after_its_time(cases, monkeypatch):
+    kept = cases({"seed": 0})
+    monkeypatch.setenv("BENCH_MINUTES", "0")
+    assert cases({"seed": 0}) == kept
+    assert cases({"seed": 1}) is None
+
+
+def test_cases_tell_where_they_were_measured(cases):
+    lines = [cases({"seed": seed}, commit=commit) for seed, commit in enumerate("aab")]
+    places = common.places(lines)
+    assert " at a (" in places and ": 2; " in places and places.endswith(": 1.")
+    assert ":" not in common.places(lines[2:])
+
+
 def truth_run(**more):
     return {"pair": "a", "dimension": 4, "solver": "MM-2", "budget": [60.0, 1], "seed": 0,
             "steps": 100, "seconds": 60.0, "ended_early": False, "l2_uvp": 1.0, "cosine": 0.9,
@@ -179,16 +227,20 @@ def truth_run(**more):
 def test_ground_truth_has_a_column_for_each_budget():
     settings = {"budgets": [[60.0, 1], [1200.0, 2]], "seeds": [0, 1, 2], "threads_at_once": 2,
                 "samples": 131072, "held_out": 16384, "solvers": {"MM-2": {}}}
+    rest = {"settings": settings, "places": "Measured here."}
     runs = [truth_run(budget=budget, seed=seed, l2_uvp=error + seed)
             for budget, error in [([60.0, 1], 4), ([1200.0, 2], 1)] for seed in range(3)]
-    row = cells(truth_default.table({"settings": settings, "runs": runs}), "4")
+    row = cells(truth_default.table({**rest, "runs": runs}), "4")
     assert numbers(row["forward, 60 s"]) == [5, 4, 6]
     assert numbers(row["forward, 1200 s, 2 threads"]) == [2, 1, 3]
     assert (row["best published"], row["inverse, at the end"]) == ("0.3", "–")
 
+    row = cells(truth_default.table({**rest, "runs": runs[:5]}), "4")
+    assert row["forward, 1200 s, 2 threads"] == "1.5 (1–2), 2 of 3 seeds"
+
     runs = [truth_run(pair=pair, dimension=d, inverse_l2_uvp=2.0, ended_early=d == 8)
             for pair, d in (("a", 4), ("b", 8))]
-    row = cells(truth_solvers.table({"settings": settings, "runs": runs}),
-                "MM-2 (1 ended by the guard)")
+    settings["seeds"] = [0]
+    row = cells(truth_solvers.table({**rest, "runs": runs}), "MM-2 (1 ended by the guard)")
     assert numbers(row["D = 8, forward; inverse"]) == [1, 2]
     assert row["seconds"] == "60; 60"
