@@ -13,7 +13,7 @@ import pairs
 PUBLISHED = {2: 0.1, 4: 0.3, 8: 0.7, 16: 1.4, 32: 2.8, 64: 3.2, 128: 2.0}
 SEEDS = list(range(int(os.environ.get("BENCH_SEEDS", 3))))
 WORKERS = int(os.environ.get("BENCH_WORKERS", os.cpu_count()))
-SAMPLES, HELD_OUT = 1 << 17, 1 << 14
+SAMPLES, HELD_OUT = 1 << 19, 1 << 14
 FOLDER = common.OUT / "runs" / "truth"
 
 
