@@ -478,7 +478,7 @@ void add_apply(CLI::App& app) {
       ->add_option("--seed", arguments->seed,
                    "Of a map with noise: fresh noise for every row, from this seed; without it "
                    "every call draws alike.")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(std::int64_t{0}, std::numeric_limits<std::int64_t>::max()));
   command
       ->add_option("--samples", arguments->samples,
                    "Of a map with noise: that many results for every row or image.")

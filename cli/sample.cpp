@@ -69,7 +69,7 @@ void add_sample(CLI::App& app) {
   command->add_option("--count", arguments->count, "How many points.")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 32));
   command->add_option("--seed", arguments->seed, "Of the points and of a map's noise.")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(std::int64_t{0}, std::numeric_limits<std::int64_t>::max()));
   command->add_flag("--inverse", arguments->inverse,
                     "Draws points of the target and moves them back.");
   command->add_flag("--force", arguments->force, "Replaces an existing output.");

@@ -6,10 +6,11 @@
 namespace monge {
 namespace {
 
-constexpr double kRangeTolerance = 1e-12;  // of the largest variance: below it, rounding
-constexpr double kFrameFloor = 1e-8;       // of the largest variance: what a frame resolves
-constexpr std::int64_t kDraws = 1 << 16;   // that moments are estimated from
-constexpr std::int64_t kRows = 1 << 12;    // points held in float64 at a time
+constexpr double kRangeTolerance = 1e-12;        // of the largest variance: below it, rounding
+constexpr double kFrameFloor = 1e-8;             // of the largest variance: what a frame resolves
+constexpr std::int64_t kDraws = 1 << 16;         // that moments are estimated from, at least
+constexpr std::int64_t kDrawsPerDimension = 64;  // an affine map's error is about d / n
+constexpr std::int64_t kRows = 1 << 12;          // points held in float64 at a time
 
 Tensor symmetric(const Tensor& matrix) { return 0.5 * (matrix + matrix.t()); }
 
@@ -82,7 +83,8 @@ Moments empirical_moments(const Tensor& points) {
 
 Moments sampled_moments(const Measure& measure, Random& random) {
   MomentSums sums;
-  over_points(measure, kDraws, kRows, random, [&](const Tensor& points) { sums.add(points); });
+  const std::int64_t draws = std::max(kDraws, kDrawsPerDimension * measure.dimension());
+  over_points(measure, draws, kRows, random, [&](const Tensor& points) { sums.add(points); });
   return sums.moments();
 }
 

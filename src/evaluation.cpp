@@ -77,13 +77,17 @@ void add_sheet_figures(std::vector<EvaluatedFigure>& figures, const Solution& so
   const auto* plan = dynamic_cast<const StochasticMap*>(solution.map.get());
   const Tensor mapped = to->flat(plan ? plan->sample(x, random) : solution.map->transport(x));
   const Tensor fixed = to->is_free().logical_not().to(at::kDouble);
-  const Tensor height = mapped.mv(fixed) / (std::abs(to->options().offset) * fixed.sum());
+  const double offset = std::abs(to->options().offset),
+               width = std::sqrt(fixed.sum().item<double>());
+  const Tensor above = mapped.mv(fixed) > 0;
+  const Tensor side = at::where(above, offset, -offset).unsqueeze(1);
+  const Tensor apart = ((mapped - side) * fixed).norm(2, {1}) / (2 * offset * width);
   const auto share = [](const Tensor& which) {
     return which.to(at::kDouble).mean().item<double>();
   };
-  figures.push_back({"share_above", share(height > 0),
+  figures.push_back({"share_above", share(above),
                      "share of mapped points on the target's upper sheet; 0.5 is right"});
-  figures.push_back({"share_on_sheets", share((height.abs() - 1).abs() < 2 * near),
+  figures.push_back({"share_on_sheets", share(apart < near),
                      "share of mapped points within a tenth of the sheets' distance of one; 1 is "
                      "right"});
 }

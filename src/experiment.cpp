@@ -190,6 +190,11 @@ Choices choices_of(const Config& config, const GivenNetworks& given) {
                   evaluate_declaration().read(config.options("evaluate"), "evaluate"),
                   {config.options("solver"), network ? network->name : "",
                    config.options("network"), cost.name, config.options("cost"), given}};
+  if (choices.smoothing.kind == "none")
+    for (const auto& [key, value] : config.options("smoothing"))
+      if (key != "kind" && value != smoothing_declaration().write(SmoothingOptions()).at(key))
+        fail("smoothing.kind", fmt::format("gaussian or variance_preserving for smoothing.{}", key),
+             "none");
   require_known_keys(choices.parts.solver, row.info, "solver");
   if (network) require_known_keys(choices.parts.network_options, *network, "network");
   require_known_keys(choices.parts.cost_options, cost, "cost");
@@ -297,6 +302,9 @@ Experiment build(const Config& config, const std::shared_ptr<ProcessGroup>& grou
   train = sized_for(train);
   if (smoothing.kind != "none") {
     if (smoothing.steps == 0) smoothing.steps = 7 * train.max_steps / 10;
+    if (train.max_steps > 0 && smoothing.steps > train.max_steps)
+      fail("smoothing.steps", fmt::format("at most train.max_steps = {}", train.max_steps),
+           fmt::format("{}", smoothing.steps));
     setting.smoothing.emplace(smoothing, smoothing.unit == "source"
                                              ? coordinate_variance(*sides.source, config.seed)
                                              : 1);

@@ -47,8 +47,16 @@ std::optional<Value> converted(const Value& value, const Value& like) {
   return std::nullopt;
 }
 
+/// What the bounds ask for, in words.
+std::string asked(const Bounds& bounds, const Value& value) {
+  const std::string text = bounds.text();
+  const auto* number = std::get_if<double>(&value);
+  if (!text.empty() && (!number || std::isfinite(*number))) return text;
+  return text.empty() ? "finite numbers" : fmt::format("a finite number, {}", text);
+}
+
 bool within(double number, const Bounds& bounds) {
-  if (std::isnan(number)) return false;
+  if (!std::isfinite(number)) return false;
   return (bounds.open ? number > bounds.least : number >= bounds.least) && number <= bounds.most;
 }
 
@@ -135,7 +143,7 @@ Value checked(const Value& value, const OptionInfo& option, std::string_view whe
              ? fmt::format("a list of {}", option.type)
              : fmt::format("{} {}", option.type == "integer" ? "an" : "a", option.type),
          fmt::format("{} {}", type_text(value), value_text(value)));
-  if (!within(*typed, option.bounds)) fail(key, option.bounds.text(), value_text(value));
+  if (!within(*typed, option.bounds)) fail(key, asked(option.bounds, *typed), value_text(value));
   return *typed;
 }
 

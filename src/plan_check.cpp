@@ -17,16 +17,30 @@ constexpr double most_monotonicity = 0.05;  // of the same
 constexpr double sampling = 3;              // times the noise of sampling
 constexpr double lower_dimension = 0.75;    // of the dimension
 constexpr std::int64_t blind = 16;          // dimensions where W2² of samples is mostly its floor
+constexpr std::int64_t few = 10;            // points of a sample: fewer tell nothing
 
-/// Whether the source lies on a set of lower dimension, where the problem has fake solutions.
+/// Whether the points seem to lie on a set of lower dimension.
+bool seems_low(const PlanMeasurements& m) {
+  return !m.smoothed &&
+         m.support.dimension() < lower_dimension * static_cast<double>(m.dimension());
+}
+
+/// Whether the source lies on a set of lower dimension, where the problem has fake solutions, and
+/// not its few points by chance.
 bool low(const PlanMeasurements& m) {
-  return !m.smoothed && m.support < lower_dimension * static_cast<double>(m.dimension());
+  const bool flat = m.support.rank < lower_dimension * static_cast<double>(m.dimension());
+  return seems_low(m) && (flat || 1 - m.support.share > m.support.noise());
 }
 
 std::string percent(double share) { return fmt::format("{:.0f} %", 100 * std::abs(share)); }
 
-/// How the target is missed, or "".
-std::string miss(const PlanMeasurements& m) {
+/// What sampling and the allowance can make of the cost.
+double cost_slack(const PlanMeasurements& m) {
+  return most_cost * m.scale + sampling * m.noise(m.cost - m.w2);
+}
+
+/// How the target is missed, or "". Samples raise W2² by at most `bias`.
+std::string miss(const PlanMeasurements& m, bool judge_cost) {
   const double all = most_spread + 1.5 * m.spread_floor;
   if (std::abs(m.spread.all) > all)
     return fmt::format("{} of its spread is {}", percent(std::expm1(m.spread.all)),
@@ -46,14 +60,16 @@ std::string miss(const PlanMeasurements& m) {
   if (m.dimension() < blind && beyond.mean() > farthest)
     return fmt::format("W2² to it is {} of its variance above the floor of sampling",
                        percent(beyond.mean() / m.target_variance));
+  const double reference = m.w2.mean(), cost = m.cost.mean();
+  if (judge_cost && reference - m.bias() - cost > cost_slack(m))
+    return fmt::format("its cost is {:.3g}, and none below {:.3g} can", cost, reference);
   return "";
 }
 
-/// How the cost is not optimal, or "". Samples raise W2² by at most `bias`.
+/// How the cost is not optimal, or "".
 std::string waste(const PlanMeasurements& m) {
   const double reference = m.w2.mean(), cost = m.cost.mean();
-  const double slack = most_cost * m.scale + sampling * m.noise(m.cost - m.w2);
-  if (cost - reference > slack || reference - m.bias() - cost > slack)
+  if (cost - reference > cost_slack(m))
     return fmt::format("its cost is {:.3g} where {:.3g} is optimal", cost, reference);
   if (m.monotonicity() > most_monotonicity)
     return fmt::format("pairing its own points better saves {} of what pairings can save",
@@ -62,12 +78,19 @@ std::string waste(const PlanMeasurements& m) {
 }
 
 std::string support_text(const PlanMeasurements& m) {
-  return fmt::format("the source lies on a set of about {:.0f} of {} dimensions", m.support,
-                     m.dimension());
+  return fmt::format("the source lies on a set of about {:.0f} of {} dimensions",
+                     m.support.dimension(), m.dimension());
 }
 
 void conclude(PlanCheck& check, const PlanMeasurements& m, bool judge_cost) {
-  const std::string missed = miss(m), wasted = judge_cost ? waste(m) : "";
+  const std::int64_t points = m.samples.x[0].size(0);
+  if (points < few) {
+    check.verdict = PlanVerdict::unconverged;
+    check.reason =
+        fmt::format("{} points of each measure in a sample tell nothing: at least {}", points, few);
+    return;
+  }
+  const std::string missed = miss(m, judge_cost), wasted = judge_cost ? waste(m) : "";
   const bool converged = low(m) || missed.empty();
   check.verdict = missed.empty() && wasted.empty() ? PlanVerdict::good
                   : converged                      ? PlanVerdict::fake
@@ -82,6 +105,8 @@ void conclude(PlanCheck& check, const PlanMeasurements& m, bool judge_cost) {
                                 : "the map does not reach the target: " + missed;
   if (low(m))
     check.reason += "; " + support_text(m) + ", where the problem has false solutions: use otp";
+  else if (seems_low(m))
+    check.reason += "; so few points do not tell whether its source fills its space";
   else if (!missed.empty())
     check.reason +=
         "; the source it is trained on fills its space, so that only the training is at fault";
@@ -146,7 +171,8 @@ PlanCheck check_plan(const TransportMap& map, const Measure& source, const Measu
       {"sensitivity", plan_sensitivity(map, x, m.source_variance, m.target_variance, random),
        "E|T(x + h) - T(x)|² for noise h of a hundredth of the source's spread, 1 for a scaling of "
        "P to Q; large where the map tears"},
-      {"source_dimension", m.support, "estimated dimension of the set that the source lies on"},
+      {"source_dimension", m.support.dimension(),
+       "estimated dimension of the set that the source lies on"},
   };
   return check;
 }

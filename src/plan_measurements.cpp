@@ -131,20 +131,20 @@ double nearest_dimension(const Tensor& points) {
   return mean > 0 ? 1 / mean : 0;
 }
 
-/// The dimension of the source's support: its directions with points, less where the estimate is
-/// below that of a Gaussian with the same covariance, which takes the estimate's bias away. Where
-/// n points fill the n - 1 directions that they can show, all d count.
-double support_dimension(const Tensor& points, Random& random) {
+/// The source's support: its directions with points, and the estimate over that for a Gaussian with
+/// the same covariance, which takes the estimate's bias away. Where n points fill the n - 1
+/// directions that they can show, all d count.
+Support support_of(const Tensor& points, Random& random) {
   const std::int64_t n = points.size(0), d = points.size(1);
-  if (n < 3) return static_cast<double>(d);
+  if (n < 3) return {static_cast<double>(d), 1, n};
   const Tensor values = Principal::of(points).values;
   const Tensor kept = values.gt(flat * values[-1]).nonzero().squeeze(1);
-  if (kept.size(0) == 0) return 0;
+  if (kept.size(0) == 0) return {0, 1, n};
   const double rank = static_cast<double>(kept.size(0) < n - 1 ? kept.size(0) : d);
   const Tensor normal =
       random.normal({n, kept.size(0)}).to(at::kDouble) * values.index_select(0, kept).sqrt();
   const double full = nearest_dimension(normal);
-  return rank * std::min(1.0, nearest_dimension(points) / full);
+  return {rank, std::min(1.0, nearest_dimension(points) / full), n};
 }
 
 }  // namespace
@@ -211,7 +211,7 @@ PlanMeasurements PlanMeasurements::of(const TransportMap& map, const Measure& so
               repeated(sets.y_other, sets.y,
                        [](const Tensor& a, const Tensor& b) { return spreads_of(a, b).widest(); })
                   .largest(),
-          .support = support_dimension(sets.x[0], random),
+          .support = support_of(at::cat({sets.x[0], sets.x_other[0]}), random),
           .smoothed = dynamic_cast<const SmoothedMap*>(&map) != nullptr,
           .shared = dynamic_cast<const FiniteMeasure*>(&source) ||
                     dynamic_cast<const FiniteMeasure*>(&target)};

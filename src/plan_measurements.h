@@ -44,6 +44,17 @@ struct Spreads {
   double widest() const { return directions.abs().max().item<double>(); }
 };
 
+/// What the source's points lie on: the dimension of their span, and the share of it that the
+/// distances of the nearest of so many points speak for.
+struct Support {
+  double rank, share;
+  std::int64_t points;
+
+  double dimension() const { return rank * share; }
+  /// What the share can be short of 1 by chance.
+  double noise() const { return 3.5 / std::sqrt(static_cast<double>(points)); }
+};
+
 /// All that the verdict on a plan stands on.
 struct PlanMeasurements {
   /// Throws Error where the map gives values that are not finite.
@@ -56,7 +67,7 @@ struct PlanMeasurements {
   Reached reached;
   Spreads spread;
   double spread_floor, direction_floor;  // the largest between two samples of Q
-  double support;                        // dimension of the source's
+  Support support;                       // of the source
   bool smoothed;
   bool shared;  // points of finite measures come again in other repetitions
 

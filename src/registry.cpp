@@ -82,8 +82,9 @@ std::unique_ptr<Solver> make_dual(std::int64_t dimension, SolverParts& parts, Ra
 void give_dual_time(std::int64_t dimension, double seconds, SolverParts& parts) {
   const auto icnn = dense_icnn_declaration().read(parts.network_options, "network");
   const auto options = dual_declaration().read(parts.solver, "solver");
-  if (options.members > 0) return;
   const DualBudget budget = dual_budget(dimension, seconds * at::get_num_threads(), options, icnn);
+  if (options.network_share < 0 && !budget.live) parts.solver["network_share"] = 0.0;
+  if (options.members > 0) return;
   parts.solver["members"] = budget.members;
   if (!budget.hidden.empty()) parts.network_options["hidden"] = budget.hidden;
 }

@@ -26,7 +26,7 @@ const Declaration<SmoothingOptions>& smoothing_declaration() {
           "section", "smoothing",
           "Noise on the source's points, which makes the max-min and dual problems have one "
           "solution; the fitted plan is T(x + noise).",
-          "Choi et al. 2025, section 4")
+          "Choi et al. 2025")
           .option("kind", &O::kind,
                   "none; x + sqrt(e) n; or sqrt(1 - e) x + sqrt(e) n, with n standard normal.",
                   one_of({"none", "gaussian", "variance_preserving"}))
@@ -39,10 +39,16 @@ const Declaration<SmoothingOptions>& smoothing_declaration() {
           .option("start_level", &O::start_level,
                   "e at the start, at least level; 0: level throughout.", at_least(0))
           .option("schedule", &O::schedule,
-                  "How e falls: its root along a line, e by equal factors, or as in the "
-                  "variance-preserving diffusion of Song et al. 2021 (levels below 1).",
-                  one_of({"linear", "geometric", "diffusion"}))
-          .option("steps", &O::steps, "Steps over which e falls; 0: 70 % of train.max_steps.",
+                  "How e falls: its root along a line, e by equal factors in every step, or in so "
+                  "many levels, or as in the variance-preserving diffusion of Song et al. 2021 "
+                  "(levels below 1).",
+                  one_of({"linear", "geometric", "levels", "diffusion"}))
+          .option("levels", &O::levels,
+                  "Of the schedule levels: how many, the first start_level, the last level; the "
+                  "networks that one ends with begin the next.",
+                  between(2, 1000))
+          .option("steps", &O::steps,
+                  "Steps over which e falls, at most train.max_steps; 0: 70 % of those.",
                   at_least(0));
   return declaration;
 }
@@ -77,6 +83,10 @@ double Smoothing::level(std::int64_t step) const {
   if (from == to || step >= options_.steps) return to;
   const double share = static_cast<double>(step) / static_cast<double>(options_.steps);
   if (options_.schedule == "geometric") return from * std::pow(to / from, share);
+  if (options_.schedule == "levels") {
+    const auto falls = static_cast<double>(options_.levels - 1);
+    return from * std::pow(to / from, std::floor(share * falls) / falls);
+  }
   if (options_.schedule == "diffusion")
     return diffusion_level(std::lerp(diffusion_time(from), diffusion_time(to), share));
   const double root = std::lerp(std::sqrt(from), std::sqrt(to), share);

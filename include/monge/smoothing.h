@@ -17,13 +17,14 @@ struct SmoothingOptions {
   double level = 0.01;
   double start_level = 0;
   std::string schedule = "linear";
+  std::int64_t levels = 8;
   std::int64_t steps = 0;
 };
 
 const Declaration<SmoothingOptions>& smoothing_declaration();
 
 /// What a source is smoothed by, x_e = keep · x + √variance · n with n standard normal; at level e
-/// (Choi et al. 2025, Overcoming Fake Solutions in Semi-Dual Neural Optimal Transport, section 4)
+/// (Choi et al. 2025, Overcoming Fake Solutions in Semi-Dual Neural Optimal Transport)
 ///
 ///   gaussian               x_e = x + √e n
 ///   variance_preserving    x_e = √(1 - e) x + √e n

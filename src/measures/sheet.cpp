@@ -14,7 +14,7 @@ const Declaration<SheetOptions>& sheet_declaration() {
       Declaration<O>("measure", "sheet",
                      "Uniform on a sheet of lower dimension: some coordinates uniform, the others "
                      "fixed; the exact cases of fake solutions.",
-                     "Choi et al. 2025, section 3.2")
+                     "Choi et al. 2025")
           .option("dimension", &O::dimension, "d.", between(1, 65536))
           .option("free", &O::free, "k, the number of uniform coordinates; 0: half of them.",
                   between(0, 65536))

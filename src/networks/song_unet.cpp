@@ -93,7 +93,7 @@ const Declaration<SongUNetOptions>& song_unet_declaration() {
       Declaration<O>("network", "song_unet",
                      "Convolutional network from images to images: residual blocks with group "
                      "normalisation and SiLU, links scaled by 1/√2, attention at one side.",
-                     "NCSN++ (Song et al. 2021), section 4.1 and appendix H")
+                     "NCSN++ (Song et al. 2021), section 4.4 and appendix H")
           .option("channels", &O::channels, "Channels of an image.", between(1, 1024))
           .option("noise_channels", &O::noise_channels,
                   "Channels of noise z that follow an image's own: T(x, z).", between(0, 1024))

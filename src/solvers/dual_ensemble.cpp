@@ -7,6 +7,7 @@ namespace {
 
 constexpr double speed = 3e10;  // multiplications a second of a core, nominal
 constexpr double most_members = 8;
+constexpr double live_steps = 300;  // after which a live network is better than the affine map
 
 std::string member(std::size_t i) { return fmt::format("member.{}", i); }
 
@@ -69,10 +70,12 @@ DualBudget dual_budget(std::int64_t dimension, double processor_seconds, const D
   const double steps = middle ? 15'000 : 20'000;
   DenseIcnnOptions sized = sized_for(network, dimension);
   const DualOptions chosen = sized_for(options, dimension, sized);
-  const auto members = [&] {
-    return processor_seconds * speed / (steps * dual_step_work(dimension, chosen, sized));
+  const auto all_steps = [&] {
+    return processor_seconds * speed / dual_step_work(dimension, chosen, sized);
   };
+  const auto members = [&] { return all_steps() / steps; };
   DualBudget budget;
+  budget.live = all_steps() >= live_steps * static_cast<double>(chosen.members);
   if (middle && network.hidden.empty() && members() >= 1.2) {
     for (std::int64_t& width : sized.hidden) width *= 2;
     budget.hidden = sized.hidden;

@@ -158,6 +158,11 @@ TEST(DualBudget, GivesTimeToWidthAndMembers) {
   EXPECT_EQ(budget(64, 240).members, 1);
   EXPECT_EQ(budget(64, 2400).hidden, Widths());
   EXPECT_EQ(budget(4, 60).members, 1);
+  EXPECT_TRUE(budget(64, 60).live);
+  EXPECT_TRUE(budget(256, 60).live);
+  EXPECT_FALSE(budget(1024, 60).live);
+  EXPECT_TRUE(budget(1024, 1200).live);
+  EXPECT_FALSE(dual_budget(64, 20, {.members = 8}, {}).live);
 }
 
 /// What is open is chosen where the budget is one of time, and kept in the resolved config.
@@ -171,7 +176,14 @@ TEST(DualBudget, IsThatOfTheExperiment) {
   const auto members = [&](const std::string& text) {
     return std::get<std::int64_t>(options_of(text).at("members"));
   };
+  const auto share = [&](const std::string& text) {
+    return std::get<double>(options_of(text).at("network_share"));
+  };
   const double seconds = 240.0 / at::get_num_threads();
+  EXPECT_EQ(share(fmt::format("[train]\nmax_seconds = {:.1f}\n", seconds)), 0.5);
+  EXPECT_EQ(share("[train]\nmax_seconds = 0.1\n"), 0);
+  EXPECT_EQ(share("[train]\nmax_seconds = 0.1\n[solver]\nname = \"dual\"\nnetwork_share = 0.4\n"),
+            0.4);
   EXPECT_EQ(members("[train]\nmax_steps = 10\n"), 1);
   EXPECT_EQ(members(fmt::format("[train]\nmax_seconds = {:.1f}\n", seconds)), 2);
   EXPECT_EQ(members(fmt::format("[train]\nmax_seconds = {:.1f}\n[solver]\nname = \"dual\"\n"

@@ -62,7 +62,10 @@ TEST(Options, NamesTheNearestKey) {
 TEST(Options, HoldsEveryKindOfBound) {
   EXPECT_EQ(message({{"count", std::int64_t{11}}}), "solver.count: expected 1 to 10, got 11");
   EXPECT_EQ(message({{"weight", 0.0}}), "solver.weight: expected above 0, got 0");
-  EXPECT_EQ(message({{"weight", std::nan("")}}), "solver.weight: expected above 0, got nan");
+  EXPECT_EQ(message({{"weight", std::nan("")}}),
+            "solver.weight: expected a finite number, above 0, got nan");
+  EXPECT_EQ(message({{"weight", std::numeric_limits<double>::infinity()}}),
+            "solver.weight: expected a finite number, above 0, got inf");
   EXPECT_EQ(message({{"word", std::string("blue")}}),
             "solver.word: expected red | green, got \"blue\"");
   EXPECT_EQ(message({{"widths", std::vector<std::int64_t>{3, 0}}}),

@@ -267,6 +267,46 @@ TEST(PlanCheck, FewPointsRaiseNoFalseAlarm) {
   EXPECT_LE(alarms, 2) << reasons;
 }
 
+TEST(PlanCheck, VeryFewPointsTellNothing) {
+  Random random(5, "points");
+  const auto source = gaussian(0, 1, 2), target = gaussian(1, 3, 2);
+  const ArrayMeasure x(source.sample(16, random)), y(target.sample(16, random));
+  const PlanCheck check = check_plan(FormulaMap(2, scaled(3, 1)), x, y, 1);
+  EXPECT_EQ(verdict_text(check.verdict), "unconverged");
+  EXPECT_EQ(check.reason, "8 points of each measure in a sample tell nothing: at least 10");
+}
+
+TEST(PlanCheck, FewPointsThatFillTheirSpaceAreNotTakenForALine) {
+  const auto source = gaussian(0, 1, 2), target = gaussian(4, 1, 2);
+  int fake = 0;
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    Random random(seed, "points");
+    const ArrayMeasure x(source.sample(30, random)), y(target.sample(30, random));
+    const PlanCheck check = check_plan(FormulaMap(2, scaled(1, 0)), x, y, seed);
+    EXPECT_NE(check.verdict, PlanVerdict::good);
+    fake += check.verdict == PlanVerdict::fake;
+  }
+  EXPECT_LE(fake, 1);
+  // On a line they are, however few.
+  Random random(1, "points");
+  const Tensor line = at::cat({random.normal({30, 1}), at::zeros({30, 1})}, 1);
+  const PlanCheck check = check_plan(FormulaMap(2, scaled(1, 0)), ArrayMeasure(line),
+                                     ArrayMeasure(target.sample(30, random)), 1);
+  EXPECT_EQ(verdict_text(check.verdict), "fake");
+}
+
+TEST(PlanCheck, ACostBelowTheOptimalOneMissesTheTarget) {
+  const Case one("perpendicular", 2, -1);
+  const FormulaMap narrow(2, [](const Tensor& x, const Tensor&) {
+    return joined(at::zeros_like(front(x)), 0.9 * front(x));
+  });
+  const PlanCheck check =
+      check_plan(narrow, SheetMeasure(one.source), SheetMeasure(one.target), 1, {.points = 1000});
+  EXPECT_EQ(verdict_text(check.verdict), "fake");
+  expect_message(check.reason, "the map does not reach the target: its cost is 0.6");
+  expect_message(check.reason, ", and none below 0.6");
+}
+
 TEST(PlanCheck, TheSeedDecidesEveryFigure) {
   const Case one("one_to_many", 2, -1);
   const auto figures = [&](std::uint64_t seed) {

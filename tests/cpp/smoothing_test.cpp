@@ -30,6 +30,15 @@ TEST(Smoothing, TheLevelFallsFromTheFirstToTheLastAndStays) {
   EXPECT_NEAR(Smoothing(falling("geometric")).at(50).variance, 0.08, 1e-12);
 }
 
+TEST(Smoothing, LevelsFallInStagesByEqualFactors) {
+  SmoothingOptions options = falling("levels");
+  options.levels = 4;  // 0.64, 0.16, 0.04, 0.01
+  const Smoothing smoothing(options);
+  for (const auto& [step, variance] : std::vector<std::pair<std::int64_t, double>>{
+           {0, 0.64}, {33, 0.64}, {34, 0.16}, {66, 0.16}, {67, 0.04}, {99, 0.04}, {100, 0.01}})
+    EXPECT_NEAR(smoothing.at(step).variance, variance, 1e-12) << step;
+}
+
 TEST(Smoothing, TheDiffusionsTimeRunsEvenly) {
   // -log(1 - e) = 0.1 t + 9.95 t², solved for t by halving.
   const auto time = [](double level) {

@@ -127,6 +127,12 @@ def test_max_min_transport_takes_the_coordinates_of_the_dual(monge, start, in_sp
     (["smoothing.kind=gaussian", "smoothing.start_level=1e-3"],
      "smoothing.start_level: expected 0 or at least level = 0.01, got 0.001"),
     (["smoothing.kind=variance_preserving", "smoothing.level=1"], "expected levels below 1, got 1"),
+    (["smoothing.kind=gaussian", "smoothing.level=inf"],
+     "smoothing.level: expected a finite number, above 0, got inf"),
+    (["smoothing.level=0.5"],
+     "smoothing.kind: expected gaussian or variance_preserving for smoothing.level, got none"),
+    (["smoothing.kind=gaussian", "smoothing.start_level=1", "smoothing.steps=100000"],
+     "smoothing.steps: expected at most train.max_steps = "),
 ])
 def test_levels_that_cannot_be_are_refused(monge, settings, words):
     assert words in monge.refuses(*fit_arguments(*sets(settings)))

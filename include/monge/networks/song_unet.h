@@ -26,7 +26,7 @@ namespace networks {
 struct SongBlock;
 }
 
-/// The network of NCSN++ (Song et al. 2021, section 4.1 and appendix H) from images to images,
+/// The network of NCSN++ (Song et al. 2021, section 4.4 and appendix H) from images to images,
 /// without its embedding of time: DDPM's UNet (Ho et al. 2020, appendix B) with BigGAN's residual
 /// blocks (Brock et al. 2019, appendix B), whose links are scaled by 1/√2 and whose sides are
 /// halved and doubled by the filter [1, 3, 3, 1] (Karras et al. 2020, StyleGAN2). With N group

@@ -30,9 +30,11 @@ class DualEnsemble final : public Solver {
   std::vector<std::unique_ptr<Dual>> members_;
 };
 
-/// What there is time for: how many members, and how wide a network where its width is free.
+/// What there is time for: how many members, how wide a network where its width is free, and
+/// whether it learns to give its share of the first map, which random weights give badly at first.
 struct DualBudget {
   std::int64_t members = 1;
+  bool live = true;                       ///< false: better begun at the affine map alone
   std::vector<std::int64_t> hidden = {};  ///< empty: as the dimension has it
 };
 
