@@ -49,10 +49,10 @@ std::optional<Value> converted(const Value& value, const Value& like) {
 
 /// What the bounds ask for, in words.
 std::string asked(const Bounds& bounds, const Value& value) {
-  const std::string text = bounds.text();
   const auto* number = std::get_if<double>(&value);
-  if (!text.empty() && (!number || std::isfinite(*number))) return text;
-  return text.empty() ? "finite numbers" : fmt::format("a finite number, {}", text);
+  const bool finite = !number || std::isfinite(*number);
+  if (bounds.text().empty()) return "finite numbers";
+  return finite ? bounds.text() : fmt::format("a finite number, {}", bounds.text());
 }
 
 bool within(double number, const Bounds& bounds) {
