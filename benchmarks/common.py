@@ -154,8 +154,10 @@ def places(lines):
     """Where and when cases were measured, in words."""
     def text(measured):
         cache = f", {measured['l2']} L2" if measured["l2"] else ""
-        return (f"{measured['date']} at {measured['commit']} ({measured['instructions']}{cache})")
+        return f"{measured['date']} at {measured['commit']} ({measured['instructions']}{cache})"
 
+    if not lines:
+        return "Nothing measured yet."
     counts = collections.Counter(text(line["measured"]) for line in lines)
     return "Measured " + "; ".join(f"{text}: {count}" if len(counts) > 1 else text
                                    for text, count in counts.items()) + "."

@@ -142,4 +142,5 @@ def table(result):
             "exact W2²; ± is the largest standard error of D_target; energy is the energy distance "
             "over the target's mean distance, and the floor the largest between two samples of the "
             "target; L2-UVP is against the optimal map of the smoothed source. s is the "
-            f"processor time of a fit on one thread, {result['workers']} at a time. {result['places']}")
+            f"processor time of a fit on one thread, {result['workers']} at a time. "
+            f"{result['places']}")

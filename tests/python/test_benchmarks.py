@@ -216,6 +216,7 @@ def test_cases_tell_where_they_were_measured(cases):
     places = common.places(lines)
     assert " at a (" in places and ": 2; " in places and places.endswith(": 1.")
     assert ":" not in common.places(lines[2:])
+    assert common.places([]) == "Nothing measured yet."
 
 
 def truth_run(**more):
