@@ -88,29 +88,27 @@ Moments sampled_moments(const Measure& measure, Random& random) {
   return sums.moments();
 }
 
-Tensor coordinate_variances(const Measure& measure, Random& random) {
-  constexpr std::int64_t numbers = 1 << 22, all_numbers = 1 << 26;  // at a time, and drawn
-  const std::int64_t d = measure.dimension();
-  const auto known =
-      dynamic_cast<const FiniteMeasure*>(&measure) ? std::nullopt : measure.moments();
-  if (known) return known->covariance.diagonal();
-  const std::int64_t rows = std::clamp<std::int64_t>(numbers / d, 1, kRows);
-  const std::int64_t draws = std::clamp<std::int64_t>(all_numbers / d, rows, kDraws);
-  std::int64_t count = 0;
-  Tensor origin, sum, squares;
-  over_points(measure, draws, rows, random, [&](const Tensor& points) {
-    const Tensor block = points.to(at::kDouble);
-    if (count == 0) {
-      origin = block.mean(0);
-      sum = squares = at::zeros_like(origin);
-    }
-    const Tensor centred = block - origin;
-    sum = sum + centred.sum(0);
-    squares = squares + centred.square().sum(0);
-    count += block.size(0);
-  });
-  const auto n = static_cast<double>(count);
-  return (squares - sum.square() / n) / std::max(n - 1, 1.0);
+double effective_variance(const Measure& measure, Random& random) {
+  constexpr std::int64_t numbers = 1 << 23;  // of the points, in float64
+  const auto* finite = dynamic_cast<const FiniteMeasure*>(&measure);
+  if (const auto known = finite ? std::nullopt : measure.moments()) {
+    const double total = known->covariance.trace().item<double>();
+    return total > 0 ? known->covariance.square().sum().item<double>() / total : 0;
+  }
+  std::int64_t n = std::clamp<std::int64_t>(numbers / measure.dimension(), 2, kDraws);
+  if (finite) n = std::min(n, finite->size());
+  if (n < 2) return 0;
+  const Tensor points = finite ? finite->points(random.permutation(finite->size()).narrow(0, 0, n))
+                               : measure.sample(n, random);
+  const Tensor x = points.to(at::kDouble) - points.to(at::kDouble).mean(0);
+  const Tensor norms = x.square().sum(1);
+  const double total = norms.sum().item<double>() / static_cast<double>(n - 1);
+  if (!(total > 0)) return 0;
+  // Over pairs of different points <x, x'>² has the mean tr(covariance²); Xᵀ X and X Xᵀ have one
+  // norm.
+  const Tensor products = n < x.size(1) ? at::mm(x, x.t()) : at::mm(x.t(), x);
+  const Tensor pairs = products.square().sum() - norms.square().sum();
+  return pairs.item<double>() / static_cast<double>(n * (n - 1)) / total;
 }
 
 AffineMap bures_wasserstein_map(const Moments& source, const Moments& target) {

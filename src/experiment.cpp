@@ -106,10 +106,10 @@ std::vector<std::int64_t> common_shape(const Measure& source, const Measure& tar
   return {source.dimension()};
 }
 
-/// The mean over the coordinates.
-double coordinate_variance(const Measure& measure, std::uint64_t seed) {
+/// What levels of smoothing in the source's unit are measured in.
+double smoothing_unit(const Measure& source, std::uint64_t seed) {
   Random random(seed, "smoothing unit");
-  const double variance = coordinate_variances(measure, random).mean().item<double>();
+  const double variance = effective_variance(source, random);
   if (!(variance > 0)) fail("smoothing.unit", "data where all source points are one", "source");
   return variance;
 }
@@ -305,9 +305,8 @@ Experiment build(const Config& config, const std::shared_ptr<ProcessGroup>& grou
     if (train.max_steps > 0 && smoothing.steps > train.max_steps)
       fail("smoothing.steps", fmt::format("at most train.max_steps = {}", train.max_steps),
            fmt::format("{}", smoothing.steps));
-    setting.smoothing.emplace(smoothing, smoothing.unit == "source"
-                                             ? coordinate_variance(*sides.source, config.seed)
-                                             : 1);
+    setting.smoothing.emplace(
+        smoothing, smoothing.unit == "source" ? smoothing_unit(*sides.source, config.seed) : 1);
   }
   return {resolved(config, choices),
           source,

@@ -31,8 +31,9 @@ const Declaration<SmoothingOptions>& smoothing_declaration() {
                   "none; x + sqrt(e) n; or sqrt(1 - e) x + sqrt(e) n, with n standard normal.",
                   one_of({"none", "gaussian", "variance_preserving"}))
           .option("unit", &O::unit,
-                  "What levels are measured in: squared units of the data, or the mean variance of "
-                  "the source's coordinates.",
+                  "What levels are measured in: squared units of the data, or the source's "
+                  "variance in the directions that it fills, its total variance over its effective "
+                  "dimension.",
                   one_of({"data", "source"}))
           .option("level", &O::level, "e at the end of training and when the plan is sampled.",
                   above(0))

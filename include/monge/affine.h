@@ -54,9 +54,12 @@ AffineFrame frame_from_state(const State& state, std::int64_t dimension);
 /// variance), of 2^16 draws elsewhere. Points are read in blocks.
 Moments sampled_moments(const Measure& measure, Random& random);
 
-/// The variance of each coordinate, [d] float64, of the same points and without a [d, d] matrix;
-/// exact where the measure knows its moments and is not finite.
-Tensor coordinate_variances(const Measure& measure, Random& random);
+/// The variance in a direction that the measure fills: tr(S²) / tr(S) of its covariance S, which is
+/// the total variance over the effective dimension tr(S)² / tr(S²). Directions of little variance
+/// do not count, so it is the same in whatever space the measure lies; 0 of a single point. From
+/// the moments where the measure knows them and is not finite, else from at most 2^16 points,
+/// without bias in tr(S²).
+double effective_variance(const Measure& measure, Random& random);
 
 AffineFrame identity_frame(std::int64_t dimension);
 

@@ -39,7 +39,7 @@ struct Noise {
 /// The noise over the steps of a run: it falls from the start level to the last one and stays.
 class Smoothing {
  public:
-  /// Levels are in units of `unit`, a variance: 1, or that of a coordinate of the source. Throws
+  /// Levels are in units of `unit`, a variance: 1, or the source's `effective_variance`. Throws
   /// Error where the kind is none, or no number of steps is set for levels that fall, or the
   /// levels do not fit the kind or the schedule.
   explicit Smoothing(const SmoothingOptions& options, double unit = 1);

@@ -12,7 +12,7 @@
 namespace monge {
 namespace {
 
-constexpr std::size_t block_bytes = std::size_t{1} << 16;
+constexpr std::size_t read_bytes = std::size_t{1} << 16;
 constexpr std::size_t longest_cell = std::size_t{1} << 16;
 
 /// The separator of a line: a tab or a ';' outside quotes wins over ',', which may be a decimal
@@ -216,7 +216,7 @@ class CsvReader final : public ArrayReader {
   /// The first line with something on it, as far as its first block.
   std::string first_line() {
     std::string text(
-        static_cast<std::size_t>(std::min<std::uint64_t>(block_bytes, source_.size() - offset_)),
+        static_cast<std::size_t>(std::min<std::uint64_t>(read_bytes, source_.size() - offset_)),
         '\0');
     source_.read(offset_, text.data(), text.size());
     const std::size_t begin = std::min(text.find_first_not_of(" \r\n"), text.size());
@@ -230,7 +230,7 @@ class CsvReader final : public ArrayReader {
 
   /// Parses the next block of the file.
   void feed() {
-    std::array<char, block_bytes> block;  // NOLINT(*-member-init): filled by the read
+    std::array<char, read_bytes> block;  // NOLINT(*-member-init): filled by the read
     const auto count =
         static_cast<std::size_t>(std::min<std::uint64_t>(block.size(), source_.size() - offset_));
     source_.read(offset_, block.data(), count);

@@ -129,7 +129,7 @@ const std::vector<Block>& blocks() {
   return list;
 }
 
-Tensor pooled(const Tensor& x, Pool pool) {
+Tensor apply_pool(const Tensor& x, Pool pool) {
   switch (pool) {
     case Pool::none:
       return x;
@@ -205,7 +205,7 @@ class Inception final : public FeatureNetwork {
     const std::string prefix = std::string(block.name) + ".";
     std::vector<Tensor> outputs;
     for (const Branch& branch : block.branches) {
-      Tensor y = pooled(x, branch.pool);
+      Tensor y = apply_pool(x, branch.pool);
       for (const Unit& unit : branch.units) y = run(y, prefix, unit);
       if (branch.fork.empty()) outputs.push_back(y);
       for (const Unit& unit : branch.fork) outputs.push_back(run(y, prefix, unit));
@@ -217,7 +217,7 @@ class Inception final : public FeatureNetwork {
   Tensor run(Tensor x) const {
     for (const Unit& unit : stem()) {
       x = run(x, "", unit);
-      if (pooled_after(unit.name)) x = pooled(x, Pool::strided_maximum);
+      if (pooled_after(unit.name)) x = apply_pool(x, Pool::strided_maximum);
     }
     for (const Block& block : blocks()) x = run(x, block);
     return x.mean(at::IntArrayRef{2, 3});

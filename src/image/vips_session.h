@@ -11,9 +11,8 @@
 
 namespace monge::image {
 
-/// Starts libvips once for the process (safe from any thread) and gives it as many workers as
-/// ATen has, so that the two never ask for more threads than the caller allowed. Its messages are
-/// silenced: what matters comes back as an Error.
+/// Starts libvips once for the process (safe from any thread), with one thread to a picture. Its
+/// messages are silenced: what matters comes back as an Error.
 void start_vips();
 
 /// The first of libvips's complaints, a line each, the rest being its consequences; empties

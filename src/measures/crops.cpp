@@ -4,6 +4,7 @@
 
 #include "image/bicubic.h"
 #include "image/folder.h"
+#include "image/levels.h"
 #include "image/prepare.h"
 
 #include <numbers>
@@ -14,8 +15,6 @@ namespace {
 namespace fs = std::filesystem;
 
 double radians(double degrees) { return degrees * std::numbers::pi / 180; }
-
-float scaled(std::uint8_t level) { return static_cast<float>(level) / 127.5f - 1; }
 
 /// How far the middles of a turned square's corners are from its own, along an axis.
 double reach(std::int64_t size, double angle) {
@@ -185,7 +184,7 @@ void CropMeasure::cut(const Tensor& photograph, const Place& place, float* crop)
     for (std::int64_t y = 0; y < size; ++y) {
       const std::uint8_t* row = levels + (channel * height + top + y) * width + left;
       for (std::int64_t x = 0; x < size; ++x)
-        *crop++ = scaled(row[place.mirrored ? size - 1 - x : x]);
+        *crop++ = image::from_level(row[place.mirrored ? size - 1 - x : x]);
     }
 }
 
@@ -212,8 +211,8 @@ void CropMeasure::cut_turned(const Tensor& photograph, const Place& place, float
       for (std::int64_t channel = 0; channel < channels_; ++channel) {
         const std::uint8_t* plane = levels + channel * height * width;
         const auto between = [&](std::int64_t line) {
-          return std::lerp(scaled(plane[line * width + left]), scaled(plane[line * width + beside]),
-                           rightward);
+          return std::lerp(image::from_level(plane[line * width + left]),
+                           image::from_level(plane[line * width + beside]), rightward);
         };
         crop[channel * size * size] = std::lerp(between(top), between(below), lower);
       }

@@ -6,6 +6,7 @@
 
 #include "arrays/idx.h"
 #include "image/array_images.h"
+#include "image/levels.h"
 #include "image/prepare.h"
 
 #include <numeric>
@@ -38,16 +39,15 @@ class LoadedImages final : public ImageSet {
   Tensor levels_;
 };
 
-float scaled(std::uint8_t level) { return static_cast<float>(level) / 127.5f - 1; }
-
 void scale(const std::uint8_t* levels, std::int64_t count, float* to) {
-  for (std::int64_t i = 0; i < count; ++i) to[i] = scaled(levels[i]);
+  for (std::int64_t i = 0; i < count; ++i) to[i] = image::from_level(levels[i]);
 }
 
 /// Rows of `width` pixels from right to left.
 void scale_mirrored(const std::uint8_t* levels, std::int64_t count, std::int64_t width, float* to) {
   for (std::int64_t row = 0; row < count; row += width)
-    for (std::int64_t x = 0; x < width; ++x) to[row + x] = scaled(levels[row + width - 1 - x]);
+    for (std::int64_t x = 0; x < width; ++x)
+      to[row + x] = image::from_level(levels[row + width - 1 - x]);
 }
 
 /// Where MNIST and its likes have the labels of "train-images-idx3-ubyte.gz".

@@ -8,7 +8,7 @@
 namespace monge {
 namespace {
 
-using Rows = std::span<std::int64_t>;
+using Indices = std::span<std::int64_t>;
 
 /// Rows of a matrix of d columns.
 struct Cloud {
@@ -18,7 +18,7 @@ struct Cloud {
 };
 
 /// The coordinate in which the rows vary most, by up to `looked` of them.
-std::int64_t widest(const Cloud& cloud, Rows rows, std::vector<double>& sums) {
+std::int64_t widest(const Cloud& cloud, Indices rows, std::vector<double>& sums) {
   constexpr std::int64_t looked = 64;
   const std::int64_t stride = std::max<std::int64_t>(std::ssize(rows) / looked, 1);
   const std::int64_t d = cloud.d;
@@ -43,7 +43,7 @@ std::int64_t widest(const Cloud& cloud, Rows rows, std::vector<double>& sums) {
 }
 
 /// Those below the median in that coordinate come first, and those that are no number before them.
-void halve(const Cloud& cloud, Rows rows, std::int64_t column) {
+void halve(const Cloud& cloud, Indices rows, std::int64_t column) {
   const auto place = [&](std::int64_t row) {
     const float value = cloud.at(row, column);
     return value == value ? value : -std::numeric_limits<float>::infinity();
@@ -51,7 +51,7 @@ void halve(const Cloud& cloud, Rows rows, std::int64_t column) {
   std::ranges::nth_element(rows, rows.begin() + std::ssize(rows) / 2, {}, place);
 }
 
-void order_cells(const Cloud& first, const Cloud& second, Rows rows, Rows others,
+void order_cells(const Cloud& first, const Cloud& second, Indices rows, Indices others,
                  std::vector<double>& sums) {
   if (rows.size() < 2 || others.size() < 2) return;
   const std::int64_t column = widest(first, rows, sums);

@@ -19,17 +19,26 @@ Moments random_moments(std::int64_t d, const char* name, double low = 0.3, doubl
 
 double gap(const Tensor& a, const Tensor& b) { return (a - b).abs().max().item<double>(); }
 
-/// Those of sampled_moments, of finite measures in blocks and of others from their formula.
-TEST(CoordinateVariances, AreTheDiagonalOfTheCovariance) {
+/// tr(S²) / tr(S), from samples and from moments, in any space that the points lie in.
+TEST(EffectiveVariance, IsThatOfTheDirectionsThatAMeasureFills) {
   Random random(12, "points");
-  const Tensor rows = random.normal({9000, 3}) * at::tensor({1.0, 5.0, 0.1}) + 100;
-  const ArrayMeasure finite(rows);
-  EXPECT_TRUE(at::allclose(coordinate_variances(finite, random),
-                           sampled_moments(finite, random).covariance.diagonal(), 1e-9));
-  const Moments truth{at::zeros({2}, at::kDouble),
-                      at::tensor({2.0, 0.5, 0.5, 3.0}, at::kDouble).view({2, 2})};
-  EXPECT_TRUE(
-      at::equal(coordinate_variances(GaussianMeasure(truth), random), truth.covariance.diagonal()));
+  const Tensor plane = (random.normal({20000, 2}) * vector({2, 1})).to(at::kFloat) + 100;
+  const Tensor turned = std::get<0>(at::linalg_qr(random.normal({300, 300}))).narrow(0, 0, 2);
+  const double truth = (16.0 + 1) / (4 + 1);
+  const double flat = effective_variance(ArrayMeasure(plane), random);
+  EXPECT_NEAR(flat, truth, 0.05 * truth);
+  const ArrayMeasure embedded(plane.matmul(turned.to(at::kFloat)));
+  EXPECT_NEAR(effective_variance(embedded, random), flat, 1e-4 * flat);
+  const Moments known{at::zeros({3}, at::kDouble), at::diag(vector({4, 1, 0}))};
+  EXPECT_DOUBLE_EQ(effective_variance(GaussianMeasure(known), random), truth);
+}
+
+/// As many dimensions as points: the plain covariance of samples would give 2.
+TEST(EffectiveVariance, OfFewPointsIsNotThatOfTheirOwnSpace) {
+  Random random(13, "points");
+  EXPECT_NEAR(effective_variance(ArrayMeasure(random.normal({200, 200})), random), 1, 0.05);
+  EXPECT_EQ(effective_variance(ArrayMeasure(at::ones({5, 2}, at::kFloat)), random), 0);
+  EXPECT_EQ(effective_variance(ArrayMeasure(at::ones({1, 2}, at::kFloat)), random), 0);
 }
 
 TEST(Affine, EmpiricalMomentsAreThoseOfTheRowsWhateverTheOffset) {

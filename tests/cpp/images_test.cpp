@@ -7,6 +7,7 @@
 
 #include "image/cache.h"
 #include "image_fixture.h"
+#include "kernel_fixture.h"
 
 #include <fstream>
 
@@ -115,6 +116,18 @@ TEST_F(ImageMeasures, APictureThatIsDamagedAtTheEndGivesItsPlaceToTheFirst) {
   std::filesystem::remove(at("set/a.png"));
   EXPECT_NE(message_of([&] { levels(*measure(options())); }).find("at least one undamaged"),
             std::string::npos);
+}
+
+/// Where libvips has several threads to a picture, three of ten such reads gave what there was.
+TEST_F(ImageMeasures, ADamagedPictureIsNeverTakenForAWholeOne) {
+  flat("set/a.png", 10);
+  write_cut("set/z.jpg");
+  const auto misread = on_threads(2, [&] {
+    int count = 0;
+    for (int i = 0; i < 20; ++i) count += levels(*measure(options())) != std::vector<int>{10, 10};
+    return count;
+  });
+  EXPECT_EQ(misread, 0);
 }
 
 TEST_F(ImageMeasures, BadFoldersAreRefusedWithTheFilesThatShowIt) {
