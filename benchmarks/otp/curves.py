@@ -14,5 +14,5 @@ def run():
 
 def table(result):
     costs = ", ".join(f"{case} {cost:.4f}" for case, cost in result["costs"].items())
-    return (f"{otp.table(result)} The exact W2² is that of a discrete plan between "
-            f"{result['reference']} points of each: {costs}.")
+    return (f"{otp.table(result)} W2², exact between {result['reference']} points of each, on which "
+            f"D_cost stands: {costs}.")
