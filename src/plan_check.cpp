@@ -17,7 +17,7 @@ constexpr double most_monotonicity = 0.05;  // of the same
 constexpr double sampling = 3;              // times the noise of sampling
 constexpr double lower_dimension = 0.75;    // of the dimension
 constexpr std::int64_t blind = 16;          // dimensions where W2² of samples is mostly its floor
-constexpr std::int64_t few = 10;            // points of a sample: fewer tell nothing
+constexpr std::int64_t fewest = 10;         // points of a sample: fewer tell nothing
 
 /// Whether the points seem to lie on a set of lower dimension.
 bool seems_low(const PlanMeasurements& m) {
@@ -84,10 +84,10 @@ std::string support_text(const PlanMeasurements& m) {
 
 void conclude(PlanCheck& check, const PlanMeasurements& m, bool judge_cost) {
   const std::int64_t points = m.samples.x[0].size(0);
-  if (points < few) {
+  if (points < fewest) {
     check.verdict = PlanVerdict::unconverged;
-    check.reason =
-        fmt::format("{} points of each measure in a sample tell nothing: at least {}", points, few);
+    check.reason = fmt::format("{} points of each measure in a sample tell nothing: at least {}",
+                               points, fewest);
     return;
   }
   const std::string missed = miss(m, judge_cost), wasted = judge_cost ? waste(m) : "";

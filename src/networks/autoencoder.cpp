@@ -8,7 +8,7 @@
 namespace monge {
 namespace {
 
-constexpr std::int64_t block = 512;  // points that pass together where nothing is recorded
+constexpr std::int64_t block_points = 512;  // points that pass together where nothing is recorded
 
 bool has_channels(const std::vector<std::int64_t>& shape) { return shape.size() == 3; }
 
@@ -132,7 +132,7 @@ Autoencoder::Code Autoencoder::code(const Tensor& x, Graph graph) const {
 Tensor Autoencoder::encode(const Tensor& x, Graph graph) const {
   require_rows(x, dimension_, "points");
   if (graph == Graph::create) return code(x, graph).mean;
-  return features::in_batches(x, block,
+  return features::in_batches(x, block_points,
                               [this](const Tensor& some) { return code(some, Graph::none).mean; });
 }
 
@@ -143,7 +143,7 @@ Tensor Autoencoder::decode(const Tensor& z, Graph graph) const {
     const Tensor out = unclipped(some, graph);
     return of_images() ? out.clamp(-1, 1) : out;
   };
-  return graph == Graph::create ? decoded(z) : features::in_batches(z, block, decoded);
+  return graph == Graph::create ? decoded(z) : features::in_batches(z, block_points, decoded);
 }
 
 Tensor Autoencoder::decode_unclipped(const Tensor& z) const {

@@ -8,7 +8,7 @@ import pytest
 
 import monge
 
-OTP = {"smoothing": "gaussian", "smoothing_unit": "source", "smoothing_level": 0.015,
+OTP = {"smoothing": "gaussian", "smoothing_unit": "source", "smoothing_level": 0.0075,
        "bends": "independent", "learning_rate": 1e-2, "conjugate_tolerance": 1e-2,
        "celu_alpha": 0.05}
 SHORT = {"hidden": [16], "max_steps": 300, "progress": False}
@@ -45,7 +45,7 @@ def test_a_recipe_is_its_options(plan, sheets):
     other = monge.OptimalTransport(**OTP, **SHORT).fit(*sheets)
     numpy.testing.assert_array_equal(other.transform(sheets[0]), plan.transform(sheets[0]))
     assert plan.options_ == other.options_
-    assert plan.options_["smoothing"]["level"] == 0.015
+    assert plan.options_["smoothing"]["level"] == 0.0075
     assert plan.solver is None and plan.learning_rate is None
 
 
@@ -57,7 +57,7 @@ def test_a_recipe_is_that_of_the_program(plan, sheets, tmp_path):
                     "network.hidden=[16]"], cwd=tmp_path, check=True, capture_output=True)
     loaded = monge.load(tmp_path / "run")
     numpy.testing.assert_array_equal(loaded.transform(sheets[0]), plan.transform(sheets[0]))
-    assert (loaded.smoothing, loaded.smoothing_level) == ("gaussian", 0.015)
+    assert (loaded.smoothing, loaded.smoothing_level) == ("gaussian", 0.0075)
 
 
 def test_options_and_parts_are_laid_over_a_recipe(sheets):
