@@ -230,7 +230,7 @@ def commit():
 @functools.cache
 def program():
     """git's names of the sources that a fit depends on."""
-    return [git("rev-parse", f"HEAD:{folder}") for folder in ("include", "src", "cli", "recipes")]
+    return [git("rev-parse", f"HEAD:{folder}") for folder in ("include", "src", "cli")]
 
 
 def instructions():

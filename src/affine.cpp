@@ -59,18 +59,6 @@ Spectrum floored(const Tensor& covariance) {
   return result;
 }
 
-/// visit(block) for all points of a finite measure, for `draws` of any other, `rows` at a time.
-template <class Visit>
-void over_points(const Measure& measure, std::int64_t draws, std::int64_t rows, Random& random,
-                 Visit visit) {
-  if (const auto* finite = dynamic_cast<const FiniteMeasure*>(&measure)) {
-    for (std::int64_t start = 0; start < finite->size(); start += rows)
-      visit(finite->points(at::arange(start, std::min(start + rows, finite->size()), at::kLong)));
-  } else {
-    for (std::int64_t drawn = 0; drawn < draws; drawn += rows) visit(measure.sample(rows, random));
-  }
-}
-
 }  // namespace
 
 Moments empirical_moments(const Tensor& points) {
@@ -83,8 +71,15 @@ Moments empirical_moments(const Tensor& points) {
 
 Moments sampled_moments(const Measure& measure, Random& random) {
   MomentSums sums;
-  const std::int64_t draws = std::max(kDraws, kDrawsPerDimension * measure.dimension());
-  over_points(measure, draws, kRows, random, [&](const Tensor& points) { sums.add(points); });
+  if (const auto* finite = dynamic_cast<const FiniteMeasure*>(&measure)) {
+    for (std::int64_t start = 0; start < finite->size(); start += kRows)
+      sums.add(
+          finite->points(at::arange(start, std::min(start + kRows, finite->size()), at::kLong)));
+  } else {
+    const std::int64_t draws = std::max(kDraws, kDrawsPerDimension * measure.dimension());
+    for (std::int64_t drawn = 0; drawn < draws; drawn += kRows)
+      sums.add(measure.sample(kRows, random));
+  }
   return sums.moments();
 }
 
@@ -95,20 +90,23 @@ double effective_variance(const Measure& measure, Random& random) {
     const double total = known->covariance.trace().item<double>();
     return total > 0 ? known->covariance.square().sum().item<double>() / total : 0;
   }
-  std::int64_t n = std::clamp<std::int64_t>(numbers / measure.dimension(), 2, kDraws);
-  if (finite) n = std::min(n, finite->size());
-  if (n < 2) return 0;
-  const Tensor points = finite ? finite->points(random.permutation(finite->size()).narrow(0, 0, n))
-                               : measure.sample(n, random);
-  const Tensor x = points.to(at::kDouble) - points.to(at::kDouble).mean(0);
-  const Tensor norms = x.square().sum(1);
-  const double total = norms.sum().item<double>() / static_cast<double>(n - 1);
+  const std::int64_t d = measure.dimension();
+  std::int64_t points = std::clamp<std::int64_t>(numbers / d, 2, kDraws);
+  if (finite) points = std::min(points, finite->size());
+  if (points < 2) return 0;
+  Tensor x = (finite ? finite->points(random.permutation(finite->size()).narrow(0, 0, points))
+                     : measure.sample(points, random))
+                 .to(at::kDouble);
+  x.sub_(x.mean(0));
+  const auto n = static_cast<double>(points);
+  // X Xᵀ has the trace and the norm of Xᵀ X.
+  const Tensor products = (points < d ? at::mm(x, x.t()) : at::mm(x.t(), x)).div_(n - 1);
+  const double total = products.trace().item<double>();
   if (!(total > 0)) return 0;
-  // Over pairs of different points <x, x'>² has the mean tr(covariance²); Xᵀ X and X Xᵀ have one
-  // norm.
-  const Tensor products = n < x.size(1) ? at::mm(x, x.t()) : at::mm(x.t(), x);
-  const Tensor pairs = products.square().sum() - norms.square().sum();
-  return pairs.item<double>() / static_cast<double>(n * (n - 1)) / total;
+  const double plain = products.square().sum().item<double>();
+  const double unbiased =
+      points > 2 ? (n - 1) * (n - 1) / ((n - 2) * (n + 1)) * (plain - total * total / (n - 1)) : 0;
+  return std::max(std::min(unbiased, plain), total * total / static_cast<double>(d)) / total;
 }
 
 AffineMap bures_wasserstein_map(const Moments& source, const Moments& target) {

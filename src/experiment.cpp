@@ -110,7 +110,8 @@ std::vector<std::int64_t> common_shape(const Measure& source, const Measure& tar
 double smoothing_unit(const Measure& source, std::uint64_t seed) {
   Random random(seed, "smoothing unit");
   const double variance = effective_variance(source, random);
-  if (!(variance > 0)) fail("smoothing.unit", "data where all source points are one", "source");
+  if (!(variance > 0))
+    fail("smoothing.unit", "\"data\" for a source whose points are all equal", "source");
   return variance;
 }
 

@@ -63,9 +63,9 @@ def curve(case, n, seed):
 def files(case, d, n, seed):
     """A curve's points in a random plane of R^d: the files of both measures."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    normal = numpy.random.default_rng(1).normal(size=(d, 2))
+    normal = numpy.random.default_rng(2).normal(size=(d, 2))
     plane = numpy.linalg.qr(normal)[0].T if d > 2 else numpy.eye(2)
-    paths = [FOLDER / f"{case.split()[0]}-{d}-{seed}-{side}.npy" for side in ("source", "target")]
+    paths = [FOLDER / f"{case.split()[0]}-{d}-{n}-{seed}-{side}.npy" for side in ("source", "target")]
     for path, points in zip(paths, curve(case, n, seed)):
         with tempfile.NamedTemporaryFile(dir=FOLDER, delete=False) as file:
             numpy.save(file, (points @ plane).astype("float32"))
@@ -123,6 +123,10 @@ def result_of(benchmark, rows, costs=None):
     def measured(case, method, d, seed):
         question = {"case": case, "method": method, "dimension": d, "seed": seed,
                     "options": METHODS[method], "steps": STEPS}
+        if method in RECIPES:
+            question["recipe"] = common.git("rev-parse", f"HEAD:recipes/{RECIPES[method]}.toml")
+        if case in CURVES:
+            question["points"] = [TRAINING, REFERENCE, FRESH]
         cost = (costs or {}).get(case)
         return common.case(benchmark, question, lambda: fit(case, method, d, seed, cost))
 

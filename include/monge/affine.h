@@ -51,14 +51,15 @@ struct AffineFrame {
 AffineFrame frame_from_state(const State& state, std::int64_t dimension);
 
 /// Moments of a measure from its samples: of all points where it is finite (one point has no
-/// variance), of 2^16 draws elsewhere. Points are read in blocks.
+/// variance), of 2^16 draws elsewhere, 64 for each dimension at least. Points are read in blocks.
 Moments sampled_moments(const Measure& measure, Random& random);
 
 /// The variance in a direction that the measure fills: tr(S²) / tr(S) of its covariance S, which is
 /// the total variance over the effective dimension tr(S)² / tr(S²). Directions of little variance
 /// do not count, so it is the same in whatever space the measure lies; 0 of a single point. From
-/// the moments where the measure knows them and is not finite, else from at most 2^16 points,
-/// without bias in tr(S²).
+/// the moments where the measure knows them and is not finite, else from at most 2^16 points (and
+/// 2^23 numbers), with the estimate of tr(S²) that is unbiased for Gaussians (Bai and Saranadasa
+/// 1996), kept within what the points' own covariance and its trace allow.
 double effective_variance(const Measure& measure, Random& random);
 
 AffineFrame identity_frame(std::int64_t dimension);

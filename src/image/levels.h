@@ -13,6 +13,7 @@ Tensor to_levels(const Tensor& images, const std::string& where);
 
 /// Bytes as numbers in [-1, 1].
 Tensor from_levels(const Tensor& levels);
+/// One of them.
 inline float from_level(std::uint8_t level) { return static_cast<float>(level) / 127.5f - 1; }
 
 /// Writes one image [channels, height, width] of bytes, channels 1 or 3, in the format that the

@@ -10,7 +10,7 @@
 namespace monge::image {
 
 /// An 8-bit picture with every colour replaced. The map sees each distinct colour once, here and
-/// now; the pixels are computed when an encoder asks for them, in its worker threads.
+/// now; the pixels are computed when an encoder asks for them.
 vips::VImage recolour_by_table(const vips::VImage& picture, const ColourFunction& map,
                                const std::string& where);
 

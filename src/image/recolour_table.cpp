@@ -8,7 +8,7 @@ namespace {
 
 using vips::VImage;
 
-/// What the encoder's threads need to recolour a region: read only while they run.
+/// What an encoder needs to recolour a region.
 struct Table {
   ColourSet colours;
   std::vector<std::uint8_t> mapped;  ///< [colours.size(), 3]

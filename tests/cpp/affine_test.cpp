@@ -33,10 +33,26 @@ TEST(EffectiveVariance, IsThatOfTheDirectionsThatAMeasureFills) {
   EXPECT_DOUBLE_EQ(effective_variance(GaussianMeasure(known), random), truth);
 }
 
-/// As many dimensions as points: the plain covariance of samples would give 2.
+/// White noise in as many dimensions as there are points and in more, whose plain covariance would
+/// give 2 and 52; of a line of five points the variance.
 TEST(EffectiveVariance, OfFewPointsIsNotThatOfTheirOwnSpace) {
   Random random(13, "points");
   EXPECT_NEAR(effective_variance(ArrayMeasure(random.normal({200, 200})), random), 1, 0.05);
+  EXPECT_NEAR(effective_variance(ArrayMeasure(random.normal({5, 256})), random), 1, 0.7);
+  const Tensor line = at::arange(5, at::kFloat).unsqueeze(1);
+  EXPECT_NEAR(effective_variance(ArrayMeasure(line), random), 2.5, 1e-9);
+}
+
+/// One point in a thousand apart: nothing but it varies.
+TEST(EffectiveVariance, OfARarePointIsItsVariance) {
+  Random random(14, "points");
+  Tensor rows = at::zeros({1000, 2}, at::kFloat);
+  rows[0].fill_(1);
+  EXPECT_NEAR(effective_variance(ArrayMeasure(rows), random), 2e-3, 2e-5);
+}
+
+TEST(EffectiveVariance, OfEqualPointsIsNothing) {
+  Random random(15, "points");
   EXPECT_EQ(effective_variance(ArrayMeasure(at::ones({5, 2}, at::kFloat)), random), 0);
   EXPECT_EQ(effective_variance(ArrayMeasure(at::ones({1, 2}, at::kFloat)), random), 0);
 }

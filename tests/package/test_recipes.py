@@ -64,7 +64,7 @@ def test_options_and_parts_are_laid_over_a_recipe(sheets):
     solver = monge.Solver(recipe="otp", learning_rate=3e-3, smoothing_level=0.1)
     assert (solver.name, solver.sections["solver"]["learning_rate"]) == ("dual", 3e-3)
     assert solver.sections["smoothing"] == {"kind": "gaussian", "unit": "source", "level": 0.1}
-    assert solver.sections["network"]["celu_alpha"] == 0.1
+    assert solver.sections["network"]["celu_alpha"] == 0.05
     other = monge.Solver("saddle_point", recipe="otp", network="mlp")
     assert other.sections["solver"] == {"name": "saddle_point"}
     assert other.sections["network"] == {"name": "mlp"}
