@@ -1,5 +1,6 @@
 """What the benchmarks of fake solutions share: the cases, the fits, and what is true of them."""
 
+import functools
 import json
 import os
 import tempfile
@@ -60,6 +61,7 @@ def curve(case, n, seed):
     return source, radius[:, None] * circle(v)
 
 
+@functools.cache
 def files(case, d, n, seed):
     """A curve's points in a random plane of R^d: the files of both measures."""
     FOLDER.mkdir(parents=True, exist_ok=True)
