@@ -12,7 +12,9 @@ constexpr double most_energy = 0.01;        // of E|y - y'|
 constexpr double most_target = 0.05;        // of Var(Q), for W2²
 constexpr double most_spread = 0.1;         // of all directions, as a logarithm
 constexpr double most_direction = 0.15;     // of one direction, as a logarithm
-constexpr double most_cost = 0.08;          // of what couplings can differ by
+constexpr double most_waste = 0.1;          // of W2², for a cost, within the next three
+constexpr double least_waste = 0.01;        // of what couplings can differ by
+constexpr double most_cost = 0.08;          // of the same
 constexpr double most_monotonicity = 0.05;  // of the same
 constexpr double sampling = 3;              // times the noise of sampling
 constexpr double lower_dimension = 0.75;    // of the dimension
@@ -34,9 +36,15 @@ bool low(const PlanMeasurements& m) {
 
 std::string percent(double share) { return fmt::format("{:.0f} %", 100 * std::abs(share)); }
 
+/// How far a cost may be from the optimal one: a share of that, but neither less than maps of a
+/// good fit differ by where P and Q nearly agree nor more than `most` of the scale of couplings.
+double allowance(const PlanMeasurements& m, double most) {
+  return std::clamp(most_waste * m.w2.mean(), least_waste * m.scale, most * m.scale);
+}
+
 /// What sampling and the allowance can make of the cost.
 double cost_slack(const PlanMeasurements& m) {
-  return most_cost * m.scale + sampling * m.noise(m.cost - m.w2);
+  return allowance(m, most_cost) + sampling * m.noise(m.cost - m.w2);
 }
 
 /// How the target is missed, or "". Samples raise W2² by at most `bias`.
@@ -71,9 +79,9 @@ std::string waste(const PlanMeasurements& m) {
   const double reference = m.w2.mean(), cost = m.cost.mean();
   if (cost - reference > cost_slack(m))
     return fmt::format("its cost is {:.3g} where {:.3g} is optimal", cost, reference);
-  if (m.monotonicity() > most_monotonicity)
-    return fmt::format("pairing its own points better saves {} of what pairings can save",
-                       percent(m.monotonicity()));
+  if (m.excess.mean() > allowance(m, most_monotonicity))
+    return fmt::format("pairing its own points better saves {:.3g}, where {:.3g} is optimal",
+                       m.excess.mean(), reference);
   return "";
 }
 

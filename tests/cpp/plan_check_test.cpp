@@ -133,13 +133,18 @@ TEST(PlanCheck, FakeSolutionsAreFakeInEveryDimensionAndTurn) {
       }
 }
 
+GaussianMeasure gaussian(double mean, double std, std::int64_t d) {
+  return GaussianMeasure(
+      Moments{at::full({d}, mean, at::kDouble), std * std * at::eye(d, at::kDouble)});
+}
+
 /// A circle of radius 1 to rings of radii ½ and 1½: every point goes straight in or out by a coin.
 struct Rings {
-  std::int64_t d;
+  std::int64_t d, rotation = 5;
   std::shared_ptr<const Measure> source =
-      make_circles({.factor = 1, .noise = 0, .dimension = d, .rotation = 5});
-  std::shared_ptr<const Measure> target =
-      make_circles({.factor = 1.0 / 3, .noise = 0, .scale = 1.5, .dimension = d, .rotation = 5});
+      make_circles({.factor = 1, .noise = 0, .dimension = d, .rotation = rotation});
+  std::shared_ptr<const Measure> target = make_circles(
+      {.factor = 1.0 / 3, .noise = 0, .scale = 1.5, .dimension = d, .rotation = rotation});
 
   PlanCheck check(const Formula& formula, std::uint64_t seed) const {
     return check_plan(FormulaMap(d, formula), *source, *target, seed, {.points = 300});
@@ -166,6 +171,38 @@ TEST(PlanCheck, OfCurvesThePlanIsGoodAndItsImitationsAreFake) {
         EXPECT_EQ(verdict_text(fake.verdict), "fake") << d << " " << i << ": " << fake.reason;
       }
     }
+}
+
+/// What couplings of the two can differ by is nine times W2² here: a twelfth of it more is half of
+/// W2² more.
+TEST(PlanCheck, ACostFarAboveASmallOptimalOneIsFake) {
+  const auto turned = [](double angle) -> Formula {
+    return [angle](const Tensor& x, const Tensor& z) {
+      const Tensor across = at::stack({-x.select(1, 1), x.select(1, 0)}, 1);
+      return (std::cos(angle) * x + std::sin(angle) * across) * radius(z);
+    };
+  };
+  for (const std::uint64_t seed : {1, 2}) {
+    const Rings rings{2, -1};
+    EXPECT_EQ(verdict_text(rings.check(turned(0.05), seed).verdict), "good");
+    const PlanCheck fake = rings.check(turned(0.35), seed);
+    EXPECT_NEAR(fake.figure("cost"), 2.25 - 2 * std::cos(0.35), 0.03);
+    EXPECT_EQ(verdict_text(fake.verdict), "fake");
+    expect_message(fake.reason, "the map reaches the target but ");
+  }
+}
+
+/// Where P and Q agree W2² is 0, so that a share of it allows nothing: 1 % of the scale does.
+TEST(PlanCheck, OfMeasuresThatAgreeAnAlmostIdenticalMapIsGood) {
+  const auto measure = gaussian(0, 1, 2);
+  const auto verdict = [&](double noise) {
+    const FormulaMap near(2, [noise](const Tensor& x, const Tensor& z) {
+      return (x + noise * z) / std::sqrt(1 + noise * noise);
+    });
+    return verdict_text(check_plan(near, measure, measure, 1, {.points = 300}).verdict);
+  };
+  EXPECT_EQ(verdict(0.1), "good");
+  EXPECT_EQ(verdict(0.5), "fake");
 }
 
 /// Of samples of 300 W2² pays 4 for every point by which their shares on the sheets differ, about
@@ -201,11 +238,6 @@ TEST(PlanCheck, AMapThatSplitsTheSourceToImitateAPlanIsFake) {
       EXPECT_EQ(verdict_text(check.verdict), "fake") << d << ": " << check.reason;
       expect_message(check.reason, "the map reaches the target but");
     }
-}
-
-GaussianMeasure gaussian(double mean, double std, std::int64_t d) {
-  return GaussianMeasure(
-      Moments{at::full({d}, mean, at::kDouble), std * std * at::eye(d, at::kDouble)});
 }
 
 Formula scaled(double factor, double shift) {
