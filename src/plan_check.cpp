@@ -9,12 +9,12 @@ namespace {
 
 // What counts as reached and optimal; each is widened by what sampling alone gives.
 constexpr double most_energy = 0.01;        // of E|y - y'|
-constexpr double most_target = 0.05;        // of Var(Q), for W2²
 constexpr double most_spread = 0.1;         // of all directions, as a logarithm
 constexpr double most_direction = 0.15;     // of one direction, as a logarithm
-constexpr double most_waste = 0.1;          // of W2², for a cost, within the next three
-constexpr double least_waste = 0.01;        // of what couplings can differ by
-constexpr double most_cost = 0.08;          // of the same
+constexpr double most_waste = 0.1;          // of W2², for squared distances; within the next four
+constexpr double least_waste = 0.01;        // of their scale
+constexpr double most_target = 0.05;        // of Var(Q), for W2² to Q
+constexpr double most_cost = 0.08;          // of what couplings can differ by
 constexpr double most_monotonicity = 0.05;  // of the same
 constexpr double sampling = 3;              // times the noise of sampling
 constexpr double lower_dimension = 0.75;    // of the dimension
@@ -36,15 +36,15 @@ bool low(const PlanMeasurements& m) {
 
 std::string percent(double share) { return fmt::format("{:.0f} %", 100 * std::abs(share)); }
 
-/// How far a cost may be from the optimal one: a share of that, but neither less than maps of a
-/// good fit differ by where P and Q nearly agree nor more than `most` of the scale of couplings.
-double allowance(const PlanMeasurements& m, double most) {
-  return std::clamp(most_waste * m.w2.mean(), least_waste * m.scale, most * m.scale);
+/// How far a squared distance may be off: by a share of W2², but neither by less than it is for
+/// good maps where P and Q nearly agree nor by more than `most` of `scale`.
+double allowance(const PlanMeasurements& m, double scale, double most) {
+  return std::clamp(most_waste * m.costs.w2, least_waste * scale, most * scale);
 }
 
 /// What sampling and the allowance can make of the cost.
 double cost_slack(const PlanMeasurements& m) {
-  return allowance(m, most_cost) + sampling * m.noise(m.cost - m.w2);
+  return allowance(m, m.scale, most_cost) + sampling * m.costs.noise;
 }
 
 /// How the target is missed, or "". Samples raise W2² by at most `bias`.
@@ -64,11 +64,11 @@ std::string miss(const PlanMeasurements& m, bool judge_cost) {
     return fmt::format("the energy distance is {} of the mean distance of two points",
                        percent(m.energy.mean()));
   const Repeated beyond = m.d_target();
-  const double farthest = most_target * m.target_variance + sampling * m.noise(beyond);
+  const double farthest = allowance(m, m.target_variance, most_target) + sampling * m.noise(beyond);
   if (m.dimension() < blind && beyond.mean() > farthest)
     return fmt::format("W2² to it is {} of its variance above the floor of sampling",
                        percent(beyond.mean() / m.target_variance));
-  const double reference = m.w2.mean(), cost = m.cost.mean();
+  const double reference = m.costs.w2, cost = m.costs.cost;
   if (judge_cost && reference - m.bias() - cost > cost_slack(m))
     return fmt::format("its cost is {:.3g}, and none below {:.3g} can", cost, reference);
   return "";
@@ -76,10 +76,10 @@ std::string miss(const PlanMeasurements& m, bool judge_cost) {
 
 /// How the cost is not optimal, or "".
 std::string waste(const PlanMeasurements& m) {
-  const double reference = m.w2.mean(), cost = m.cost.mean();
+  const double reference = m.costs.w2, cost = m.costs.cost;
   if (cost - reference > cost_slack(m))
     return fmt::format("its cost is {:.3g} where {:.3g} is optimal", cost, reference);
-  if (m.excess.mean() > allowance(m, most_monotonicity))
+  if (m.excess.mean() > allowance(m, m.scale, most_monotonicity))
     return fmt::format("pairing its own points better saves {:.3g}, where {:.3g} is optimal",
                        m.excess.mean(), reference);
   return "";
@@ -155,12 +155,13 @@ PlanCheck check_plan(const TransportMap& map, const Measure& source, const Measu
       {"points", static_cast<double>(x.size(0)), "of each measure in a repetition"},
       {"repetitions", static_cast<double>(options.repetitions),
        "with fresh points; the figures are means over them"},
-      {"cost", m.cost.mean(), "E|x - T(x)|²"},
-      {"w2", m.w2.mean(), "exact squared W2 between samples of the measures"},
+      {"cost", m.costs.cost, "E|x - T(x)|²"},
+      {"w2", m.costs.w2, "exact squared W2 between samples of the measures"},
       {"w2_bias", m.bias(),
        "the most that sampling can have raised w2 by: half of W2² between two samples of the "
        "source and between two of the target"},
-      {"d_cost", std::abs(m.cost.mean() - m.w2.mean()), "|W2²(P, Q) - E|x - T(x)|²|"},
+      {"d_cost", std::abs(m.costs.cost - m.costs.w2), "|W2²(P, Q) - E|x - T(x)|²|"},
+      {"d_cost_error", m.costs.noise, "the noise of sampling in it"},
       {"cost_scale", m.scale, "2 √(Var P · Var Q), by which costs of couplings can differ"},
       {"d_target", m.d_target().mean(), "W2²(T#P, Q) less its floor"},
       {"d_target_error", m.noise(m.d_target()), "the noise of sampling in it"},

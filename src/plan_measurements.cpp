@@ -1,5 +1,6 @@
 #include "plan_measurements.h"
 
+#include "monge/cost.h"
 #include "monge/discrete.h"
 #include "monge/error.h"
 #include "monge/metric.h"
@@ -97,6 +98,82 @@ Repeated repeated(const std::vector<Tensor>& a, const std::vector<Tensor>& b,
   return result;
 }
 
+Tensor square_distances(const Tensor& a, const Tensor& b) { return (a - b).square().sum(1); }
+
+/// Exact W2² between samples x and y, and its potentials, continued to other points as c-transforms
+/// of one another.
+class ContinuedPlan {
+ public:
+  ContinuedPlan(Tensor x, Tensor y) : x_(std::move(x)), y_(std::move(y)) {
+    const DiscretePlan plan = exact_plan(x_, y_, QuadraticCost());
+    w2_ = 2 * plan.cost;  // the cost is ½ |x - y|²
+    at_x_ = 2 * plan.source_potential;
+    at_y_ = 2 * plan.target_potential;
+  }
+  double w2() const { return w2_; }
+  Tensor of_source(const Tensor& points) const { return transform(points, y_, at_y_); }
+  Tensor of_target(const Tensor& points) const { return transform(points, x_, at_x_); }
+
+ private:
+  static Tensor transform(const Tensor& points, const Tensor& atoms, const Tensor& potential) {
+    return (at::cdist(points, atoms).square() - potential).amin(1);
+  }
+
+  double w2_ = 0;
+  Tensor x_, y_, at_x_, at_y_;
+};
+
+/// How many different points a measure has.
+double distinct(const Measure& measure) {
+  const auto* finite = dynamic_cast<const FiniteMeasure*>(&measure);
+  return finite ? static_cast<double>(finite->size()) : std::numeric_limits<double>::infinity();
+}
+
+/// To first order chance moves W2² between samples by the means of its potentials over them. So
+/// those of another repetition's plan are taken away from each sample's W2², and their means over
+/// all the other repetitions' points added: the same in the mean, with less noise.
+CostBesideW2 costs_of(const PlanSamples& sets, const Measure& source, const Measure& target) {
+  const std::size_t repetitions = sets.x.size();
+  const auto mean = [](const Tensor& values) { return values.mean().item<double>(); };
+  const auto variance = [](const std::vector<Tensor>& values) {
+    return at::cat(values).var().item<double>();
+  };
+  std::vector<ContinuedPlan> plans;
+  for (std::size_t i = 0; i < repetitions; ++i) plans.emplace_back(sets.x[i], sets.y[i]);
+  Repeated rest, first_order;
+  Repeated source_variance, target_variance;
+  std::vector<Tensor> costs;
+  for (std::size_t i = 0; i < repetitions; ++i) {
+    const std::size_t other = (i + 1) % repetitions;
+    const ContinuedPlan& plan = plans[other];
+    std::vector<Tensor> at_source, at_target, waste;
+    for (std::size_t k = 0; k < repetitions; ++k) {
+      if (k == other) continue;
+      for (const auto& [x, mapped] : {std::pair(sets.x[k], sets.mapped[k]),
+                                      std::pair(sets.x_other[k], sets.mapped_other[k])}) {
+        at_source.push_back(plan.of_source(x));
+        waste.push_back(square_distances(x, mapped) - at_source.back());
+      }
+      for (const Tensor& y : {sets.y[k], sets.y_other[k]}) at_target.push_back(plan.of_target(y));
+    }
+    rest.values.push_back(plans[i].w2() - mean(plan.of_source(sets.x[i])) -
+                          mean(plan.of_target(sets.y[i])));
+    first_order.values.push_back(mean(at::cat(at_source)) + mean(at::cat(at_target)));
+    source_variance.values.push_back(variance(waste));
+    target_variance.values.push_back(variance(at_target));
+    for (const auto& [x, mapped] :
+         {std::pair(sets.x[i], sets.mapped[i]), std::pair(sets.x_other[i], sets.mapped_other[i])})
+      costs.push_back(square_distances(x, mapped));
+  }
+  const double draws =
+      2 * static_cast<double>(repetitions) * static_cast<double>(sets.x[0].size(0));
+  return {.cost = mean(at::cat(costs)),
+          .w2 = rest.mean() + first_order.mean(),
+          .noise = std::sqrt(source_variance.mean() / std::min(draws, distinct(source)) +
+                             target_variance.mean() / std::min(draws, distinct(target)) +
+                             rest.error() * rest.error())};
+}
+
 Reached reached_by(const PlanSamples& sets, const Repeated& within_target) {
   Reached reached;
   for (std::size_t i = 0; i < sets.x.size(); ++i) {
@@ -189,13 +266,13 @@ PlanMeasurements PlanMeasurements::of(const TransportMap& map, const Measure& so
   const auto excess = [](const Tensor& seen, const Tensor& mapped) {
     return mean_square(seen, mapped) - exact_w2_squared(seen, mapped);
   };
+  const auto n = static_cast<double>(sets.x[0].size(0));
   const Repeated target_floor = repeated(sets.y_other, sets.y, exact_w2_squared);
   return {.samples = sets,
           .source_variance = p,
           .target_variance = q,
           .scale = 2 * std::sqrt(p * q),
-          .cost = repeated(sets.x, sets.mapped, mean_square),
-          .w2 = repeated(sets.x, sets.y, exact_w2_squared),
+          .costs = costs_of(sets, source, target),
           .source_floor = repeated(sets.x_other, sets.x, exact_w2_squared),
           .target_floor = target_floor,
           .energy = repeated(sets.mapped, sets.y, energy),
@@ -213,8 +290,7 @@ PlanMeasurements PlanMeasurements::of(const TransportMap& map, const Measure& so
                   .largest(),
           .support = support_of(at::cat({sets.x[0], sets.x_other[0]}), random),
           .smoothed = dynamic_cast<const SmoothedMap*>(&map) != nullptr,
-          .shared = dynamic_cast<const FiniteMeasure*>(&source) ||
-                    dynamic_cast<const FiniteMeasure*>(&target)};
+          .share = n / std::min(distinct(source), distinct(target))};
 }
 
 double plan_sensitivity(const TransportMap& map, const Tensor& x, double source_variance,

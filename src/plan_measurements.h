@@ -33,6 +33,11 @@ struct Reached {
   Repeated distance, floor;
 };
 
+/// E|x - T(x)|², W2² between samples of P and Q, and the standard error of their difference.
+struct CostBesideW2 {
+  double cost, w2, noise;
+};
+
 /// Logarithms of the ratios of standard deviations to those of y: of all, and of the principal
 /// directions of y that are not thin.
 struct Spreads {
@@ -63,19 +68,24 @@ struct PlanMeasurements {
 
   PlanSamples samples;
   double source_variance, target_variance, scale;  // scale: 2 √(Var P Var Q)
-  Repeated cost, w2, source_floor, target_floor, energy, energy_floor, excess;
+  CostBesideW2 costs;
+  Repeated source_floor, target_floor, energy, energy_floor, excess;
   Reached reached;
   Spreads spread;
   double spread_floor, direction_floor;  // the largest between two samples of Q
   Support support;                       // of the source
   bool smoothed;
-  bool shared;  // points of finite measures come again in other repetitions
+  double share;  // of a finite measure's points in a sample; at most a half
 
   std::int64_t dimension() const { return samples.x[0].size(1); }
   double bias() const { return 0.5 * (source_floor.mean() + target_floor.mean()); }
   Repeated d_target() const { return reached.distance - reached.floor; }
+  /// Standard error of the mean, beside the measures that finite ones are samples of: k parts of a
+  /// set that each take a share s of it differ by 1 - s of their variance, and the set itself has
+  /// s of it.
   double noise(const Repeated& figure) const {
-    return shared ? figure.deviation() : figure.error();
+    return figure.deviation() *
+           std::sqrt(1 / static_cast<double>(figure.values.size()) + share / (1 - share));
   }
   double monotonicity() const { return scale > 0 ? excess.mean() / scale : 0; }
 };
