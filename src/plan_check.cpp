@@ -18,7 +18,8 @@ constexpr double most_cost = 0.08;          // of what couplings can differ by
 constexpr double most_monotonicity = 0.05;  // of the same
 constexpr double sampling = 3;              // times the noise of sampling
 constexpr double lower_dimension = 0.75;    // of the dimension
-constexpr std::int64_t blind = 16;          // dimensions where W2² of samples is mostly its floor
+constexpr std::int64_t blind = 16;          // dimensions where W2² of samples is mostly its floor,
+constexpr double low_floor = 0.05;          // unless that is a small share of Var(Q)
 constexpr std::int64_t fewest = 10;         // points of a sample: fewer tell nothing
 
 /// Whether the points seem to lie on a set of lower dimension.
@@ -65,7 +66,9 @@ std::string miss(const PlanMeasurements& m, bool judge_cost) {
                        percent(m.energy.mean()));
   const Repeated beyond = m.d_target();
   const double farthest = allowance(m, m.target_variance, most_target) + sampling * m.noise(beyond);
-  if (m.dimension() < blind && beyond.mean() > farthest)
+  const bool judged =
+      m.dimension() < blind || m.reached.floor.mean() < low_floor * m.target_variance;
+  if (judged && beyond.mean() > farthest)
     return fmt::format("W2² to it is {} of its variance above the floor of sampling",
                        percent(beyond.mean() / m.target_variance));
   const double reference = m.costs.w2, cost = m.costs.cost;

@@ -139,6 +139,7 @@ CostBesideW2 costs_of(const PlanSamples& sets, const Measure& source, const Meas
     return at::cat(values).var().item<double>();
   };
   std::vector<ContinuedPlan> plans;
+  plans.reserve(repetitions);
   for (std::size_t i = 0; i < repetitions; ++i) plans.emplace_back(sets.x[i], sets.y[i]);
   Repeated rest, first_order;
   Repeated source_variance, target_variance;

@@ -205,6 +205,16 @@ TEST(PlanCheck, OfMeasuresThatAgreeAnAlmostIdenticalMapIsGood) {
   EXPECT_EQ(verdict(0.5), "fake");
 }
 
+/// Between rings of radii 1 ± ½ points at radius ¾ and 1¼ miss by a sixteenth, a quarter of W2².
+TEST(PlanCheck, ACurveThatIsMissedByALittleIsMissedInAnySpace) {
+  for (const std::int64_t d : {2, 32}) {
+    const PlanCheck check = Rings{d}.check(
+        [](const Tensor& x, const Tensor& z) { return x * (0.5 + 0.5 * radius(z)); }, 1);
+    EXPECT_EQ(verdict_text(check.verdict), "fake") << d;
+    EXPECT_NEAR(check.figure("d_target"), 0.0625, 0.03) << d;
+  }
+}
+
 /// Of samples of 300 W2² pays 4 for every point by which their shares on the sheets differ, about
 /// 0.13 in the mean.
 TEST(PlanCheck, AChanceSplitOfTheSheetsGoesOutOfDTargetAndAWrongOneStays) {
