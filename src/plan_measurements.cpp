@@ -291,7 +291,7 @@ PlanMeasurements PlanMeasurements::of(const TransportMap& map, const Measure& so
                   .largest(),
           .support = support_of(at::cat({sets.x[0], sets.x_other[0]}), random),
           .smoothed = dynamic_cast<const SmoothedMap*>(&map) != nullptr,
-          .share = n / std::min(distinct(source), distinct(target))};
+          .share = std::min(0.5, n / std::min(distinct(source), distinct(target)))};
 }
 
 double plan_sensitivity(const TransportMap& map, const Tensor& x, double source_variance,

@@ -316,6 +316,11 @@ TEST(PlanCheck, VeryFewPointsTellNothing) {
   const PlanCheck check = check_plan(FormulaMap(2, scaled(3, 1)), x, y, 1);
   EXPECT_EQ(verdict_text(check.verdict), "unconverged");
   EXPECT_EQ(check.reason, "8 points of each measure in a sample tell nothing: at least 10");
+  for (const PlanFigure& figure :
+       check_plan(FormulaMap(2, scaled(3, 1)), ArrayMeasure(source.sample(3, random)),
+                  ArrayMeasure(target.sample(2, random)), 1)
+           .figures)
+    EXPECT_TRUE(std::isfinite(figure.value)) << figure.name;
 }
 
 TEST(PlanCheck, FewPointsThatFillTheirSpaceAreNotTakenForALine) {
