@@ -17,8 +17,10 @@ namespace {
 constexpr double thin = 1e-3;  // of the largest variance: a direction not looked at
 constexpr double flat = 1e-6;  // of the largest variance: a direction without points
 
+Tensor square_distances(const Tensor& a, const Tensor& b) { return (a - b).square().sum(1); }
+
 double mean_square(const Tensor& a, const Tensor& b) {
-  return (a - b).square().sum(1).mean().item<double>();
+  return square_distances(a, b).mean().item<double>();
 }
 
 double total_variance(const Tensor& points) { return points.var(0).sum().item<double>(); }
@@ -98,8 +100,6 @@ Repeated repeated(const std::vector<Tensor>& a, const std::vector<Tensor>& b,
   return result;
 }
 
-Tensor square_distances(const Tensor& a, const Tensor& b) { return (a - b).square().sum(1); }
-
 /// Exact W2² between samples x and y, and its potentials, continued to other points as c-transforms
 /// of one another.
 class ContinuedPlan {
@@ -141,15 +141,14 @@ CostBesideW2 costs_of(const PlanSamples& sets, const Measure& source, const Meas
   std::vector<ContinuedPlan> plans;
   plans.reserve(repetitions);
   for (std::size_t i = 0; i < repetitions; ++i) plans.emplace_back(sets.x[i], sets.y[i]);
-  Repeated rest, first_order;
-  Repeated source_variance, target_variance;
+  Repeated rest, first_order, source_variance, target_variance;
   std::vector<Tensor> costs;
   for (std::size_t i = 0; i < repetitions; ++i) {
-    const std::size_t other = (i + 1) % repetitions;
-    const ContinuedPlan& plan = plans[other];
+    const ContinuedPlan& plan = plans[(i + 1) % repetitions];
     std::vector<Tensor> at_source, at_target, waste;
-    for (std::size_t k = 0; k < repetitions; ++k) {
-      if (k == other) continue;
+    // From i backwards to all but the plan's own.
+    for (std::size_t step = 0; step + 1 < repetitions; ++step) {
+      const std::size_t k = (i + repetitions - step) % repetitions;
       for (const auto& [x, mapped] : {std::pair(sets.x[k], sets.mapped[k]),
                                       std::pair(sets.x_other[k], sets.mapped_other[k])}) {
         at_source.push_back(plan.of_source(x));
@@ -157,8 +156,7 @@ CostBesideW2 costs_of(const PlanSamples& sets, const Measure& source, const Meas
       }
       for (const Tensor& y : {sets.y[k], sets.y_other[k]}) at_target.push_back(plan.of_target(y));
     }
-    rest.values.push_back(plans[i].w2() - mean(plan.of_source(sets.x[i])) -
-                          mean(plan.of_target(sets.y[i])));
+    rest.values.push_back(plans[i].w2() - mean(at_source.front()) - mean(at_target.front()));
     first_order.values.push_back(mean(at::cat(at_source)) + mean(at::cat(at_target)));
     source_variance.values.push_back(variance(waste));
     target_variance.values.push_back(variance(at_target));

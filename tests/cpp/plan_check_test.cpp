@@ -356,13 +356,11 @@ TEST(PlanCheck, ACostBelowTheOptimalOneMissesTheTarget) {
 /// Samples of 300 alone vary by 0.02 in W2²: the potentials' means over all repetitions take most
 /// of that away, and the error says no less than what seeds differ by.
 TEST(PlanCheck, TheErrorOfDCostIsWhatSeedsDifferBy) {
-  const std::shared_ptr<const Measure> source = make_circles({.factor = 1, .noise = 0});
-  const std::shared_ptr<const Measure> target =
-      make_circles({.factor = 1.0 / 3, .noise = 0, .scale = 1.5});
-  const FormulaMap inwards(2, [](const Tensor& x, const Tensor&) { return 0.5 * x; });
+  const Rings rings{2, -1};
   std::vector<double> excess, errors;
   for (std::uint64_t seed = 0; seed < 10; ++seed) {
-    const PlanCheck check = check_plan(inwards, *source, *target, seed, {.points = 300});
+    const PlanCheck check =
+        rings.check([](const Tensor& x, const Tensor&) { return 0.5 * x; }, seed);
     excess.push_back(check.figure("cost") - check.figure("w2"));
     errors.push_back(check.figure("d_cost_error"));
   }
