@@ -353,8 +353,7 @@ TEST(PlanCheck, ACostBelowTheOptimalOneMissesTheTarget) {
   expect_message(check.reason, ", and none below 1");
 }
 
-/// Samples of 300 alone vary by 0.02 in W2²: the potentials' means over all repetitions take most
-/// of that away, and the error says no less than what seeds differ by.
+/// The error is no less than what seeds differ by, and 4 % of W2² at most for samples of 300.
 TEST(PlanCheck, TheErrorOfDCostIsWhatSeedsDifferBy) {
   const Rings rings{2, -1};
   std::vector<double> excess, errors;
