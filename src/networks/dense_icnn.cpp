@@ -313,6 +313,26 @@ Tensor mean_of(std::span<const State> states, const std::string& name) {
   return at::stack(each(states, name)).mean(0);
 }
 
+/// The parameters of the same function with CELU's `alpha` in place of the network's own. By
+/// CELU_a(t) = CELU_alpha(s t) / s, s = alpha / a, all that comes to a unit with an activation is
+/// multiplied by s and all that takes from it divided by s.
+State with_alpha(const DenseIcnn& network, double alpha) {
+  const DenseIcnnOptions& own = network.settings();
+  State state = network.parameters();
+  const double s = alpha / own.celu_alpha;
+  if (s == 1 || own.hidden.size() == 1) return state;
+  for (auto& [name, parameter] : state) parameter = parameter.clone();
+  const std::int64_t first = own.hidden.front();
+  const std::int64_t units = c10::sum_integers(own.hidden), above = units - first;
+  const Tensor &weight = state.at("input.weight"), &bias = state.at("input.bias");
+  weight.narrow(0, own.rank * first, own.rank * above).mul_(std::sqrt(s));  // the quadratic forms
+  weight.narrow(0, own.rank * units + first, above).mul_(s);
+  bias.narrow(0, first, above).mul_(s);
+  state.at("convex.1").mul_(s);
+  state.at("final").div_(s);
+  return state;
+}
+
 }  // namespace
 
 std::shared_ptr<DenseIcnn> mean_network(std::span<const DenseIcnn* const> networks) {
@@ -325,7 +345,7 @@ std::shared_ptr<DenseIcnn> mean_network(std::span<const DenseIcnn* const> networ
   for (const DenseIcnn* network : networks) {
     if (network->settings().hidden != widths || network->dimension() != first.dimension())
       fail("dense_icnn: mean_network", "networks of one shape", "others");
-    states.push_back(network->parameters());
+    states.push_back(with_alpha(*network, options.celu_alpha));
   }
   for (std::int64_t& width : options.hidden) width *= count;
 

@@ -122,8 +122,8 @@ const Declaration<DualOptions>& dual_declaration() {
           .option(
               "members", &O::members,
               "Potentials that learn apart, whose mean is the solution: what each gets wrong by "
-              "chance goes. A step is one of each. 0: chosen from train.max_seconds, one where "
-              "that is not set.",
+              "chance goes. From the first to the last, network.celu_alpha falls to 0.1. A step is "
+              "one of each. 0: chosen from train.max_seconds, one where that is not set.",
               between(0, 64));
   return declaration;
 }

@@ -7,18 +7,27 @@ namespace {
 
 constexpr double speed = 3e10;  // multiplications a second of a core, nominal
 constexpr double most_members = 8;
+constexpr double sharpest = 0.1;    // CELU's alpha of the last member
 constexpr double live_steps = 300;  // after which a live network is better than the affine map
 
 std::string member(std::size_t i) { return fmt::format("member.{}", i); }
 
 }  // namespace
 
+double member_alpha(std::int64_t i, std::int64_t members, double own) {
+  const double last = std::min(own, sharpest);
+  return own * std::pow(last / own, static_cast<double>(i) / static_cast<double>(members - 1));
+}
+
 DualEnsemble::DualEnsemble(std::int64_t dimension, const DualOptions& options,
                            const DenseIcnnOptions& network, Random& random) {
   if (options.members < 2)
     fail("dual: an ensemble", "at least two members", fmt::format("{}", options.members));
-  for (std::int64_t i = 0; i < options.members; ++i)
-    members_.push_back(std::make_unique<Dual>(dimension, options, network, random));
+  DenseIcnnOptions own = network;
+  for (std::int64_t i = 0; i < options.members; ++i) {
+    own.celu_alpha = member_alpha(i, options.members, network.celu_alpha);
+    members_.push_back(std::make_unique<Dual>(dimension, options, own, random));
+  }
 }
 
 void DualEnsemble::start(const Problem& problem, Random& random) {

@@ -15,12 +15,13 @@
 namespace monge {
 namespace {
 
-/// Networks of one shape with arbitrary parameters, biases and skips included.
-std::vector<std::shared_ptr<DenseIcnn>> networks(std::int64_t count, const DenseIcnnOptions& shape,
+/// Networks of one shape, each twice as sharp as the one before, with arbitrary parameters, biases
+/// and skips included.
+std::vector<std::shared_ptr<DenseIcnn>> networks(std::int64_t count, DenseIcnnOptions shape,
                                                  at::ScalarType dtype) {
   Random random(5, "network");
   std::vector<std::shared_ptr<DenseIcnn>> made;
-  for (std::int64_t i = 0; i < count; ++i) {
+  for (std::int64_t i = 0; i < count; ++i, shape.celu_alpha /= 2) {
     made.push_back(std::make_shared<DenseIcnn>(3, shape, DenseIcnn::Initial::paper, random, dtype));
     const at::NoGradGuard no_graph;
     for (const auto& [name, parameter] : made.back()->parameters())
@@ -55,6 +56,7 @@ TEST(MeanNetwork, HasTheMeanOfValuesGradientsAndHessians) {
     EXPECT_TRUE(at::allclose(mean->gradient(x, Graph::none), gradient, 1e-12, 1e-12));
     EXPECT_TRUE(at::allclose(mean->hessian(x), hessian, 1e-11, 1e-11));
     EXPECT_EQ(mean->settings().hidden.front(), 3 * shape.hidden.front());
+    EXPECT_EQ(mean->settings().celu_alpha, shape.celu_alpha);
   }
 }
 
@@ -99,9 +101,11 @@ TEST(DualEnsemble, IsNearerToTheMapThanItsMembers) {
   ensemble.start(problem, random);
   run(ensemble, problem, 300);
   double alone = 0;
-  for (const char* member : {"member.0", "member.1", "member.2", "member.3"}) {
-    Dual one(Clouds::d, options, small, random);
-    one.restore(extract_state(ensemble.state(), member));
+  for (int i = 0; i < 4; ++i) {
+    DenseIcnnOptions network = small;
+    network.celu_alpha = member_alpha(i, 4, small.celu_alpha);
+    Dual one(Clouds::d, options, network, random);
+    one.restore(extract_state(ensemble.state(), fmt::format("member.{}", i)));
     alone += clouds.error(*one.solution().map) / 4;
   }
   const Solution solution = ensemble.solution();
@@ -134,6 +138,14 @@ TEST(DualEnsemble, ARestoredOneGoesOnWithTheSameNumbers) {
   State damaged = copy;
   std::erase_if(damaged, [](const auto& entry) { return entry.first.starts_with("member.1"); });
   EXPECT_NE(error_text([&] { second.restore(damaged); }), "");
+}
+
+TEST(DualEnsemble, HasMembersFromSmoothToSharp) {
+  EXPECT_EQ(member_alpha(0, 2, 1), 1);
+  EXPECT_NEAR(member_alpha(1, 2, 1), 0.1, 1e-12);
+  EXPECT_NEAR(member_alpha(1, 3, 1), std::sqrt(0.1), 1e-12);
+  EXPECT_NEAR(member_alpha(2, 3, 1), 0.1, 1e-12);
+  EXPECT_EQ(member_alpha(1, 2, 0.05), 0.05);
 }
 
 TEST(DualEnsemble, WantsTwoMembers) {

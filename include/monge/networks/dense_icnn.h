@@ -101,9 +101,10 @@ class DenseIcnn final : public Potential {
   std::vector<Tensor> convex_;  // C_1 .. C_K
 };
 
-/// The mean of networks of the same settings as one network, as many times as wide: between the
-/// layers of different ones the weights are 0. Its parameters are its own. Throws Error on networks
-/// of other widths or dimensions than the first.
+/// The mean of networks as one network of the first one's `celu_alpha`, as many times as wide:
+/// between the layers of different ones the weights are 0. Its parameters are its own. The networks
+/// may differ in `celu_alpha`, not in other settings; throws Error on other widths or dimensions
+/// than the first one's.
 std::shared_ptr<DenseIcnn> mean_network(std::span<const DenseIcnn* const> networks);
 
 }  // namespace monge

@@ -7,7 +7,9 @@ namespace monge {
 /// Several dual solvers that learn apart, from other weights and other batches, in one affine
 /// frame; the solution is the mean of their potentials, which is convex. What they get wrong by
 /// chance, of weights, batches and the order of both, goes with the number of them; what they have
-/// in common, as the samples' noise, stays (bagging without resampling, Breiman 1996).
+/// in common, as the samples' noise, stays (bagging without resampling, Breiman 1996). Their units
+/// bend from as smoothly as the network's `celu_alpha` says to ten times as sharply: smooth ones
+/// miss where the map is steep, sharp ones learn more noise, and the two have little in common.
 ///
 /// A step is one of each. Where one of them is not finite, the others have moved all the same.
 class DualEnsemble final : public Solver {
@@ -29,6 +31,10 @@ class DualEnsemble final : public Solver {
  private:
   std::vector<std::unique_ptr<Dual>> members_;
 };
+
+/// CELU's alpha of member i: from the network's `own`, of the first, in even steps of its logarithm
+/// to 0.1, of the last, where it is not sharper from the start.
+double member_alpha(std::int64_t i, std::int64_t members, double own);
 
 /// What there is time for: how many members, how wide a network where its width is free, and
 /// whether it learns to give its share of the first map, which random weights give badly at first.
