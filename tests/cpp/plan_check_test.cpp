@@ -394,6 +394,29 @@ class ScalingMap final : public TransportMap {
   double factor_;
 };
 
+/// Of 400 points the samples are halves, which say little of what another 400 would; of 40 000 they
+/// are as good as drawn from the measure itself.
+TEST(PlanCheck, TheErrorOfDTargetIsWhatSetsDifferBy) {
+  const ScalingMap map(2, 2);
+  Random random(9, "points");
+  const auto points = [&](std::int64_t count, double scale) {
+    return ArrayMeasure(scale * random.normal({count, 2}));
+  };
+  for (const std::int64_t count : {400, 40'000}) {
+    std::vector<double> found, errors;
+    for (std::uint64_t set = 0; set < 24; ++set) {
+      const PlanCheck check =
+          check_plan(map, points(count, 1), points(count, 2), set, {.points = 200});
+      found.push_back(check.figure("d_target"));
+      errors.push_back(check.figure("d_target_error"));
+    }
+    const double told = at::tensor(errors, at::kDouble).mean().item<double>();
+    const double ratio = at::tensor(found, at::kDouble).std().item<double>() / told;
+    EXPECT_GT(ratio, 0.6) << count;
+    EXPECT_LT(ratio, 1.6) << count;
+  }
+}
+
 /// Coordinates that are 0 change nothing, though there are more of them than points, as in images.
 TEST(PlanCheck, MoreCoordinatesThanPointsTellTheSame) {
   Random random(8, "points");
