@@ -1,6 +1,8 @@
 #include "monge/smoothing.h"
 
 #include "monge/affine.h"
+#include "monge/config.h"
+#include "monge/experiment.h"
 #include "monge/map_file.h"
 #include "monge/measures/array.h"
 #include "monge/measures/sheet.h"
@@ -87,6 +89,27 @@ TEST(SmoothedMeasure, ItsMomentsAreThoseOfItsSamples) {
     EXPECT_TRUE(at::allclose(sampled.mean, exact.mean, 0, 0.03));
     EXPECT_TRUE(at::allclose(sampled.covariance, exact.covariance, 0, 0.03));
   }
+}
+
+TEST(Smoothing, AnExperimentTakesItsUnitAndStepsFromItsSourceAndRun) {
+  Random random(4, "points");
+  const auto wide = std::make_shared<ArrayMeasure>(10 * random.normal({4000, 3}));
+  const auto built = [&](const std::string& unit) {
+    const Split points{wide, wide};
+    return build_experiment(parse_config(fmt::format("[smoothing]\nkind = \"gaussian\"\n"
+                                                     "level = 0.01\nunit = \"{}\"\n"
+                                                     "[train]\nmax_steps = 100\n",
+                                                     unit),
+                                         "test", "/data"),
+                            points, points);
+  };
+  const auto variance = [](const Experiment& made) {
+    return made.problem.source.noise()->variance;
+  };
+  const Experiment data = built("data");
+  EXPECT_NEAR(variance(data), 0.01, 1e-12);
+  EXPECT_NEAR(variance(built("source")), 1, 0.1);  // of 100, sampled
+  EXPECT_EQ(std::get<std::int64_t>(data.config.options("smoothing").at("steps")), 70);
 }
 
 /// Points 0, 10, 20, ...: what noise of 0.01 leaves is told by the tenths.
