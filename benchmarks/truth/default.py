@@ -21,15 +21,18 @@ def plot(result):
     import matplotlib.pyplot as pyplot
 
     runs, every = result["runs"], names(result["runs"], "pair")
+    if not runs:
+        return
     figure, panels = pyplot.subplots(1, len(every), figsize=(4 * len(every), 3.6), squeeze=False)
     for panel, pair in zip(panels[0], every):
         rows = {seconds * threads: [run["l2_uvp"] for run in of(runs, pair=pair,
                                                                 budget=[seconds, threads])]
                 for seconds, threads in result["settings"]["budgets"]}
         rows = {time: row for time, row in rows.items() if row}
-        panel.plot(rows, [numpy.median(row) for row in rows.values()], marker="o",
+        times = list(rows)
+        panel.plot(times, [numpy.median(row) for row in rows.values()], marker="o",
                    label=next(iter(SOLVERS)))
-        panel.fill_between(rows, [min(row) for row in rows.values()],
+        panel.fill_between(times, [min(row) for row in rows.values()],
                            [max(row) for row in rows.values()], alpha=0.2)
         dimension = of(runs, pair=pair)[0]["dimension"]
         if dimension in PUBLISHED:

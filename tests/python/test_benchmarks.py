@@ -225,7 +225,7 @@ def truth_run(**more):
             "inverse_l2_uvp": None} | more
 
 
-def test_ground_truth_has_a_column_for_each_budget():
+def test_ground_truth_has_a_column_for_each_budget(tmp_path, monkeypatch):
     settings = {"budgets": [[60.0, 1], [1200.0, 2]], "seeds": [0, 1, 2], "threads_at_once": 2,
                 "samples": 131072, "held_out": 16384, "solvers": {"MM-2": {}}}
     rest = {"settings": settings, "places": "Measured here."}
@@ -238,6 +238,11 @@ def test_ground_truth_has_a_column_for_each_budget():
 
     row = cells(truth_default.table({**rest, "runs": runs[:5]}), "4")
     assert row["forward, 1200 s, 2 threads"] == "1.5 (1–2), 2 of 3 seeds"
+
+    monkeypatch.setattr(truth_default.common, "OUT", tmp_path)
+    truth_default.plot({**rest, "runs": runs})
+    assert (tmp_path / "truth.default.svg").stat().st_size > 0
+    truth_default.plot({**rest, "runs": []})
 
     runs = [truth_run(pair=pair, dimension=d, inverse_l2_uvp=2.0, ended_early=d == 8)
             for pair, d in (("a", 4), ("b", 8))]
