@@ -101,14 +101,18 @@ TEST(DualEnsemble, IsNearerToTheMapThanItsMembers) {
   ensemble.start(problem, random);
   run(ensemble, problem, 300);
   double alone = 0;
+  Tensor mean = at::zeros_like(clouds.x);
   for (int i = 0; i < 4; ++i) {
     DenseIcnnOptions network = small;
     network.celu_alpha = member_alpha(i, 4, small.celu_alpha);
     Dual one(Clouds::d, options, network, random);
     one.restore(extract_state(ensemble.state(), fmt::format("member.{}", i)));
-    alone += clouds.error(*one.solution().map) / 4;
+    const auto map = one.solution().map;
+    alone += clouds.error(*map) / 4;
+    mean += map->transport(clouds.x) / 4;
   }
   const Solution solution = ensemble.solution();
+  EXPECT_TRUE(at::allclose(solution.map->transport(clouds.x), mean, 1e-4, 1e-4));
   EXPECT_LT(clouds.error(*solution.map), 0.8 * alone);
   const Tensor y = solution.map->transport(clouds.x);
   EXPECT_LT((solution.inverse->transport(y) - clouds.x).abs().mean().item<double>(), 2e-3);
